@@ -1,0 +1,1 @@
+"""Image inpainting with contextual attention in Keras 3 on TensorFlow."""

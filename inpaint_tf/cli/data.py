@@ -1,0 +1,179 @@
+"""`inpaint-tf data`: what data sets there are, get one, check one, see its split."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from inpaint_tf.data import PhotoSet, names, open_photos
+from inpaint_tf.data.photo_set import list_keys
+from inpaint_tf.data.registry import fetch
+from neuralgym_lite.errors import UserError
+from neuralgym_lite.images import ImageError
+
+_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_folder = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+_dataset = click.option(
+    "--dataset",
+    metavar="NAME",
+    help="Split as this data set does: 'animals' (within each class) or 'folder' (the whole "
+    "tree). Default: 'animals' where every image lies in a sub-folder.",
+)
+
+
+@click.group("data")
+def command() -> None:
+    """List, get, check and split data sets."""
+
+
+@command.command("list")
+@_as_json
+def list_data_sets(as_json: bool) -> None:
+    """List the data sets, and where each was found on this machine."""
+    rows = [_describe(name) for name in names()]
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    for row in rows:
+        counts = f"{row['train']} train, {row['test']} test" if row["found"] else "-"
+        click.echo(f"{row['name']:<10}{counts:<26}{row['where']}")
+
+
+@command.command("get")
+@click.argument("name")
+def get(name: str) -> None:
+    """Download the data set NAME into the cache folder and print where it is."""
+    folder = fetch(name)
+    if folder is None:
+        click.echo(f"Nothing has to be downloaded for data set '{name}'.", err=True)
+        return
+    photos = open_photos(name, folder)
+    click.echo(f"{len(photos.train)} train and {len(photos.test)} test images.", err=True)
+    click.echo(click.format_filename(folder))
+
+
+@command.command("check")
+@_folder
+@_dataset
+@_as_json
+def check(folder: Path, dataset: str | None, as_json: bool) -> None:
+    """Read every image below DIR; exit with 1 if some are broken."""
+    photos = _open(folder, dataset)
+    report = _read_all(photos)
+    if as_json:
+        click.echo(json.dumps(_to_json(photos, report), indent=2))
+    else:
+        _print_report(photos, report)
+    if report.broken:
+        sys.exit(1)
+
+
+@command.command("split")
+@_folder
+@_dataset
+@_as_json
+def split(folder: Path, dataset: str | None, as_json: bool) -> None:
+    """Print which images below DIR are train and which are test."""
+    photos = _open(folder, dataset)
+    if as_json:
+        click.echo(json.dumps({"train": photos.train, "test": photos.test}, indent=2))
+        return
+    for name, keys in (("train", photos.train), ("test", photos.test)):
+        for key in keys:
+            click.echo(f"{name}\t{click.format_filename(key)}")
+
+
+@dataclass(frozen=True)
+class _Report:
+    sizes: list[tuple[int, int]]  # (height, width) of each image that could be read
+    broken: dict[str, str]  # key -> what is wrong with it
+    n_bytes: int
+    classes: dict[str, int]
+
+
+def _describe(name: str) -> dict[str, Any]:
+    try:
+        photos = open_photos(name)
+    except UserError as error:
+        return {"name": name, "found": False, "where": str(error)}
+    return {
+        "name": name,
+        "found": True,
+        "where": str(photos.root or "comes with scikit-image"),
+        "train": len(photos.train),
+        "test": len(photos.test),
+    }
+
+
+def _open(folder: Path, dataset: str | None) -> PhotoSet:
+    if dataset is None:
+        dataset = "animals" if all("/" in key for key in list_keys(folder)) else "folder"
+        click.echo(f"Reading '{folder}' as data set '{dataset}'.", err=True)
+    return open_photos(dataset, folder)
+
+
+def _read_all(photos: PhotoSet) -> _Report:
+    keys = sorted(photos.train + photos.test)
+    sizes, broken = [], {}
+    with click.progressbar(keys, label="Reading images", file=sys.stderr) as progress:
+        for key in progress:
+            try:
+                height, width, _ = photos.load_full(key).shape
+            except ImageError as error:
+                broken[key] = str(error)
+            else:
+                sizes.append((height, width))
+    has_classes = photos.name == "animals"
+    return _Report(
+        sizes=sizes,
+        broken=broken,
+        n_bytes=sum(photos.path(key).stat().st_size for key in keys),
+        classes=dict(Counter(key.partition("/")[0] for key in keys)) if has_classes else {},
+    )
+
+
+def _to_json(photos: PhotoSet, report: _Report) -> dict[str, Any]:
+    return {
+        "dataset": photos.name,
+        "root": str(photos.root),
+        "images": len(report.sizes) + len(report.broken),
+        "bytes": report.n_bytes,
+        "train": len(photos.train),
+        "test": len(photos.test),
+        "fingerprint": photos.fingerprint(),
+        "sizes": _size_ranges(report.sizes),
+        "classes": report.classes,
+        "broken": report.broken,
+    }
+
+
+def _size_ranges(sizes: list[tuple[int, int]]) -> dict[str, dict[str, float]]:
+    if not sizes:
+        return {}
+    heights, widths = zip(*sizes, strict=True)
+    return {
+        name: {"min": min(sides), "median": statistics.median(sides), "max": max(sides)}
+        for name, sides in (("height", heights), ("width", widths))
+    }
+
+
+def _print_report(photos: PhotoSet, report: _Report) -> None:
+    count = len(report.sizes) + len(report.broken)
+    click.echo(f"folder   {click.format_filename(photos.root or '')}")
+    click.echo(f"images   {count} ({report.n_bytes / 1e6:.1f} MB), {len(report.broken)} broken")
+    click.echo(f"split    {len(photos.train)} train, {len(photos.test)} test ('{photos.name}')")
+    for name, side in _size_ranges(report.sizes).items():
+        click.echo(f"{name:<9}{side['min']} to {side['max']} px, median {side['median']:g}")
+    if report.classes:
+        click.echo(f"classes  {len(report.classes)}")
+    for name, images in report.classes.items():
+        click.echo(f"  {images:>6}  {click.format_filename(name)}")
+    for message in report.broken.values():
+        click.echo(f"broken   {message}")

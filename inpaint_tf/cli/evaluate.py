@@ -1,0 +1,161 @@
+"""`inpaint-tf evaluate`: score models and the classical methods on the same holes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from neuralgym_lite.errors import UserError
+
+_BASELINES = ("ns", "telea")
+
+
+@click.command("evaluate")
+@click.argument("sources", metavar="FROM...", nargs=-1, required=True)
+@click.option("--dataset", metavar="NAME", help="Data set. Default: the run's, else 'animals'.")
+@click.option(
+    "--data-dir",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Where the data set lies. Without --dataset and a run that names one: any folder.",
+)
+@click.option(
+    "--mask",
+    "mask_kind",
+    metavar="center|hole",
+    default="center",
+    show_default=True,
+    help="Square in the middle, or squares at fixed random places.",
+)
+@click.option(
+    "--image-size",
+    type=click.IntRange(min=8),
+    help="Side in pixels. Default: the run's, else 256.",
+)
+@click.option("--limit", type=click.IntRange(min=1), help="Take N photographs of the test split.")
+@click.option("--batch-size", type=click.IntRange(min=1), default=8, show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--out",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Folder for the results. Default: 'evaluation' in the run folder, else here.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@click.option(
+    "--baselines/--no-baselines",
+    default=True,
+    show_default=True,
+    help="Score 'ns' and 'telea' as well.",
+)
+def command(
+    sources: tuple[str, ...],
+    dataset: str | None,
+    data_dir: Path | None,
+    mask_kind: str,
+    image_size: int | None,
+    limit: int | None,
+    batch_size: int,
+    seed: int,
+    out: Path | None,
+    as_json: bool,
+    baselines: bool,
+) -> None:
+    """Score each FROM on the test split: a run folder, a saved model, 'ns' or 'telea'.
+
+    All fill the same holes. The table goes to stdout; metrics.json, per_image.csv and grid.png to
+    the folder of --out.
+    """
+    import inpaint_tf
+    from inpaint_tf.data import open_photos
+    from inpaint_tf.masks import evaluation_masks
+    from inpaint_tf.report.evaluation import draw, evaluate
+    from inpaint_tf.report.table import render_table
+
+    recorded = _recorded(sources)
+    dataset, data_dir = _where(dataset, data_dir, recorded)
+    size = image_size or recorded.get("image_size") or 256
+    out = _out(out, sources[0])
+
+    photos = open_photos(dataset, data_dir)
+    keys = draw(photos.test, limit or len(photos.test))
+    masks = evaluation_masks(mask_kind, len(keys), size, seed)
+    extra = [name for name in _BASELINES if baselines and name not in sources]
+    inpainters = [inpaint_tf.load(source) for source in (*extra, *sources)]
+
+    with _Progress() as progress:
+        evaluation = evaluate(
+            inpainters,
+            photos,
+            masks,
+            batch_size,
+            keys=keys,
+            settings={"from": list(sources), "mask": mask_kind, "seed": seed, "limit": limit},
+            on_progress=progress,
+        )
+    evaluation.write(out)
+    text = json.dumps(evaluation.to_json(), indent=2) if as_json else render_table(evaluation)
+    click.echo(text)
+    click.echo(f"Wrote metrics.json, per_image.csv and grid.png to '{out}'.", err=True)
+    for message in evaluation.failed.values():
+        click.echo(f"Left out: {message}", err=True)
+    if evaluation.failed:
+        sys.exit(1)
+
+
+class _Progress:
+    """One bar a method on stderr."""
+
+    def __enter__(self) -> _Progress:
+        from rich.console import Console
+        from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+
+        columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
+        self._bars = Progress(*columns, console=Console(stderr=True))
+        self._tasks: dict[str, Any] = {}
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+    def __call__(self, done: int, total: int, name: str) -> None:
+        if name not in self._tasks:
+            self._tasks[name] = self._bars.add_task(name, total=total)
+        self._bars.update(self._tasks[name], completed=done)
+
+
+def _recorded(sources: tuple[str, ...]) -> dict[str, Any]:
+    """Return what the first run folder says of its data; nothing where no source is one."""
+    for source in sources:
+        config = Path(source, "config.json")
+        if config.is_file():
+            try:
+                return dict(json.loads(config.read_text("utf-8")).get("data", {}))
+            except (ValueError, TypeError, AttributeError) as error:
+                raise UserError(f"'{config}' is no config of a run: {error}") from error
+    return {}
+
+
+def _where(
+    dataset: str | None, data_dir: Path | None, recorded: dict[str, Any]
+) -> tuple[str, Path | None]:
+    """Return data set and folder; a recorded folder serves only the recorded data set."""
+    named = recorded.get("dataset")
+    if dataset is None:
+        dataset = named or ("folder" if data_dir else "animals")
+    if data_dir is None and dataset == named and recorded.get("dir"):
+        data_dir = Path(recorded["dir"])
+    return dataset, data_dir
+
+
+def _out(out: Path | None, first: str) -> Path:
+    is_run = Path(first, "config.json").is_file()
+    out = out or (Path(first, "evaluation") if is_run else Path("evaluation"))
+    if out.exists() and not out.is_dir():
+        raise UserError(f"--out '{out}' is a file; name a folder")
+    return out

@@ -1,0 +1,120 @@
+"""The data set "Animal Image Dataset (90 Different Animals)" and others of its layout."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+
+from inpaint_tf.data.locations import cache_folder, find, locate
+from inpaint_tf.data.photo_set import PhotoSet, list_keys
+from inpaint_tf.data.split import split_keys
+from neuralgym_lite.errors import UserError
+
+KAGGLE_HANDLE = "iamsouravbanerjee/animal-image-dataset-90-different-animals"
+
+
+def open_animals(data_dir: Path | None) -> PhotoSet:
+    """Open a folder of the layout `<class>/*.jpg`, split 11:1 within each class.
+
+    Args:
+        data_dir: the folder of the class folders, or one that holds it as `animals` or
+            `animals/animals` (Kaggle's archive does). `None` looks in `$INPAINT_TF_DATA` and in
+            the cache folder.
+
+    Returns:
+        The photographs; 60 of a class are 55 train and 5 test.
+
+    Raises:
+        UserError: the data set is not found, cannot be read, or holds too few images.
+    """
+    root, classes = read_classes(data_dir or locate("animals"))
+    splits = [split_keys(keys) for _, keys in sorted(classes.items())]
+    train = tuple(key for keys, _ in splits for key in keys)
+    test = tuple(key for _, keys in splits for key in keys)
+    return PhotoSet("animals", root, train, test)
+
+
+def read_classes(folder: Path) -> tuple[Path, dict[str, tuple[str, ...]]]:
+    """Read which images belong to which class.
+
+    Args:
+        folder: as `data_dir` of `open_animals`.
+
+    Returns:
+        The folder of the class folders, and for each class its keys relative to that folder.
+        Images beside the class folders belong to no class and are left out.
+
+    Raises:
+        UserError: the folder cannot be read or has no class folder with an image in it.
+    """
+    root, keys = folder, list_keys(folder)
+    for _ in range(2):
+        nested = tuple(key.removeprefix("animals/") for key in keys if key.startswith("animals/"))
+        # Images right inside make `animals` a class like any other.
+        if not nested or any("/" not in key for key in nested):
+            break
+        root, keys = root / "animals", nested
+    classes = defaultdict(list)
+    for key in keys:
+        name, slash, _ = key.partition("/")
+        if slash:
+            classes[name].append(key)
+    if not classes:
+        raise UserError(
+            f"'{folder}' has images but no class folders: data set 'animals' wants "
+            "'<class>/*.jpg'; for a plain folder of images take '--dataset folder'."
+        )
+    return root, {name: tuple(keys) for name, keys in classes.items()}
+
+
+def fetch_animals() -> Path:
+    """Download the data set from Kaggle into the cache folder, unless it is on this machine.
+
+    Returns:
+        The folder that `open_animals` will find.
+
+    Raises:
+        UserError: kagglehub is not installed, the download failed, or it holds no class folder.
+    """
+    return find("animals") or _keep(_download(), cache_folder() / "animals")
+
+
+def _download() -> Path:
+    try:
+        import kagglehub
+    except ImportError as error:
+        raise UserError(
+            "Data set 'animals' comes through kagglehub, which is not installed: "
+            "run 'pip install \"inpaint-tf[kaggle]\"'."
+        ) from error
+    try:
+        return Path(kagglehub.dataset_download(KAGGLE_HANDLE))
+    # kagglehub raises its own, requests' and the system's errors, which share no base.
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(
+            f"Kaggle did not hand over '{KAGGLE_HANDLE}': {reason}; check the connection and "
+            "your Kaggle account, or download it by hand and name it with '--data-dir DIR'."
+        ) from error
+
+
+def _keep(download: Path, target: Path) -> Path:
+    """Put a copy of a download at `target`, all of it or nothing."""
+    source, _ = read_classes(download)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".animals-") as scratch:
+        copy = Path(scratch, target.name)
+        shutil.copytree(source, copy, copy_function=_link_or_copy)
+        copy.rename(target)
+    return target
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    """Hard-link a file, which takes no space, or copy it where the file system cannot."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)

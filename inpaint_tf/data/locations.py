@@ -1,0 +1,53 @@
+"""Where data sets are looked for on this machine."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from neuralgym_lite.errors import UserError
+
+
+def cache_folder() -> Path:
+    """Return the folder that holds what was downloaded; it need not exist.
+
+    `$INPAINT_TF_CACHE`, else `$XDG_CACHE_HOME/inpaint-tf`, else `~/.cache/inpaint-tf`.
+    """
+    if own := os.environ.get("INPAINT_TF_CACHE"):
+        return Path(own).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "inpaint-tf"
+
+
+def data_folder() -> Path | None:
+    """Return the user's own folder of data sets, `$INPAINT_TF_DATA`; `None` where it is not set."""
+    folder = os.environ.get("INPAINT_TF_DATA")
+    return Path(folder).expanduser() if folder else None
+
+
+def find(name: str) -> Path | None:
+    """Return the folder of a data set in `$INPAINT_TF_DATA` or the cache, or `None`."""
+    places = (place / name for place in (data_folder(), cache_folder()) if place)
+    return next((place for place in places if place.is_dir()), None)
+
+
+def locate(name: str) -> Path:
+    """Return the folder of a data set for which no `--data-dir` was given.
+
+    Args:
+        name: the data set's name, which is also the name of its folder.
+
+    Returns:
+        `$INPAINT_TF_DATA/<name>` where that exists, else `<cache folder>/<name>`.
+
+    Raises:
+        UserError: neither exists; the message says where it was looked for and how to get it.
+    """
+    if found := find(name):
+        return found
+    own = data_folder()
+    raise UserError(
+        f"Data set '{name}' is not on this machine: looked at --data-dir (not given), "
+        f"$INPAINT_TF_DATA/{name} ({own / name if own else 'not set'}) and "
+        f"'{cache_folder() / name}'; get it with 'inpaint-tf data get {name}', "
+        "or take '--dataset samples', which needs no download."
+    )

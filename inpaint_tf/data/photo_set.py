@@ -1,0 +1,150 @@
+"""A set of photographs: keys, their split into train and test, and how one is read."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from inpaint_tf.data.split import canonical
+from neuralgym_lite.errors import UserError
+from neuralgym_lite.images import find_images, read_rgb
+
+
+def list_keys(folder: Path) -> tuple[str, ...]:
+    """List the keys of all images below a folder.
+
+    Args:
+        folder: the root that the keys are relative to.
+
+    Returns:
+        Posix paths relative to `folder`, sorted.
+
+    Raises:
+        UserError: the folder is missing, is no folder, or holds no image.
+    """
+    return tuple(path.relative_to(folder).as_posix() for path in find_images(folder))
+
+
+@dataclass(frozen=True)
+class PhotoSet:
+    """Photographs by key, split into train and test.
+
+    Attributes:
+        name: the data set's name, such as `"animals"`.
+        root: the folder that the keys are relative to, `None` where they are no files of one.
+        train: keys of the photographs to train on.
+        test: keys of the photographs held out.
+
+    Raises:
+        UserError: one of the two splits is empty.
+    """
+
+    name: str
+    root: Path | None
+    train: tuple[str, ...]
+    test: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not self.train or not self.test:
+            raise UserError(
+                f"'{self.root}' has {len(self.train)} train and {len(self.test)} test images: "
+                f"too few for data set '{self.name}', which needs both; add images to it."
+            )
+
+    def path(self, key: str) -> Path:
+        """Return the file that holds the photograph `key`."""
+        return Path(self.root or "", key)
+
+    def load_full(self, key: str) -> np.ndarray:
+        """Read a photograph at its own size.
+
+        Args:
+            key: one of `train` or `test`.
+
+        Returns:
+            uint8 RGB, (H, W, 3).
+
+        Raises:
+            ImageError: the file is missing, broken or no image.
+        """
+        return read_rgb(self.path(key))
+
+    def load(self, key: str, size: int) -> np.ndarray:
+        """Read a whole photograph, resized to a square; its aspect is not kept, as in the paper.
+
+        Args:
+            key: one of `train` or `test`.
+            size: height and width of the result, in pixels.
+
+        Returns:
+            uint8 RGB, (size, size, 3), resized bilinearly with antialiasing.
+
+        Raises:
+            ImageError: the file is missing, broken or no image.
+        """
+        picture = Image.fromarray(self.load_full(key))
+        return np.array(picture.resize((size, size), Image.Resampling.BILINEAR))
+
+    def fingerprint(self) -> str:
+        """Return the SHA-256 (hex) of the sorted keys, their file sizes and their split.
+
+        It tells two data sets apart without reading a picture; where the photographs lie, and in
+        which order they were listed, does not enter it.
+        """
+        digest = hashlib.sha256()
+        for split, keys in (("train", self.train), ("test", self.test)):
+            for key in sorted(keys, key=canonical):
+                size = self.path(key).stat().st_size
+                digest.update(b"%s\0%s\0%d\0" % (split.encode(), canonical(key), size))
+        return digest.hexdigest()
+
+
+class CachedPhotos:
+    """Photographs of one size, kept in memory up to a limit; safe to share between threads.
+
+    Once the limit is reached, photographs that are not yet kept are read anew each time.
+    """
+
+    def __init__(self, photos: PhotoSet, size: int, limit_bytes: int = 2 * 1024**3) -> None:
+        """Start with nothing in memory.
+
+        Args:
+            photos: where the photographs come from.
+            size: height and width of every photograph, in pixels.
+            limit_bytes: memory that the pixels may take.
+        """
+        self.photos = photos
+        self.size = size
+        self.limit_bytes = limit_bytes
+        self._kept: dict[str, np.ndarray] = {}
+        self._lock = threading.Lock()
+
+    def load(self, key: str) -> np.ndarray:
+        """Return a photograph, from memory where it is kept.
+
+        Args:
+            key: one of the data set's keys.
+
+        Returns:
+            uint8 RGB, (size, size, 3), read-only, for all callers share it.
+
+        Raises:
+            ImageError: the file is missing, broken or no image.
+        """
+        # Look-ups need no lock, and reading happens outside it: two threads may at worst read
+        # the same photograph once each.
+        kept = self._kept.get(key)
+        if kept is not None:
+            return kept
+        photo = self.photos.load(key, self.size)
+        photo.setflags(write=False)
+        with self._lock:
+            # All photographs weigh the same, so that their number gives the bytes.
+            if (len(self._kept) + 1) * photo.nbytes <= self.limit_bytes:
+                return self._kept.setdefault(key, photo)
+        return photo

@@ -1,0 +1,70 @@
+"""Data sets by name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from inpaint_tf.data.animals import fetch_animals, open_animals
+from inpaint_tf.data.folder import open_folder
+from inpaint_tf.data.photo_set import PhotoSet
+from inpaint_tf.data.samples import open_samples
+from neuralgym_lite.errors import UserError, did_you_mean
+
+
+@dataclass(frozen=True)
+class _DataSet:
+    open: Callable[[Path | None], PhotoSet]
+    fetch: Callable[[], Path] | None = None
+
+
+_DATA_SETS = {
+    "animals": _DataSet(open_animals, fetch_animals),
+    "folder": _DataSet(open_folder),
+    "samples": _DataSet(open_samples),
+}
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all data sets, sorted."""
+    return tuple(sorted(_DATA_SETS))
+
+
+def open_photos(name: str, data_dir: str | os.PathLike[str] | None = None) -> PhotoSet:
+    """Open a data set by name.
+
+    Args:
+        name: one of `names()`.
+        data_dir: the folder that holds it; `None` looks where the data set is kept by default.
+
+    Returns:
+        The photographs' keys, split into train and test. No picture is read yet.
+
+    Raises:
+        UserError: the name is unknown, or the data set is missing or cannot be used.
+    """
+    return _get(name).open(None if data_dir is None else Path(data_dir).expanduser())
+
+
+def fetch(name: str) -> Path | None:
+    """Download a data set, unless it is on this machine.
+
+    Args:
+        name: one of `names()`.
+
+    Returns:
+        The folder that holds it; `None` for a data set of which nothing has to be downloaded.
+
+    Raises:
+        UserError: the name is unknown, or the download failed.
+    """
+    source = _get(name).fetch
+    return source() if source else None
+
+
+def _get(name: str) -> _DataSet:
+    if name not in _DATA_SETS:
+        raise UserError(f"Unknown data set '{name}'. {did_you_mean(name, _DATA_SETS)}")
+    return _DATA_SETS[name]

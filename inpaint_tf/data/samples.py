@@ -1,0 +1,126 @@
+"""Crops of the photographs that scikit-image carries: a data set with nothing to download."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.resources
+import itertools
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from inpaint_tf.data.photo_set import PhotoSet
+from neuralgym_lite.errors import UserError
+from neuralgym_lite.images import read_rgb
+
+# The colour photographs of scikit-image's wheel. Left out are what is no photograph of a scene
+# (microscopy, a retina, the deep field, drawings) and the right motorcycle: the left one's twin
+# would show the same scene in train and test.
+PHOTOGRAPHS = {
+    "astronaut": "astronaut.png",
+    "chelsea": "chelsea.png",
+    "coffee": "coffee.png",
+    "motorcycle": "motorcycle_left.png",
+    "rocket": "rocket.jpg",
+}
+# Their left third is held out, not the right one: chelsea's right is out of focus, where any
+# method fills a hole well.
+TESTED_ON_THE_LEFT = frozenset({"chelsea"})
+TRAIN_CROPS = 96
+TEST_CROPS = 10
+SMALLEST_CROP = 0.4
+
+
+def open_samples(data_dir: Path | None = None) -> PhotoSet:
+    """Open the crops of scikit-image's photographs.
+
+    One third of each photograph is held out, the right one or, of some, the left one: test crops
+    lie inside it and train crops inside the other two thirds, so that no pixel is in both.
+
+    Args:
+        data_dir: must be `None`, for the photographs lie where scikit-image is installed.
+
+    Returns:
+        480 train and 50 test crops, keys such as `chelsea#0007`; of each photograph numbers from
+        96 on are test. The first keys of either split come from different photographs.
+
+    Raises:
+        UserError: a folder was given, or scikit-image's photographs are not installed.
+    """
+    if data_dir is not None:
+        raise UserError(
+            f"Data set 'samples' takes no '--data-dir' (received '{data_dir}'); "
+            "for your own images take '--dataset folder'."
+        )
+    numbers = range(TRAIN_CROPS + TEST_CROPS)
+    keys = tuple(f"{name}#{number:04d}" for number, name in itertools.product(numbers, PHOTOGRAPHS))
+    trains = TRAIN_CROPS * len(PHOTOGRAPHS)
+    samples = SamplePhotos("samples", None, keys[:trains], keys[trains:])
+    for key in PHOTOGRAPHS:
+        if not samples.path(key).is_file():
+            raise UserError(
+                f"'{samples.path(key)}' is missing: scikit-image is installed without its "
+                "photographs; run 'pip install --force-reinstall scikit-image'."
+            )
+    return samples
+
+
+@dataclass(frozen=True)
+class SamplePhotos(PhotoSet):
+    """Square crops whose place and size are a pure function of their key."""
+
+    def path(self, key: str) -> Path:
+        """Return the photograph that the crop `key` is cut from."""
+        return _photograph_folder() / PHOTOGRAPHS[key.partition("#")[0]]
+
+    def load_full(self, key: str) -> np.ndarray:
+        """Cut a crop at the photograph's own resolution.
+
+        Args:
+            key: one of `train` or `test`.
+
+        Returns:
+            uint8 RGB, (side, side, 3).
+        """
+        photograph = _read(self.path(key))
+        top, left, height, width = crop_box(key, photograph.shape[0], photograph.shape[1])
+        return photograph[top : top + height, left : left + width].copy()
+
+
+def crop_box(key: str, height: int, width: int) -> tuple[int, int, int, int]:
+    """Return where a crop lies in its photograph.
+
+    Args:
+        key: such as `chelsea#0007`; place and size are drawn from its SHA-256.
+        height: of the photograph, in pixels.
+        width: of the photograph, in pixels.
+
+    Returns:
+        A square box (top, left, height, width), between 0.4 and 1 times the shorter side of its
+        region: the photograph's held-out third for test keys, the rest for train keys.
+    """
+    name, _, number = key.partition("#")
+    is_test = int(number) >= TRAIN_CROPS
+    on_the_left = is_test == (name in TESTED_ON_THE_LEFT)
+    border = width // 3 if name in TESTED_ON_THE_LEFT else width - width // 3
+    start, stop = (0, border) if on_the_left else (border, width)
+    words = struct.unpack(">3Q", hashlib.sha256(key.encode()).digest()[:24])
+    # 53 bits, all that a float holds: the fractions stay below 1.
+    scale, down, right = ((word >> 11) / 2**53 for word in words)
+    side = round(min(height, stop - start) * (SMALLEST_CROP + (1 - SMALLEST_CROP) * scale))
+    top = int(down * (height - side + 1))
+    left = start + int(right * (stop - start - side + 1))
+    return top, left, side, side
+
+
+def _photograph_folder() -> Path:
+    # Not skimage.data's functions: they download what they do not find.
+    return Path(str(importlib.resources.files("skimage"))) / "data"
+
+
+@functools.lru_cache(maxsize=len(PHOTOGRAPHS))
+def _read(path: Path) -> np.ndarray:
+    return read_rgb(path)

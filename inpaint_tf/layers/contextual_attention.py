@@ -1,0 +1,326 @@
+"""Contextual attention: holes borrow features from the known parts of the same picture."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import keras
+from keras import ops
+
+from inpaint_tf.layers import _attention_reference
+from inpaint_tf.layers._compat import check_compat, check_positive
+from neuralgym_lite.errors import did_you_mean
+
+FORMULATIONS = ("gram", "reference")
+MINIMUM_NORM = 1e-4
+
+
+@keras.saving.register_keras_serializable(package="inpaint_tf")
+class ContextualAttention(keras.layers.Layer):
+    """Rebuilds a feature map from patches of a background feature map that resemble it.
+
+    Both maps are sampled down by `rate`. Every `patch_size` x `patch_size` patch of the small
+    foreground is compared with every patch of the small background (inner product with the
+    normalised background patch), scores of neighbours are added along the diagonals ("fused": if
+    a place resembles another, so should the pixel to its right), and a softmax over the valid
+    background patches weighs the `2 rate` x `2 rate` patches of the full background that are
+    pasted, overlapping, into the output. A background patch is valid if no missing pixel is in it.
+
+    As in the published code, and unlike the paper's text, the foreground is not normalised, fusing
+    comes before the softmax, and invalid patches have score 0 and are dropped after the softmax,
+    so that weights add up to less than 1. With everything masked the output is zero.
+
+    Args:
+        patch_size: odd side of the compared patches, in small pixels.
+        rate: how far the maps are sampled down before they are compared.
+        fuse_size: odd length of the diagonal over which scores are added; 1 does not fuse.
+        softmax_scale: factor of the scores in the softmax (lambda in the paper).
+        compat: `"keras"`, `"torch"` or `"tf1"`: how maps are sampled and norms kept from zero.
+        formulation: `"gram"` (fast, runs on every Keras backend) or `"reference"` (readable:
+            patches and transposed convolution; TensorFlow only). Both are exact.
+
+    Call arguments:
+        foreground: `(B, h, w, C)`.
+        background: `(B, H, W, C)`.
+        mask: missing pixels (above 0) of the background, `(B, k H, k W, 1)` for a whole k of at
+            least 1, one for each sample; or None if all is known.
+        return_attention: whether to return offsets too.
+
+    Returns:
+        `(B, h, w, C)`; or, with `return_attention`, that and the place of the most attended patch
+        relative to each place of the small foreground, `(B, ceil(h / rate), ceil(w / rate), 2)`,
+        int32, in small pixels, as (dy, dx).
+
+    Raises:
+        ValueError: on an argument out of range, or shapes that do not fit each other.
+
+    Reference:
+        Yu et al. 2018, "Generative Image Inpainting with Contextual Attention", section 4
+        (arxiv.org/abs/1801.07892).
+    """
+
+    def __init__(
+        self,
+        patch_size: int = 3,
+        rate: int = 2,
+        fuse_size: int = 3,
+        softmax_scale: float = 10.0,
+        compat: str = "keras",
+        formulation: str = "gram",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.patch_size = _check_odd("patch_size", patch_size)
+        self.rate = check_positive("rate", rate)
+        self.fuse_size = _check_odd("fuse_size", fuse_size)
+        if not isinstance(softmax_scale, (int, float)) or softmax_scale <= 0:
+            raise ValueError(f"`softmax_scale` must be above 0. Received: {softmax_scale!r}")
+        self.softmax_scale = float(softmax_scale)
+        self.compat = check_compat(compat)
+        if formulation not in FORMULATIONS:
+            raise ValueError(
+                f"`formulation` must be one of {FORMULATIONS}. Received: {formulation!r}. "
+                f"{did_you_mean(formulation, FORMULATIONS)}"
+            )
+        self.formulation = formulation
+
+    def build(
+        self, foreground_shape: Any, background_shape: Any = None, mask_shape: Any = None
+    ) -> None:  # noqa: D102
+        self.built = True
+
+    def call(
+        self, foreground: Any, background: Any, mask: Any = None, return_attention: bool = False
+    ) -> Any:  # noqa: D102
+        _check_shapes(foreground, background, mask)
+        small_foreground = self._sample_down(foreground)
+        small_background = self._sample_down(background)
+        valid = self._valid_patches(mask, background, small_background)
+        norm = self._patch_norms(small_background)
+
+        gram = self.formulation == "gram"
+        score = _gram_scores if gram else _attention_reference.scores
+        paste = _gram_paste if gram else _attention_reference.paste
+        scores = score(small_foreground, small_background, norm, self.patch_size)
+        scores = _fuse(scores, self.fuse_size)
+        attention = _masked_softmax(scores, valid, self.softmax_scale)
+        height, width = ops.shape(foreground)[1:3]
+        pasted = paste(attention, background, self.rate)[:, :height, :width]
+        outputs = ops.cast(pasted / 4, self.compute_dtype)
+        return (outputs, _offsets(attention)) if return_attention else outputs
+
+    def _sample_down(self, inputs: Any) -> Any:
+        return _sample(_sample(inputs, self.rate, 1, self.compat), self.rate, 2, self.compat)
+
+    def _valid_patches(self, mask: Any, background: Any, small_background: Any) -> Any:
+        """Return 1 for background patches without a missing pixel, else 0: `(B, H', W')`."""
+        if mask is None:
+            return ops.ones_like(small_background[..., 0], dtype="float32")
+        missing = ops.cast(ops.cast(mask, "float32") > 0, "float32")
+        for axis in (1, 2):
+            multiple = ops.shape(mask)[axis] // ops.shape(background)[axis]
+            missing = _sample(missing, multiple, axis, self.compat)
+        missing = self._sample_down(missing)
+        touched = ops.max_pool(missing, self.patch_size, strides=1, padding="same")
+        return 1.0 - touched[..., 0]
+
+    def _patch_norms(self, small_background: Any) -> Any:
+        """Return the L2 norm of every background patch: `(B, H', W')`, kept from zero."""
+        squares = ops.sum(ops.square(ops.cast(small_background, "float32")), -1, keepdims=True)
+        total = ops.average_pool(
+            ops.pad(squares, ((0, 0), *[(self.patch_size // 2,) * 2] * 2, (0, 0))),
+            self.patch_size,
+            strides=1,
+            padding="valid",
+        )[..., 0] * float(self.patch_size**2)
+        if self.compat == "torch":
+            values = self.patch_size**2 * small_background.shape[-1]
+            return ops.sqrt(total + values * MINIMUM_NORM)
+        # The maximum is taken under the root, where the gradient of zero is finite.
+        return ops.sqrt(ops.maximum(total, MINIMUM_NORM**2))
+
+    def compute_output_spec(  # noqa: D102
+        self, foreground: Any, background: Any, mask: Any = None, return_attention: bool = False
+    ) -> Any:
+        outputs = keras.KerasTensor(foreground.shape, dtype=self.compute_dtype)
+        if not return_attention:
+            return outputs
+        batch, height, width, _ = foreground.shape
+        small = [size and -(-size // self.rate) for size in (height, width)]
+        return outputs, keras.KerasTensor((batch, *small, 2), dtype="int32")
+
+    def get_config(self) -> dict[str, Any]:  # noqa: D102
+        return {
+            **super().get_config(),
+            "patch_size": self.patch_size,
+            "rate": self.rate,
+            "fuse_size": self.fuse_size,
+            "softmax_scale": self.softmax_scale,
+            "compat": self.compat,
+            "formulation": self.formulation,
+        }
+
+
+def _check_odd(name: str, value: int) -> int:
+    if check_positive(name, value) % 2 == 0:
+        raise ValueError(f"`{name}` must be odd. Received: {name}={value!r}")
+    return value
+
+
+def _check_shapes(foreground: Any, background: Any, mask: Any) -> None:
+    if len(foreground.shape) != 4 or len(background.shape) != 4:
+        raise ValueError(
+            "`foreground` and `background` must be (B, H, W, C). "
+            f"Received: shapes {tuple(foreground.shape)} and {tuple(background.shape)}"
+        )
+    if foreground.shape[-1] != background.shape[-1]:
+        raise ValueError(
+            "`foreground` and `background` must have the same channels. "
+            f"Received: shapes {tuple(foreground.shape)} and {tuple(background.shape)}"
+        )
+    if mask is None:
+        return
+    fits = len(mask.shape) == 4 and mask.shape[-1] == 1
+    for axis in (1, 2):
+        if fits and isinstance(mask.shape[axis], int) and isinstance(background.shape[axis], int):
+            fits = mask.shape[axis] > 0 and mask.shape[axis] % background.shape[axis] == 0
+    if not fits:
+        raise ValueError(
+            "`mask` must be (B, k H, k W, 1) for a background (B, H, W, C) and a whole k. "
+            f"Received: shapes {tuple(mask.shape)} and {tuple(background.shape)}"
+        )
+
+
+def _sample(inputs: Any, rate: Any, axis: int, compat: str) -> Any:
+    """Keep every `rate`-th pixel along an axis; `tf1` spreads them from the first to the last."""
+    if compat != "tf1":
+        return inputs[:, ::rate] if axis == 1 else inputs[:, :, ::rate]
+    size = ops.shape(inputs)[axis]
+    kept = (size + rate - 1) // rate
+    step = ops.cast(size - 1, "float32") / ops.cast(ops.maximum(kept - 1, 1), "float32")
+    # Rounds halves up, as the original's resizing does.
+    index = ops.floor(ops.arange(kept, dtype="float32") * step + 0.5)
+    return ops.take(inputs, ops.cast(index, "int32"), axis=axis)
+
+
+def _sum_along_diagonals(scores: Any, length: int, axes: tuple[int, ...]) -> Any:
+    """Add to each score those of the neighbours a step apart along all `axes` at once.
+
+    Equals a correlation with a `length`-pixel diagonal of ones; scores outside count as zero.
+    """
+    if length == 1:
+        return scores
+    reach = length // 2
+    rank = len(scores.shape)
+    sizes = ops.shape(scores)
+    padded = ops.pad(scores, [(reach, reach) if axis in axes else (0, 0) for axis in range(rank)])
+    total = scores
+    for step in range(length):
+        if step != reach:
+            window = tuple(
+                slice(step, step + sizes[axis]) if axis in axes else slice(None)
+                for axis in range(rank)
+            )
+            total = total + padded[window]
+    return total
+
+
+def _gram_scores(foreground: Any, background: Any, norm: Any, patch_size: int) -> Any:
+    """Compare all patches without building one: `(B, h', w', H', W')`.
+
+    The inner product of two patches is a sum of inner products of pixels that stand alike in
+    them, and those are the entries of one Gram matrix, a diagonal step apart.
+    """
+    batch, height, width, channels = ops.shape(foreground)
+    back_height, back_width = ops.shape(background)[1:3]
+    left = ops.reshape(ops.cast(foreground, "float32"), (batch, height * width, channels))
+    right = ops.reshape(
+        ops.cast(background, "float32"), (batch, back_height * back_width, channels)
+    )
+    scores = ops.matmul(left, ops.transpose(right, (0, 2, 1)))
+    scores = ops.reshape(scores, (batch, height, width, back_height, back_width))
+    scores = _sum_along_diagonals(scores, patch_size, axes=(1, 3))
+    scores = _sum_along_diagonals(scores, patch_size, axes=(2, 4))
+    return scores / norm[:, None, None]
+
+
+def _fuse(scores: Any, length: int) -> Any:
+    """Add scores along diagonals of the flat score map, once in row and once in column order.
+
+    Flattening makes the last pixel of a row a neighbour of the first of the next, as in the
+    published code.
+    """
+    if length == 1:
+        return scores
+    for _ in range(2):
+        batch, height, width, back_height, back_width = ops.shape(scores)
+        flat = ops.reshape(scores, (batch, height * width, back_height * back_width))
+        flat = _sum_along_diagonals(flat, length, axes=(1, 2))
+        scores = ops.reshape(flat, (batch, height, width, back_height, back_width))
+        scores = ops.transpose(scores, (0, 2, 1, 4, 3))
+    return scores
+
+
+def _masked_softmax(scores: Any, valid: Any, scale: float) -> Any:
+    batch, height, width, back_height, back_width = ops.shape(scores)
+    valid = ops.reshape(valid, (batch, 1, back_height * back_width))
+    flat = ops.reshape(scores, (batch, height * width, back_height * back_width))
+    attention = ops.softmax(flat * (valid * scale), axis=-1) * valid
+    return ops.reshape(attention, (batch, height, width, back_height, back_width))
+
+
+def _gram_paste(attention: Any, background: Any, rate: int) -> Any:
+    """Paste overlapping patches of the background, weighted: `(B, rate h', rate w', C)`.
+
+    Every output pixel lies in two patches along each axis: the one of its own cell and the one of
+    the neighbour cell that is nearer. What these two paste there comes from background cells a
+    diagonal step apart. So the pixels at one position inside their cells are one product of
+    (attention + its diagonal shift) with the background pixels at that position in theirs.
+    """
+    batch, height, width, back_height, back_width = ops.shape(attention)
+    channels = background.shape[-1]
+    missing = [
+        cells * rate - ops.shape(background)[axis]
+        for axis, cells in ((1, back_height), (2, back_width))
+    ]
+    background = ops.pad(background, ((0, 0), (0, missing[0]), (0, missing[1]), (0, 0)))
+
+    weights = {}
+    for up, left in itertools.product((True, False), repeat=2):
+        both = _add_neighbour(_add_neighbour(attention, up, (1, 3)), left, (2, 4))
+        flat = ops.reshape(both, (batch, height * width, back_height * back_width))
+        weights[up, left] = ops.cast(flat, background.dtype)
+
+    # A patch starts rate // 2 pixels before its cell.
+    near_start = [position + rate // 2 < rate for position in range(rate)]
+    rows = []
+    for row in range(rate):
+        pixels = []
+        for column in range(rate):
+            source = background[:, row::rate, column::rate]
+            source = ops.reshape(source, (batch, back_height * back_width, channels))
+            pixels.append(ops.matmul(weights[near_start[row], near_start[column]], source))
+        rows.append(ops.stack(pixels, axis=2))
+    grid = ops.reshape(ops.stack(rows, axis=1), (batch, rate, height, width, rate, channels))
+    grid = ops.transpose(grid, (0, 2, 1, 3, 4, 5))
+    return ops.reshape(grid, (batch, height * rate, width * rate, channels))
+
+
+def _add_neighbour(attention: Any, before: bool, axes: tuple[int, int]) -> Any:
+    """Add the attention of the cell before (or after) along both `axes` at once."""
+    rank = len(attention.shape)
+    kept = slice(None, -1) if before else slice(1, None)
+    window = tuple(kept if axis in axes else slice(None) for axis in range(rank))
+    pads = [((1, 0) if before else (0, 1)) if axis in axes else (0, 0) for axis in range(rank)]
+    return attention + ops.pad(attention[window], pads)
+
+
+def _offsets(attention: Any) -> Any:
+    """Return where each place looks most, relative to itself: `(B, h', w', 2)` int32."""
+    batch, height, width, back_height, back_width = ops.shape(attention)
+    flat = ops.reshape(attention, (batch, height, width, back_height * back_width))
+    best = ops.cast(ops.argmax(flat, axis=-1), "int32")
+    rows = best // back_width - ops.arange(height, dtype="int32")[:, None]
+    columns = best % back_width - ops.arange(width, dtype="int32")
+    return ops.stack([rows, columns], axis=-1)

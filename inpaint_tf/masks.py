@@ -1,0 +1,240 @@
+"""Masks: where a photograph is missing, and what a network is shown there instead.
+
+A mask is 1 where the photograph is missing and 0 where it is known. A box is (top, left, height,
+width): the fixed region that the local critic looks at; the hole lies inside it, a little smaller.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import cv2
+import keras
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+from neuralgym_lite.errors import UserError, did_you_mean
+from neuralgym_lite.seeds import generator
+
+MODES = ("hole", "mosaic", "hole_ns", "hole_telea")
+INTERPOLATIONS = ("bilinear", "nearest")
+EVALUATION_KINDS = ("center", "hole")
+OPENCV_RADIUS = 3
+
+UInt8 = NDArray[np.uint8]
+
+
+@keras.saving.register_keras_serializable(package="inpaint_tf")
+@dataclass(frozen=True)
+class MaskMode:
+    """What a network is shown in the missing region.
+
+    Args:
+        name: `"hole"` shows mid grey; `"mosaic"` the blocks of a mosaic of the photograph;
+            `"hole_ns"` and `"hole_telea"` what OpenCV's Navier-Stokes or TELEA fills in.
+        unit: size of a mosaic block in pixels.
+        interpolation: how the mosaic is sampled: `"bilinear"` as the paper says, or `"nearest"`
+            as its code does.
+
+    Raises:
+        UserError: on an unknown name or a unit below 1.
+    """
+
+    name: str = "hole"
+    unit: int = 12
+    interpolation: str = "bilinear"
+
+    def __post_init__(self) -> None:
+        _check_name("mask", self.name, MODES)
+        _check_name("mosaic interpolation", self.interpolation, INTERPOLATIONS)
+        if self.unit < 1:
+            raise UserError(f"The mosaic unit must be at least 1 pixel. Received: {self.unit}")
+
+    @property
+    def prefills(self) -> bool:
+        """Whether OpenCV fills the photograph before the network sees it."""
+        return self.name in ("hole_ns", "hole_telea")
+
+    def prefill(self, image: UInt8, mask: UInt8) -> UInt8:
+        """Return the uint8 photograph `(H, W, 3)` as OpenCV fills it, or as it is."""
+        if not self.prefills:
+            return image
+        return opencv_inpaint(image, mask, self.name.removeprefix("hole_"))
+
+    def masked_input(self, image: Any, mask: Any) -> Any:
+        """Return what the network is shown of an image that `prefill` has left.
+
+        Args:
+            image: float in [-1, 1], `(B, H, W, 3)`.
+            mask: `(B, H, W, 1)`, 1 where missing.
+
+        Returns:
+            `(B, H, W, 3)` in [-1, 1]; known pixels as they are.
+        """
+        if self.prefills:
+            return image
+        mask = ops.cast(mask, image.dtype)
+        known = image * (1 - mask)
+        if self.name == "hole":
+            return known
+        return mosaic(image, self.unit, self.interpolation) * mask + known
+
+    def apply(self, images: UInt8, masks: UInt8) -> NDArray[np.float32]:
+        """Return what the network is shown of uint8 photographs `(B, H, W, 3)`, in [-1, 1]."""
+        pairs = zip(images, masks, strict=True)
+        filled = np.stack([self.prefill(image, mask) for image, mask in pairs])
+        normal = filled.astype("float32") / 127.5 - 1
+        return np.asarray(ops.convert_to_numpy(self.masked_input(normal, masks)), "float32")
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make this mode again."""
+        return asdict(self)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> MaskMode:
+        """Make a mode from what `get_config` returned."""
+        return cls(**config)
+
+    @classmethod
+    def get(cls, mode: MaskMode | str | dict[str, Any]) -> MaskMode:
+        """Make a mode from a mode, a name or a config."""
+        if isinstance(mode, MaskMode):
+            return mode
+        return cls(mode) if isinstance(mode, str) else cls(**mode)
+
+
+def opencv_inpaint(image: UInt8, mask: UInt8, method: str) -> UInt8:
+    """Fill a uint8 photograph with OpenCV.
+
+    It is given 8-bit pixels, because TELEA overflows on float images (errors ten times as large).
+
+    Args:
+        image: `(H, W, 3)` uint8.
+        mask: `(H, W)` or `(H, W, 1)`, 1 where missing.
+        method: `"ns"` (Bertalmio 2001) or `"telea"` (Telea 2004).
+
+    Returns:
+        `(H, W, 3)` uint8.
+    """
+    flag = {"ns": cv2.INPAINT_NS, "telea": cv2.INPAINT_TELEA}[method]
+    missing = np.ascontiguousarray(mask.reshape(image.shape[:2]).astype("uint8") * 255)
+    filled = cv2.inpaint(np.ascontiguousarray(image), missing, OPENCV_RADIUS, flag)
+    return np.asarray(filled, "uint8")
+
+
+def mosaic(image: Any, unit: int, interpolation: str = "bilinear") -> Any:
+    """Return the mosaic of a float image `(B, H, W, C)`: sampled down by `unit` and up again.
+
+    Both steps are products with small matrices, so that it runs in any graph at any size. Blocks
+    are `unit` pixels or one more, as the size is rarely a multiple of the unit.
+    """
+    for axis in (1, 2):
+        size = ops.shape(image)[axis]
+        count = ops.maximum(size // unit, 1)
+        down = _sampling_matrix(count, size, float(unit), interpolation)
+        ratio = ops.cast(count, "float32") / ops.cast(size, "float32")
+        up = _sampling_matrix(size, count, ratio, interpolation)
+        both = ops.cast(ops.matmul(up, down), image.dtype)
+        image = ops.einsum("ij,bjkc->bikc" if axis == 1 else "ij,bkjc->bkic", both, image)
+    return image
+
+
+def _sampling_matrix(rows: Any, columns: Any, step: Any, interpolation: str) -> Any:
+    """Return the matrix that samples a line of `columns` pixels at `rows` places a `step` apart."""
+    place = ops.arange(rows, dtype="float32")
+    source = ops.arange(columns, dtype="float32")
+    if interpolation == "nearest":
+        place = ops.floor(place * step)[:, None]
+        return ops.cast(ops.equal(place, source), "float32")
+    place = ops.clip((place + 0.5) * step - 0.5, 0.0, ops.cast(columns - 1, "float32"))
+    return ops.relu(1.0 - ops.abs(place[:, None] - source))
+
+
+@dataclass(frozen=True)
+class HoleShape:
+    """How big holes are and where they may lie: a square box, and a hole inside it.
+
+    Args:
+        height: height of the box in pixels.
+        width: width of the box in pixels.
+        max_delta: the hole is up to this many pixels smaller than its box, in each direction, and
+            centred in it.
+        margin: pixels at the border of the picture that the box keeps free.
+        same_box: whether all photographs of a batch share one box (their holes still differ).
+
+    Reference:
+        The paper trains on 256x256 pixels with boxes of 128x128, max_delta 32 and margin 0.
+    """
+
+    height: int
+    width: int
+    max_delta: int = 0
+    margin: int = 0
+    same_box: bool = True
+
+    def check(self, size: int) -> None:
+        """Raise a UserError if such a hole does not fit into a picture of `size` pixels."""
+        for name, side in (("height", self.height), ("width", self.width)):
+            if side < 1 or side + 2 * self.margin > size:
+                raise UserError(
+                    f"The hole does not fit: its {name} is {side} pixels with a margin of "
+                    f"{self.margin}, the picture {size} pixels. "
+                    f"Choose at most {size - 2 * self.margin}."
+                )
+            if not 0 <= self.max_delta < side:
+                raise UserError(
+                    f"The hole's max_delta must be at least 0 and below its {name} of {side} "
+                    f"pixels. Received: {self.max_delta}"
+                )
+
+    def draw(
+        self, rng: np.random.Generator, batch: int, size: int
+    ) -> tuple[UInt8, NDArray[np.int32]]:
+        """Draw masks `(batch, size, size, 1)` uint8 and their boxes `(batch, 4)` int32."""
+        count = 1 if self.same_box else batch
+        last = size - self.margin
+        tops = rng.integers(self.margin, max(last - self.height, self.margin + 1), count)
+        lefts = rng.integers(self.margin, max(last - self.width, self.margin + 1), count)
+        boxes = np.empty((batch, 4), "int32")
+        boxes[:, 0], boxes[:, 1] = tops, lefts
+        boxes[:, 2:] = self.height, self.width
+        shrink = rng.integers(0, self.max_delta // 2 + 1, (batch, 2))
+        holes = boxes + np.concatenate([shrink, -2 * shrink], axis=1)
+        return np.stack([box_mask(hole, size) for hole in holes]), boxes
+
+
+def box_mask(box: Any, size: int) -> UInt8:
+    """Return the mask `(size, size, 1)` of a box (top, left, height, width)."""
+    top, left, height, width = box
+    mask = np.zeros((size, size, 1), "uint8")
+    mask[top : top + height, left : left + width] = 1
+    return mask
+
+
+def evaluation_masks(kind: str, count: int, size: int, seed: int = 0) -> UInt8:
+    """Return the fixed masks `(count, size, size, 1)` on which models are compared.
+
+    Args:
+        kind: `"center"`: the middle half of the picture; `"hole"`: squares of 3/8 to 1/2 of the
+            side anywhere, one for each photograph.
+        count: number of masks.
+        size: side of the masks in pixels.
+        seed: of the random holes. Mask i depends on the seed, the size and i alone.
+
+    Raises:
+        UserError: if `kind` is unknown.
+    """
+    _check_name("evaluation mask", kind, EVALUATION_KINDS)
+    if kind == "center":
+        box = (size // 4, size // 4, size // 2, size // 2)
+        return np.repeat(box_mask(box, size)[None], count, axis=0)
+    shape = HoleShape(size // 2, size // 2, max_delta=size // 8)
+    draws = [shape.draw(generator(seed, "evaluation-mask", i), 1, size)[0] for i in range(count)]
+    return np.concatenate(draws) if draws else np.zeros((0, size, size, 1), "uint8")
+
+
+def _check_name(what: str, name: str, known: tuple[str, ...]) -> None:
+    if name not in known:
+        raise UserError(f"Unknown {what}: '{name}'. {did_you_mean(name, known)}")

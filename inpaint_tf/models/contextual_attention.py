@@ -1,0 +1,75 @@
+"""The paper's model: a coarse and a refinement network with contextual attention."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from inpaint_tf.masks import MaskMode
+from inpaint_tf.models.coarse import CoarseNetwork
+from inpaint_tf.models.inpainting_model import InpaintingModel, composite, with_mask_channels
+from inpaint_tf.models.refinement import RefinementNetwork
+
+
+@keras.saving.register_keras_serializable(package="inpaint_tf")
+class ContextualAttentionModel(InpaintingModel):
+    """Coarse network, then refinement network with contextual attention.
+
+    The coarse network guesses the hole from afar. The refinement network sees that guess pasted
+    into the photograph, and borrows features from the known parts through contextual attention.
+    Gradients flow through both.
+
+    Args:
+        width: channels after the first convolutions; 32 gives 3,601,542 weights.
+        compat: `"keras"`, `"torch"` or `"tf1"`: the dialect of the weights.
+        mask_mode: what the network is shown in a hole.
+        formulation: of the contextual attention, `"gram"` or `"reference"`.
+
+    Call arguments:
+        inputs: a pair (masked image `(B, H, W, 3)` in [-1, 1], mask `(B, H, W, 1)`); H and W are
+            multiples of 8.
+        return_attention: whether to return `"offsets"` too.
+
+    Returns:
+        A dict of `"coarse"` and `"refined"`, `(B, H, W, 3)` float32 in [-1, 1], and on request
+        `"offsets"`, `(B, H / 8, W / 8, 2)` int32 (dy, dx).
+
+    Raises:
+        ValueError: on an argument out of range.
+
+    Reference:
+        Yu et al. 2018 (arxiv.org/abs/1801.07892), sections 3 and 4.
+    """
+
+    def __init__(
+        self,
+        width: int = 32,
+        compat: str = "keras",
+        mask_mode: MaskMode | str | dict[str, Any] = "hole",
+        formulation: str = "gram",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(width, compat, mask_mode, **kwargs)
+        self.formulation = formulation
+        policy = self.dtype_policy
+        self.coarse = CoarseNetwork(width, compat, dtype=policy, name="coarse")
+        self.refinement = RefinementNetwork(
+            width, compat, formulation, dtype=policy, name="refinement"
+        )
+        self.built = True
+
+    def call(self, inputs: tuple[Any, Any], return_attention: bool = False) -> dict[str, Any]:  # noqa: D102
+        masked_image, mask = inputs
+        coarse = self.coarse(with_mask_channels(masked_image, mask))
+        pasted = composite(coarse, masked_image, mask)
+        refined, offsets = self.refinement(
+            with_mask_channels(pasted, mask), mask, return_attention=return_attention
+        )
+        outputs = {"coarse": coarse, "refined": refined}
+        if return_attention:
+            outputs["offsets"] = offsets
+        return outputs
+
+    def get_config(self) -> dict[str, Any]:  # noqa: D102
+        return {**super().get_config(), "formulation": self.formulation}

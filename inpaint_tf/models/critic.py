@@ -1,0 +1,95 @@
+"""WGAN-GP critics: one looks at the whole picture, one at the box around the hole."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from inpaint_tf.layers import CompatConv2D
+from inpaint_tf.layers._compat import check_compat, check_positive
+from inpaint_tf.models.blocks import build_chain
+
+SLOPE = 0.2
+
+
+@keras.saving.register_keras_serializable(package="inpaint_tf")
+class Critic(keras.Model):
+    """Four strided 5x5 convolutions with leaky ReLU and one dense unit; no normalisation.
+
+    Args:
+        size: side of its pictures in pixels: an integer, or (height, width).
+        width: channels after the first convolution; then 2 and 4 times as many.
+        last_width: channels after the fourth convolution; None is 4 times `width`. The 2018
+            release has a local critic with 8 times as many.
+        compat: `"keras"`, `"torch"` or `"tf1"`: the dialect of the weights.
+
+    Call arguments:
+        inputs: `(B, height, width, 3)` in [-1, 1].
+
+    Returns:
+        Scores `(B, 1)`, float32, unbounded.
+
+    Raises:
+        ValueError: on an argument out of range.
+
+    Reference:
+        Yu et al. 2018, section 3.2.
+    """
+
+    def __init__(
+        self,
+        size: int | tuple[int, int] = 256,
+        width: int = 64,
+        last_width: int | None = None,
+        compat: str = "keras",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.size = (size, size) if isinstance(size, int) else tuple(size)
+        for side in self.size:
+            check_positive("size", side)
+        self.width = check_positive("width", width)
+        self.last_width = check_positive("last_width", last_width or 4 * width)
+        self.compat = check_compat(compat)
+        widths = (width, 2 * width, 4 * width, self.last_width)
+        self.convs = [
+            CompatConv2D(filters, 5, compat, strides=2, dtype=self.dtype_policy, name=f"conv{i}")
+            for i, filters in enumerate(widths, start=1)
+        ]
+        channels = build_chain(self.convs, channels=3)
+        height, width_ = (-(-side // 16) for side in self.size)
+        self.score = keras.layers.Dense(1, dtype="float32", name="linear")
+        self.score.build((None, height * width_ * channels))
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:  # noqa: D102
+        if tuple(inputs.shape[1:3]) != self.size:
+            raise ValueError(
+                f"This critic judges pictures of {self.size} pixels. "
+                f"Received: shape {tuple(inputs.shape)}"
+            )
+        features = inputs
+        for conv in self.convs:
+            features = _leaky_relu(conv(features))
+        return self.score(ops.reshape(features, (-1, self.score.kernel.shape[0])))
+
+    def get_config(self) -> dict[str, Any]:  # noqa: D102
+        return {
+            **super().get_config(),
+            "size": list(self.size),
+            "width": self.width,
+            "last_width": self.last_width,
+            "compat": self.compat,
+        }
+
+
+def _leaky_relu(inputs: Any) -> Any:
+    """Return leaky ReLU with a slope that gradients do not flow through.
+
+    The slope's derivative is zero, but the gradient penalty's second backward pass would carry
+    those zeros through all convolutions of the forward pass.
+    """
+    slope = ops.where(inputs > 0, ops.ones_like(inputs), ops.full_like(inputs, SLOPE))
+    return inputs * ops.stop_gradient(slope)

@@ -1,0 +1,87 @@
+"""The refinement network: a hallucinating branch and a borrowing branch, merged."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from inpaint_tf.layers import ContextualAttention
+from inpaint_tf.models.blocks import ConvFactory, build_chain, clip_to_picture, run_chain
+
+
+class RefinementNetwork(keras.layers.Layer):
+    """Two encoders side by side, one with contextual attention; 2,153,315 weights at width 32.
+
+    Args:
+        width: channels after the first convolutions.
+        compat: dialect of the weights.
+        formulation: of the contextual attention.
+
+    Call arguments:
+        inputs: the coarse picture in the hole, ones and mask, `(B, H, W, 5)`; H and W are
+            multiples of 8.
+        mask: `(B, H, W, 1)`.
+        return_attention: whether to return offsets too.
+
+    Returns:
+        `(B, H, W, 3)` float32, clipped to [-1, 1], and the offsets or None.
+
+    Reference:
+        Yu et al. 2018, figure 4, and the release `v1.0.0`.
+    """
+
+    def __init__(self, width: int, compat: str, formulation: str = "gram", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        make = ConvFactory(compat, self.dtype_policy)
+        self.hallucinate = [
+            make.conv("conv1", width, kernel_size=5),
+            make.conv("conv2_downsample", width, strides=2),
+            make.conv("conv3", 2 * width),
+            make.conv("conv4_downsample", 2 * width, strides=2),
+            make.conv("conv5", 4 * width),
+            make.conv("conv6", 4 * width),
+            make.conv("conv7_atrous", 4 * width, dilation=2),
+            make.conv("conv8_atrous", 4 * width, dilation=4),
+            make.conv("conv9_atrous", 4 * width, dilation=8),
+            make.conv("conv10_atrous", 4 * width, dilation=16),
+        ]
+        self.describe = [
+            make.conv("pmconv1", width, kernel_size=5),
+            make.conv("pmconv2_downsample", width, strides=2),
+            make.conv("pmconv3", 2 * width),
+            make.conv("pmconv4_downsample", 4 * width, strides=2),
+            make.conv("pmconv5", 4 * width),
+            make.conv("pmconv6", 4 * width, activation="relu"),
+        ]
+        self.attention = ContextualAttention(
+            compat=compat,
+            formulation=formulation,
+            dtype=self.dtype_policy,
+            name="contextual_attention",
+        )
+        self.borrow = [make.conv("pmconv9", 4 * width), make.conv("pmconv10", 4 * width)]
+        self.merge = [
+            make.conv("allconv11", 4 * width),
+            make.conv("allconv12", 4 * width),
+            make.upsample("allconv13", 2 * width),
+            make.conv("allconv14", 2 * width),
+            make.upsample("allconv15", width),
+            make.conv("allconv16", width // 2),
+            make.picture("allconv17"),
+        ]
+        hallucinated = build_chain(self.hallucinate, channels=5)
+        described = build_chain(self.describe, channels=5)
+        borrowed = build_chain(self.borrow, channels=described)
+        build_chain(self.merge, channels=hallucinated + borrowed)
+        self.built = True
+
+    def call(self, inputs: Any, mask: Any, return_attention: bool = False) -> Any:  # noqa: D102
+        hallucinated = run_chain(self.hallucinate, inputs)
+        features = run_chain(self.describe, inputs)
+        attended = self.attention(features, features, mask, return_attention=return_attention)
+        attended, offsets = attended if return_attention else (attended, None)
+        borrowed = run_chain(self.borrow, attended)
+        merged = run_chain(self.merge, ops.concatenate([hallucinated, borrowed], axis=-1))
+        return clip_to_picture(merged), offsets

@@ -1,0 +1,48 @@
+"""Networks by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from inpaint_tf.models.contextual_attention import ContextualAttentionModel
+from inpaint_tf.models.critic import Critic
+from inpaint_tf.models.inpainting_model import InpaintingModel
+from neuralgym_lite.errors import UserError, did_you_mean
+
+MODELS: dict[str, type[InpaintingModel]] = {"ca": ContextualAttentionModel}
+CRITIC_SIZES = {"local": 128, "global": 256}
+
+
+def create(name: str, **options: Any) -> keras.Model:
+    """Make a network with fresh weights.
+
+    Args:
+        name: `"ca"`.
+        **options: arguments of its class, such as `width`, `compat`, `mask_mode` and `dtype`.
+
+    Returns:
+        A built `keras.Model`; call it with `(masked_image, mask)`.
+
+    Raises:
+        UserError: if the name is unknown.
+    """
+    if name not in MODELS:
+        raise UserError(f"Unknown model: '{name}'. {did_you_mean(name, MODELS)}")
+    return MODELS[name](**options)
+
+
+def create_critic(kind: str, **options: Any) -> Critic:
+    """Make a critic with fresh weights.
+
+    Args:
+        kind: `"local"` (128 pixels by default) or `"global"` (256 pixels).
+        **options: arguments of `Critic`; `last_width=512` is the 2018 release's local critic.
+
+    Raises:
+        UserError: if the kind is unknown.
+    """
+    if kind not in CRITIC_SIZES:
+        raise UserError(f"Unknown critic: '{kind}'. {did_you_mean(kind, CRITIC_SIZES)}")
+    return Critic(**{"size": CRITIC_SIZES[kind], "name": f"{kind}_critic", **options})

@@ -1,0 +1,18 @@
+"""Scores, tables, picture grids and attention colours: what a person looks at."""
+
+from __future__ import annotations
+
+from inpaint_tf.report.evaluation import Evaluation, Summary, evaluate
+from inpaint_tf.report.flow_colors import color_wheel, flow_to_rgb
+from inpaint_tf.report.grid import image_grid
+from inpaint_tf.report.table import render_table
+
+__all__ = [
+    "Evaluation",
+    "Summary",
+    "color_wheel",
+    "evaluate",
+    "flow_to_rgb",
+    "image_grid",
+    "render_table",
+]

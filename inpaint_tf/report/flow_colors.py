@@ -1,0 +1,65 @@
+"""Attention offsets as colours on the Middlebury wheel."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from neuralgym_lite.errors import UserError
+
+_CORNERS = np.array(
+    [[255, 0, 0], [255, 255, 0], [0, 255, 0], [0, 255, 255], [0, 0, 255], [255, 0, 255]], float
+)
+_STEPS = (15, 6, 4, 11, 13, 6)  # more steps where the eye tells hues apart better
+
+
+def color_wheel() -> npt.NDArray[np.float64]:
+    """Return the 55 hues of the Middlebury wheel.
+
+    Returns:
+        RGB rows in 0..255, shape (55, 3), from red through yellow, green and blue back to red.
+
+    Reference:
+        Baker et al., "A Database and Evaluation Methodology for Optical Flow", 2011.
+    """
+    segments = []
+    for start, end, steps in zip(_CORNERS, np.roll(_CORNERS, -1, axis=0), _STEPS, strict=True):
+        ramp = np.floor(255 * np.arange(steps) / steps)[:, None]
+        segments.append(start + np.sign(end - start) * ramp)
+    return np.concatenate(segments)
+
+
+def flow_to_rgb(offsets: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    """Colour each offset: hue is its direction, saturation its length.
+
+    Every picture is scaled by its own longest offset, so its colours do not depend on the batch
+    it came in. A zero offset is white.
+
+    Args:
+        offsets: (dy, dx) of the place each position looks at, relative to itself; shape
+            (h, w, 2) or (B, h, w, 2).
+
+    Returns:
+        RGB uint8 pictures, shape (h, w, 3) or (B, h, w, 3).
+
+    Raises:
+        UserError: If `offsets` has another shape.
+    """
+    if offsets.ndim not in (3, 4) or offsets.shape[-1] != 2:
+        raise UserError(f"offsets must be (h, w, 2) or (B, h, w, 2), got shape {offsets.shape}")
+    flow = offsets.astype(np.float64)
+    longest = np.sqrt((flow**2).sum(axis=-1)).max(axis=(-2, -1), initial=0.0)
+    flow /= longest[..., None, None, None] + np.finfo(float).eps
+
+    wheel = color_wheel() / 255
+    turn = np.arctan2(-flow[..., 1], -flow[..., 0]) / np.pi
+    position = (turn + 1) / 2 * (len(wheel) - 1)
+    lower = np.floor(position).astype(int)
+    share = (position - lower)[..., None]
+    hue = (1 - share) * wheel[lower] + share * wheel[(lower + 1) % len(wheel)]
+
+    # Rounding may leave the longest offset an ulp above 1, where the colour would wrap around.
+    radius = np.minimum(np.sqrt((flow**2).sum(axis=-1, keepdims=True)), 1.0)
+    return np.floor(255 * (1 - radius * (1 - hue))).astype(np.uint8)

@@ -1,0 +1,91 @@
+"""Pictures laid out in a titled grid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFont
+
+from neuralgym_lite.errors import UserError
+
+_PAPER = (255, 255, 255)
+_INK = (32, 32, 32)
+_MARGIN = 6
+
+
+def image_grid(
+    rows: Sequence[Sequence[npt.NDArray[np.uint8]]],
+    column_titles: Sequence[str] | None = None,
+    row_titles: Sequence[str] | None = None,
+    gap: int = 4,
+) -> npt.NDArray[np.uint8]:
+    """Lay pictures out in rows and columns, with titles above and to the left.
+
+    All cells get the size of the largest picture; smaller ones are enlarged, pixels kept sharp.
+
+    Args:
+        rows: RGB uint8 pictures (H, W, 3), any sizes; a short row leaves its last cells empty.
+        column_titles: one title a column.
+        row_titles: one title a row.
+        gap: white pixels between the cells and around them.
+
+    Returns:
+        One RGB uint8 picture, shape (H, W, 3).
+
+    Raises:
+        UserError: If there is no picture, a picture is not uint8 RGB, or the number of titles is
+            not that of the rows or columns.
+    """
+    pictures = [picture for row in rows for picture in row]
+    columns = max((len(row) for row in rows), default=0)
+    _check(pictures, len(rows), columns, column_titles, row_titles)
+    height = max(picture.shape[0] for picture in pictures)
+    width = max(picture.shape[1] for picture in pictures)
+    font = ImageFont.load_default(size=max(10, min(height, width) // 10))
+
+    left = gap + max((_text_width(font, title) + _MARGIN for title in row_titles or ()), default=0)
+    top = gap + (sum(font.getmetrics()) + _MARGIN if column_titles else 0)
+    # A title may be wider than its pictures; then the columns move apart.
+    titles = column_titles or ()
+    stride = gap + max(width, *(_text_width(font, title) for title in titles), 0)
+    canvas = Image.new("RGB", (left + columns * stride, top + len(rows) * (height + gap)), _PAPER)
+    draw = ImageDraw.Draw(canvas)
+    for column, title in enumerate(titles):
+        centre = left + column * stride + (stride - gap) / 2
+        draw.text((centre, top - _MARGIN / 2), title, fill=_INK, font=font, anchor="md")
+    for index, row in enumerate(rows):
+        y = top + index * (height + gap)
+        if row_titles:
+            middle = y + height / 2
+            draw.text((_MARGIN, middle), row_titles[index], fill=_INK, font=font, anchor="lm")
+        for column, picture in enumerate(row):
+            cell = Image.fromarray(picture).resize((width, height), Image.Resampling.NEAREST)
+            canvas.paste(cell, (left + column * stride + (stride - gap - width) // 2, y))
+    return np.asarray(canvas)
+
+
+def _check(
+    pictures: list[Any],
+    rows: int,
+    columns: int,
+    column_titles: Sequence[str] | None,
+    row_titles: Sequence[str] | None,
+) -> None:
+    if not pictures:
+        raise UserError("a grid needs at least one picture, got none")
+    for picture in pictures:
+        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[-1] != 3:
+            raise UserError(
+                f"a grid takes uint8 pictures (H, W, 3), got {picture.dtype} {picture.shape}"
+            )
+    if column_titles is not None and len(column_titles) != columns:
+        raise UserError(f"{columns} columns need as many titles, got {len(column_titles)}")
+    if row_titles is not None and len(row_titles) != rows:
+        raise UserError(f"{rows} rows need as many titles, got {len(row_titles)}")
+
+
+def _text_width(font: Any, text: str) -> int:
+    return int(np.ceil(font.getlength(text)))

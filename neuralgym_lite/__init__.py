@@ -1,0 +1,1 @@
+"""A small training kit on Keras 3."""

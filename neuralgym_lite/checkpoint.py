@@ -1,0 +1,161 @@
+"""Checkpoints that are whole or not there.
+
+A checkpoint is a folder with the files of its writers and `checkpoint.json`, which holds the
+SHA-256 of each and the caller's notes. It is made under a hidden name, flushed to the disk, and
+renamed into place. Nothing whose name begins with a dot is a checkpoint. One process writes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from neuralgym_lite.errors import UserError
+
+MANIFEST = "checkpoint.json"
+_UNFINISHED = ".unfinished-"
+_REPLACED = ".replaced-"
+
+
+def save_checkpoint(
+    folder: str | Path,
+    name: str,
+    writers: Mapping[str, Callable[[Path], None]],
+    meta: Mapping[str, Any],
+) -> Path:
+    """Write a checkpoint; one of the same name is replaced.
+
+    Args:
+        folder: where the checkpoints of the run lie; made if it is missing.
+        name: folder name of this checkpoint.
+        writers: for each file name a function that writes that file at the path it is given.
+        meta: notes of JSON types; `iteration` must be among them.
+
+    Returns:
+        The path of the checkpoint.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    clean(folder)
+    final, unfinished = folder / name, folder / f"{_UNFINISHED}{name}"
+    try:
+        unfinished.mkdir()
+        for file, write in writers.items():
+            write(unfinished / file)
+        sums = {file: _sha256(unfinished / file) for file in writers}
+        manifest = {"iteration": int(meta["iteration"]), "meta": dict(meta), "files": sums}
+        (unfinished / MANIFEST).write_text(json.dumps(manifest, indent=2), encoding="utf-8")
+        for path in (*unfinished.iterdir(), unfinished):
+            _flush(path)
+        _move_into_place(unfinished, final)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return final
+
+
+def latest_checkpoint(folder: str | Path) -> Path | None:
+    """Return the complete checkpoint of the highest iteration, or None. Sums are not checked."""
+    return max(_complete(Path(folder)), default=(0, None), key=lambda pair: pair[0])[1]
+
+
+def read_meta(path: str | Path) -> dict[str, Any]:
+    """Return the notes that were saved with a checkpoint.
+
+    Raises:
+        UserError: if there is no readable checkpoint in `path`.
+    """
+    return _manifest(Path(path))["meta"]
+
+
+def verify(path: str | Path) -> None:
+    """Compare every file of a checkpoint with its SHA-256.
+
+    Raises:
+        UserError: naming the first file that is missing or damaged.
+    """
+    path = Path(path)
+    for file, expected in _manifest(path)["files"].items():
+        if not (path / file).is_file():
+            raise UserError(f"Checkpoint '{path}' is damaged: '{file}' is missing.")
+        if _sha256(path / file) != expected:
+            raise UserError(f"Checkpoint '{path}' is damaged: '{file}' has another SHA-256.")
+
+
+def prune(folder: str | Path, keep: int) -> None:
+    """Delete all but the `keep` (1 or more) complete checkpoints of the highest iterations."""
+    if keep < 1:
+        raise UserError(f"`keep` must be 1 or more checkpoints. Received: {keep}.")
+    for _, path in sorted(_complete(Path(folder)), reverse=True)[keep:]:
+        hidden = path.rename(path.with_name(f"{_UNFINISHED}{path.name}"))
+        shutil.rmtree(hidden)
+
+
+def clean(folder: str | Path) -> None:
+    """Delete what killed saves left, and bring back a checkpoint that was being replaced.
+
+    Only the process that writes the checkpoints may call it; `save_checkpoint` does.
+    """
+    for replaced in Path(folder).glob(f"{_REPLACED}*"):
+        final = replaced.with_name(replaced.name.removeprefix(_REPLACED))
+        if final.exists():
+            shutil.rmtree(replaced)
+        else:
+            replaced.rename(final)
+    for unfinished in Path(folder).glob(f"{_UNFINISHED}*"):
+        shutil.rmtree(unfinished)
+
+
+def _move_into_place(unfinished: Path, final: Path) -> None:
+    replaced = final.with_name(f"{_REPLACED}{final.name}")
+    if final.exists():
+        final.rename(replaced)
+    unfinished.rename(final)
+    _flush(final.parent)
+    shutil.rmtree(replaced, ignore_errors=True)
+
+
+def _complete(folder: Path) -> list[tuple[int, Path]]:
+    found = []
+    for path in folder.glob("[!.]*"):
+        try:
+            manifest = _manifest(path)
+        except UserError:
+            continue
+        if all((path / file).is_file() for file in manifest["files"]):
+            found.append((manifest["iteration"], path))
+    return found
+
+
+def _manifest(path: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads((path / MANIFEST).read_bytes())
+        whole = isinstance(manifest["iteration"], int)
+        whole = whole and isinstance(manifest["meta"], dict) and isinstance(manifest["files"], dict)
+    except OSError:
+        raise UserError(f"'{path}' is not a checkpoint: it has no readable {MANIFEST}.") from None
+    except (ValueError, LookupError, TypeError):
+        whole = False
+    if not whole:
+        raise UserError(f"Checkpoint '{path}' is damaged: {MANIFEST} cannot be understood.")
+    return manifest
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,306 @@
+"""Settings as frozen, typed models, read from YAML and the command line.
+
+Four layers, each stronger than the one before: the defaults in the model, a YAML file, the options
+given on the command line, and `--set a.b=c`. YAML is read by the rules of YAML 1.2: `1e-4` is a
+number, `no` and `on` are strings, and a key that stands twice in one section is an error.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+import pydantic
+import yaml
+
+from neuralgym_lite.errors import UserError, did_you_mean
+
+
+class Config(pydantic.BaseModel):
+    """Base of every settings model and of every section in one.
+
+    Instances cannot be changed, unknown keys are refused, and no value is converted to another
+    type, but for whole numbers where a float is asked for. NaN and infinity are refused.
+    """
+
+    model_config = pydantic.ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False
+    )
+
+
+AnyConfig = TypeVar("AnyConfig", bound=Config)
+
+
+def load_config(
+    cls: type[AnyConfig],
+    yaml_path: str | Path | None = None,
+    *,
+    flags: Mapping[str, Any] | None = None,
+    overrides: Sequence[str] = (),
+) -> AnyConfig:
+    """Build a config from its layers, the later one winning.
+
+    Args:
+        cls: the model to fill.
+        yaml_path: a YAML (or JSON) file with any part of the settings.
+        flags: options given on the command line, nested or with dotted keys. An option that is
+            `None` was not given.
+        overrides: `key.of.section=value` strings; each value is read as YAML.
+
+    Returns:
+        An instance of `cls`.
+
+    Raises:
+        UserError: one line that names every wrong key, its value, and what is expected.
+    """
+    layers = {
+        f"in {yaml_path}": {} if yaml_path is None else _read_yaml(Path(yaml_path)),
+        "on the command line": _nest((k, v) for k, v in _leaves(flags or {}) if v is not None),
+        "in --set": _nest(_parse_override(text) for text in overrides),
+    }
+    merged: dict[str, Any] = {}
+    for layer in layers.values():
+        merged = _merge(merged, layer)
+    try:
+        # In JSON mode strict pydantic takes a list for a tuple and a string for a path.
+        return cls.model_validate_json(json.dumps(merged, default=str))
+    except pydantic.ValidationError as error:
+        raise UserError(_explain(error, cls, layers)) from None
+
+
+def to_dict(config: Config) -> dict[str, Any]:
+    """Return the settings as plain JSON types, nested as the sections are."""
+    return config.model_dump(mode="json")
+
+
+def to_yaml(config: Config) -> str:
+    """Return the settings as YAML that `load_config` reads back to an equal config."""
+    return yaml.dump(to_dict(config), Dumper=_Dumper, sort_keys=False)
+
+
+# ---------------------------------------------------------------------------------------- YAML 1.2
+
+_INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
+_FLOAT = re.compile(
+    r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
+)
+_RESOLVERS = (
+    ("tag:yaml.org,2002:null", re.compile(r"~|null|Null|NULL|"), ["~", "n", "N", ""]),
+    ("tag:yaml.org,2002:bool", re.compile(r"true|True|TRUE|false|False|FALSE"), list("tTfF")),
+    ("tag:yaml.org,2002:int", _INT, list("-+0123456789")),
+    ("tag:yaml.org,2002:float", _FLOAT, list("-+.0123456789")),
+    ("tag:yaml.org,2002:merge", re.compile("<<"), ["<"]),
+)
+
+
+class _Loader(yaml.SafeLoader):
+    yaml_implicit_resolvers: dict[str, list[Any]] = {}
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value != "<<" and str(key.value) in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key '{key.value}' stands twice", key.start_mark
+                )
+            seen.add(str(key.value))
+        return super().construct_mapping(node, deep)
+
+    def construct_int(self, node: yaml.ScalarNode) -> int:
+        return int(node.value, {"0o": 8, "0x": 16}.get(node.value[:2], 10))
+
+    def construct_float(self, node: yaml.ScalarNode) -> float:
+        return float(node.value.lower().replace(".inf", "inf").replace(".nan", "nan"))
+
+
+class _Dumper(yaml.SafeDumper):
+    yaml_implicit_resolvers: dict[str, list[Any]] = {}
+
+
+for _tag, _pattern, _first in _RESOLVERS:
+    _whole = re.compile(rf"(?:{_pattern.pattern})\Z")
+    _Loader.add_implicit_resolver(_tag, _whole, _first)
+    _Dumper.add_implicit_resolver(_tag, _whole, _first)
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_int)
+_Loader.add_constructor("tag:yaml.org,2002:float", _Loader.construct_float)
+
+
+def _parse(text: str, source: str) -> Any:
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "somewhere"
+        raise UserError(f"{source} is broken YAML at {place}: {error.problem}.") from None
+    except yaml.reader.ReaderError as error:
+        before = text[: error.position]
+        place = f"line {before.count(chr(10)) + 1}, column {len(before) - before.rfind(chr(10))}"
+        raise UserError(f"{source} is broken YAML at {place}: {error.reason}.") from None
+    except (RecursionError, ValueError) as error:
+        raise UserError(f"{source} cannot be read as YAML: {error}.") from None
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise UserError(f"There is no config file '{path}'. Check the path.") from None
+    except UnicodeDecodeError:
+        raise UserError(f"Config file '{path}' is not text in UTF-8.") from None
+    except OSError as error:
+        raise UserError(f"Config file '{path}' cannot be read: {error.strerror}.") from None
+    data = _parse(text, f"Config file '{path}'")
+    if data is None:
+        return {}
+    if not isinstance(data, dict):
+        raise UserError(
+            f"Config file '{path}' should hold `key: value` lines. Received: {_show(data)}."
+        )
+    return data
+
+
+# ------------------------------------------------------------------------------------------ layers
+
+
+def _parse_override(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    key = key.strip()
+    if not (key and equals):
+        raise UserError(f"--set expects key=value, as in a.b=3. Received: {text!r}.")
+    return key, _parse(value, f"--set {text!r}")
+
+
+def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _nest(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    nested: dict[str, Any] = {}
+    for dotted, value in pairs:
+        for part in reversed(dotted.split(".")):
+            value = {part: value}
+        nested = _merge(nested, value)
+    return nested
+
+
+def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(merged.get(key), dict) and isinstance(value, dict)
+        merged[key] = _merge(merged[key], value) if both else value
+    return merged
+
+
+# ------------------------------------------------------------------------------------------ errors
+
+
+def _explain(
+    error: pydantic.ValidationError, cls: type[Config], layers: Mapping[str, dict[str, Any]]
+) -> str:
+    """Say in one line what is wrong with each key, where it was set and what would do."""
+    faults: dict[tuple[str | int, ...], list[Any]] = {}
+    for fault in error.errors(include_url=False):
+        location = fault["loc"]
+        if fault["type"] not in ("missing", "extra_forbidden"):
+            # Pydantic adds the members of a union to the path; they are no keys.
+            location = next(
+                (loc for loc in _prefixes(location) if any(_has(x, loc) for x in layers.values())),
+                location,
+            )
+        faults.setdefault(location, []).append(fault)
+    return " ".join(
+        _sentence(".".join(map(str, location)), group, cls, _source(location, layers))
+        for location, group in faults.items()
+    )
+
+
+def _sentence(key: str, group: Sequence[Any], cls: type[Config], source: str) -> str:
+    fault = group[0]
+    value = fault["input"]
+    if fault["type"] == "extra_forbidden":
+        key, value = next(_leaves({key: value}), (key, value))
+        nearest = _nearest(key, tuple(_keys(cls)))
+        return f"Unknown config key '{key}'. {nearest} Received: {_show(value)}{source}."
+    if fault["type"] == "missing":
+        return f"Config key '{key}' must be given."
+    subject = f"Config key '{key}'" if key else "The config"
+    wants = " or ".join(dict.fromkeys(_want(fault) for fault in group))
+    if fault["type"] == "value_error" and isinstance(value, dict):
+        return f"{subject} {wants}."
+    return f"{subject} {wants}. Received: {_show(value)}{source}.{_near_choice(fault)}"
+
+
+def _want(fault: Any) -> str:
+    known = {
+        "model_type": "should be a section of keys",
+        "bool_type": "should be true or false",
+        "string_type": "should be a string (put a number in quotes)",
+        "list_type": "should be a list, as in [1, 2]",
+        "tuple_type": "should be a list, as in [1, 2]",
+    }
+    if fault["type"] in known:
+        return known[fault["type"]]
+    text = " ".join(fault["msg"].split()).removeprefix("Value error, ").removesuffix(".")
+    if text.startswith("Input should"):
+        return text.removeprefix("Input ")
+    return f"is wrong: {text}"
+
+
+def _near_choice(fault: Any) -> str:
+    if fault["type"] not in ("literal_error", "enum"):
+        return ""
+    choices = re.findall(r"'([^']*)'", fault["ctx"]["expected"])
+    near = difflib.get_close_matches(str(fault["input"]), choices, n=1)
+    return f" {did_you_mean(near[0], choices)}" if near else ""
+
+
+def _keys(cls: type[Config], prefix: str = "") -> Iterator[str]:
+    """Every key of a config, sections too, dotted."""
+    for name, field in cls.model_fields.items():
+        yield f"{prefix}{name}"
+        for kind in (field.annotation, *get_args(field.annotation)):
+            if isinstance(kind, type(Config)):
+                yield from _keys(kind, f"{prefix}{name}.")
+
+
+def _nearest(key: str, known: Sequence[str]) -> str:
+    """Look for the whole key, then for its last part anywhere, then list what the section has."""
+    section, _, leaf = key.rpartition(".")
+    leaves = {name.rpartition(".")[2]: name for name in known}
+    same_leaf = [leaves[near] for near in difflib.get_close_matches(leaf, leaves, n=1)]
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.8) or same_leaf
+    if near:
+        return did_you_mean(near[0], known)
+    beside = [name for name in known if name.rpartition(".")[0] == section]
+    return did_you_mean(key, beside or [name for name in known if "." not in name])
+
+
+def _prefixes(location: tuple[str | int, ...]) -> Iterator[tuple[str | int, ...]]:
+    return (location[:stop] for stop in range(len(location), 0, -1))
+
+
+def _has(tree: Any, location: tuple[str | int, ...]) -> bool:
+    for part in location:
+        try:
+            tree = tree[part]
+        except (LookupError, TypeError):
+            return False
+    return True
+
+
+def _source(location: tuple[str | int, ...], layers: Mapping[str, dict[str, Any]]) -> str:
+    names = [name for name, layer in layers.items() if location and _has(layer, location)]
+    return f" {names[-1]}" if names else ""
+
+
+def _show(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,0 +1,168 @@
+"""One run, one folder: the config as resolved, a manifest, scalars, pictures and checkpoints."""
+
+from __future__ import annotations
+
+import datetime
+import importlib
+import json
+import os
+import platform
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from neuralgym_lite.errors import UserError
+from neuralgym_lite.images import atomic_write
+
+_LIBRARIES = {"tensorflow": "tensorflow", "keras": "keras", "numpy": "numpy", "opencv": "cv2"}
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The places inside the folder of one run.
+
+    A folder is a run when it holds `manifest.json`. Make one with `create` or `open`.
+
+    Args:
+        path: the folder.
+    """
+
+    path: Path
+
+    @classmethod
+    def create(cls, path: str | Path, overwrite: bool = False) -> RunFolder:
+        """Make an empty folder for a new run.
+
+        Args:
+            path: a folder that does not exist or is empty.
+            overwrite: clear an earlier run from `path` first. Files that no run writes stay.
+
+        Returns:
+            The run folder. It becomes a run with `write_manifest`.
+
+        Raises:
+            UserError: if `path` is a file, holds a run and `overwrite` is not set, or holds
+                something else.
+        """
+        run = cls(Path(path))
+        if run.path.exists() and not run.path.is_dir():
+            raise UserError(f"'{path}' is a file, not a folder. Choose another run folder.")
+        if run.path.is_dir() and any(run.path.iterdir()):
+            if not run._manifest.exists():
+                raise UserError(
+                    f"'{path}' is not empty and not a run (it has no {run._manifest.name}), so "
+                    "nothing in it is touched. Choose another run folder."
+                )
+            if not overwrite:
+                raise UserError(
+                    f"Run folder '{path}' already holds a run. "
+                    "Choose another, or pass --resume or --overwrite."
+                )
+            run._clear()
+        run.path.mkdir(parents=True, exist_ok=True)
+        return run
+
+    @classmethod
+    def open(cls, path: str | Path) -> RunFolder:
+        """Open the folder of an earlier run.
+
+        Raises:
+            UserError: if there is no run in `path`.
+        """
+        run = cls(Path(path))
+        if not run.path.is_dir():
+            raise UserError(f"There is no run folder '{path}'. Check the path.")
+        if not run._manifest.is_file():
+            raise UserError(f"'{path}' is not a run folder: it has no {run._manifest.name}.")
+        return run
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def scalars(self) -> Path:
+        """JSON lines, one for each logged iteration."""
+        return self.path / "scalars.jsonl"
+
+    @property
+    def images(self) -> Path:
+        """Folder of the picture grids."""
+        return self.path / "images"
+
+    @property
+    def tensorboard(self) -> Path:
+        """Folder of the TensorBoard events."""
+        return self.path / "tensorboard"
+
+    def write_manifest(self, config: Mapping[str, Any], extra: Mapping[str, Any]) -> None:
+        """Write `manifest.json` and `config.json`, each whole or not at all.
+
+        Args:
+            config: the settings as resolved, of JSON types.
+            extra: what the caller knows of the run (package version, seeds, data fingerprint,
+                command line, parent run); it stands in the manifest beside the creation time, the
+                machine and the versions of the libraries.
+        """
+        manifest = {
+            "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+            "cpu_count": os.cpu_count(),
+            "versions": {name: _version(module) for name, module in _LIBRARIES.items()},
+            **extra,
+        }
+        # The manifest makes it a run, which --overwrite may clear; so it comes before the rest.
+        _write_json(self._manifest, manifest)
+        _write_json(self._config, config)
+        for folder in (self.checkpoints, self.images, self.tensorboard):
+            folder.mkdir(exist_ok=True)
+
+    def read_config(self) -> dict[str, Any]:
+        """Return the config that the run was made with."""
+        return _read_json(self._config)
+
+    def read_manifest(self) -> dict[str, Any]:
+        """Return the manifest."""
+        return _read_json(self._manifest)
+
+    @property
+    def _config(self) -> Path:
+        return self.path / "config.json"
+
+    @property
+    def _manifest(self) -> Path:
+        return self.path / "manifest.json"
+
+    def _clear(self) -> None:
+        # The manifest goes last: a clearing that was cut short can be done again.
+        written = (self.checkpoints, self.images, self.tensorboard, self.scalars, self._config)
+        for path in (*written, self._manifest):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def _version(module: str) -> str:
+    return str(importlib.import_module(module).__version__)
+
+
+def _write_json(path: Path, data: Mapping[str, Any]) -> None:
+    text = json.dumps(data, indent=2, ensure_ascii=False, default=str)
+    atomic_write(path, f"{text}\n".encode())
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise UserError(f"The run is not whole: '{path}' is missing.") from None
+    except ValueError:
+        data = None
+    if not isinstance(data, dict):
+        raise UserError(f"The run is damaged: '{path}' is not a JSON object.")
+    return data

@@ -1,0 +1,66 @@
+"""Data sets by name, any folder as one, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from inpaint_tf.data import names, open_photos
+from inpaint_tf.data.registry import fetch
+from neuralgym_lite.errors import UserError
+
+
+def test_names() -> None:
+    assert names() == ("animals", "folder", "samples")
+
+
+def test_a_folder_is_split_over_its_whole_tree(tmp_path: Path) -> None:
+    for number in range(24):
+        path = tmp_path / f"{number % 3}/{number % 2}/{number}.PNG"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    (tmp_path / "notes.txt").touch()
+    photos = open_photos("folder", tmp_path)
+    assert (photos.name, photos.root) == ("folder", tmp_path)
+    assert (len(photos.train), len(photos.test)) == (22, 2)
+    assert "0/0/0.PNG" in photos.train + photos.test
+
+
+def test_home_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("a.jpg", "b.jpg"):
+        (tmp_path / name).touch()
+    assert open_photos("folder", "~").root == tmp_path
+
+
+@pytest.mark.parametrize("name", ["folder", "samples"])
+def test_nothing_to_fetch(name: str) -> None:
+    assert fetch(name) is None
+
+
+@pytest.mark.parametrize("use", [open_photos, fetch])
+def test_an_unknown_name_offers_the_nearest(use) -> None:
+    with pytest.raises(UserError, match="Unknown data set 'animal'. Did you mean 'animals'?"):
+        use("animal")
+
+
+def test_a_folder_must_be_named() -> None:
+    with pytest.raises(UserError, match="--data-dir DIR"):
+        open_photos("folder")
+
+
+@pytest.mark.parametrize("name", ["animals", "folder"])
+def test_folders_that_cannot_be_used(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file.jpg").touch()
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts/notes.txt").touch()
+    (tmp_path / "one/class").mkdir(parents=True)
+    (tmp_path / "one/class/a.jpg").touch()
+    for folder in ("missing", "file.jpg", "empty", "texts", "one"):
+        with pytest.raises(UserError) as caught:
+            open_photos(name, tmp_path / folder)
+        message = str(caught.value)
+        assert str(tmp_path / folder) in message
+        assert "\n" not in message

@@ -1,0 +1,254 @@
+"""Settings: layers, YAML 1.2 scalars, round trips, and refusals in one line."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Literal
+
+import pydantic
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from neuralgym_lite.config import Config, load_config, to_dict, to_yaml
+from neuralgym_lite.errors import UserError
+
+
+class Optimizer(Config):
+    learning_rate: float = pydantic.Field(1e-4, gt=0)
+    beta_1: float = 0.5
+
+
+class Train(Config):
+    iterations: int = pydantic.Field(1000, ge=1)
+    batch_size: int | Literal["auto"] = 16
+    optimizer: Optimizer = Optimizer()
+
+
+class Settings(Config):
+    name: str = "run"
+    mask: Literal["hole", "mosaic"] = "hole"
+    amp: bool = False
+    size: tuple[int, int] = (256, 256)
+    data_dir: Path | None = None
+    train: Train = Train()
+
+    @pydantic.model_validator(mode="after")
+    def _check(self) -> Settings:
+        if self.name == "forbidden":
+            raise ValueError("the name 'forbidden' is taken")
+        return self
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "settings.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def refusal(*args, **kwargs) -> str:
+    with pytest.raises(UserError) as caught:
+        load_config(Settings, *args, **kwargs)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+# --- layers
+
+
+def test_defaults_alone():
+    assert load_config(Settings) == Settings()
+
+
+def test_each_layer_wins_over_the_one_before(tmp_path):
+    path = write(tmp_path, "name: file\nmask: mosaic\ntrain:\n  iterations: 2\n  batch_size: 3\n")
+    flags = {"name": "flag", "train": {"iterations": 20}, "amp": None}
+    config = load_config(Settings, path, flags=flags, overrides=["name=set"])
+    assert (config.name, config.mask, config.amp) == ("set", "mosaic", False)
+    assert (config.train.iterations, config.train.batch_size) == (20, 3)
+    assert config.train.optimizer == Optimizer()
+
+
+def test_flags_may_have_dotted_keys_and_paths(tmp_path):
+    flags = {"train.optimizer.beta_1": 0, "train.iterations": 7, "data_dir": tmp_path}
+    config = load_config(Settings, flags=flags)
+    assert (config.train.iterations, config.data_dir) == (7, tmp_path)
+    assert config.train.optimizer.beta_1 == 0.0
+
+
+def test_the_last_override_wins():
+    assert load_config(Settings, overrides=["name=a", "name=b=c"]).name == "b=c"
+
+
+def test_configs_are_frozen():
+    with pytest.raises(pydantic.ValidationError):
+        Settings().name = "other"
+
+
+# --- YAML scalars
+
+
+@pytest.mark.parametrize("text", ["1e-4", "1E-4", "1.0e-4", "+1e-4", "0.0001", "100e-6", ".0001"])
+def test_exponents_are_numbers_in_yaml_and_overrides(tmp_path, text):
+    path = write(tmp_path, f"train: {{optimizer: {{learning_rate: {text}}}}}")
+    assert load_config(Settings, path).train.optimizer.learning_rate == 1e-4
+    overrides = [f"train.optimizer.learning_rate={text}"]
+    assert load_config(Settings, overrides=overrides).train.optimizer.learning_rate == 1e-4
+
+
+@pytest.mark.parametrize("text", ["no", "on", "2024-01-01", "1:30", "1_000", "1e", "e5", "0x", "."])
+def test_what_yaml_1_1_would_convert_stays_a_string(text):
+    assert load_config(Settings, overrides=[f"name={text}"]).name == text
+
+
+@pytest.mark.parametrize(("text", "number"), [("010", 10), ("0x10", 16), ("0o10", 8), ("+3", 3)])
+def test_whole_numbers(text, number):
+    assert load_config(Settings, overrides=[f"train.iterations={text}"]).train.iterations == number
+
+
+def test_sections_lists_null_anchors_and_an_empty_file(tmp_path):
+    text = "train: &t {iterations: 5}\nsize: [1, 2]\ndata_dir: ~\n"
+    config = load_config(Settings, write(tmp_path, text))
+    assert (config.size, config.data_dir, config.train.iterations) == ((1, 2), None, 5)
+    assert load_config(Settings, write(tmp_path, "# nothing\n")) == Settings()
+
+
+# --- round trips
+
+numbers = st.floats(min_value=1e-30, max_value=1e30, allow_nan=False)
+texts = st.text(st.characters(codec="utf-8"), max_size=20) | st.sampled_from(
+    ["1e-4", "0x1F", "null", "true", "~", "<<", "", "no", "1_0", ".inf", "2001-01-01", "a: b", "#"]
+)
+
+
+@settings(max_examples=50)
+@given(numbers, st.integers(1, 10**12), st.booleans(), texts, texts)
+def test_yaml_and_dict_round_trip(tmp_path_factory, rate, iterations, amp, name, folder):
+    optimizer = Optimizer(learning_rate=rate)
+    train = Train(iterations=iterations, optimizer=optimizer)
+    config = Settings(name=name, amp=amp, train=train, data_dir=Path(f"x{folder}"))
+    path = tmp_path_factory.getbasetemp() / "settings.yaml"
+    path.write_text(to_yaml(config), encoding="utf-8", newline="")
+    assert load_config(Settings, path) == config
+    assert load_config(Settings, flags=to_dict(config)) == config
+
+
+@settings(max_examples=50)
+@given(numbers, st.integers(1, 10**12), st.booleans())
+def test_override_round_trip(rate, iterations, amp):
+    overrides = [
+        f"train.optimizer.learning_rate={rate!r}",
+        f"train.iterations={iterations}",
+        f"amp={str(amp).lower()}",
+    ]
+    config = load_config(Settings, overrides=overrides)
+    assert config.train.optimizer.learning_rate == rate
+    assert (config.train.iterations, config.amp) == (iterations, amp)
+
+
+# --- refusals
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("train.iterations='12'", ["'train.iterations'", "valid integer", "'12'", "--set"]),
+        ("train.iterations=true", ["'train.iterations'", "valid integer", "True"]),
+        ("train.iterations=1.0", ["'train.iterations'", "valid integer", "1.0"]),
+        ("train.iterations=0", ["'train.iterations'", "greater than or equal to 1", "0"]),
+        ("train.optimizer.beta_1=true", ["'train.optimizer.beta_1'", "valid number", "True"]),
+        ("train.optimizer.beta_1='0.5'", ["'train.optimizer.beta_1'", "valid number", "'0.5'"]),
+        ("train.optimizer.beta_1=.nan", ["'train.optimizer.beta_1'", "finite number", "nan"]),
+        ("train=3", ["'train'", "section of keys", "3"]),
+        ("train=", ["'train'", "section of keys", "None"]),
+        ("amp=yes", ["'amp'", "true or false", "'yes'"]),
+        ("amp=1", ["'amp'", "true or false", "1"]),
+        ("name=3", ["'name'", "string", "quotes", "3"]),
+        ("size=[1]", ["'size.1' must be given"]),
+        ("size=[1, a]", ["'size.1'", "valid integer", "'a'"]),
+        ("mask=mosiac", ["'mask'", "'hole' or 'mosaic'", "'mosiac'", "Did you mean 'mosaic'?"]),
+        ("train.batch_size=1.5", ["'train.batch_size'", "valid integer or should be 'auto'"]),
+        ("name=forbidden", ["The config is wrong: the name 'forbidden' is taken."]),
+        ("size=[1, 2, 3]", ["'size' is wrong", "at most 2 items", "[1, 2, 3]"]),
+        ("train.iterations.x=1", ["'train.iterations'", "valid integer", "{'x': 1}"]),
+        ("name=" + "[a, " * 99 + "]" * 99, ["'name'", "string", "..."]),
+    ],
+)
+def test_wrong_values_are_named_repeated_and_explained(override, words):
+    message = refusal(overrides=[override])
+    assert [word for word in words if word not in message] == []
+
+
+@pytest.mark.parametrize(
+    ("key", "nearest"),
+    [
+        ("trian.iterations", "train.iterations"),
+        ("train.iteration", "train.iterations"),
+        ("learning_rate", "train.optimizer.learning_rate"),
+        ("train.lerning_rate", "train.optimizer.learning_rate"),
+        ("masks", "mask"),
+        ("tran", "train"),
+    ],
+)
+def test_an_unknown_key_names_the_nearest(key, nearest):
+    message = refusal(overrides=[f"{key}=7"])
+    assert f"Did you mean '{nearest}'?" in message
+    assert "7" in message
+
+
+def test_an_unknown_key_with_nothing_near_lists_its_section():
+    assert "Known: train.batch_size, train.iterations, train.optimizer." in refusal(
+        overrides=["train.zzz=1"]
+    )
+    assert "Known: amp, data_dir, mask, name, size, train." in refusal(overrides=["zzz.qqq=1"])
+
+
+def test_every_problem_is_told_at_once_with_its_source(tmp_path):
+    path = write(tmp_path, "nam: x\ntrain: {iterations: '1'}\n")
+    message = refusal(path, flags={"mask": "square"}, overrides=["amp=3"])
+    for word in (f"'x' in {path}", f"'1' in {path}", "'square' on the command line", "3 in --set"):
+        assert word in message
+
+
+@pytest.mark.parametrize("text", ["name", "=3", "", " =1"])
+def test_an_override_without_key_or_value(text):
+    assert f"--set expects key=value, as in a.b=3. Received: {text!r}." == refusal(overrides=[text])
+
+
+def test_a_broken_override_value():
+    assert "--set 'size=[1,' is broken YAML" in refusal(overrides=["size=[1,"])
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("name: a\nmask: [x\n", "line 3, column 1"),
+        ("name: a\n\tmask: b\n", "line 2, column 1"),
+        ("name: a\nname: b\n", "line 2, column 1: the key 'name' stands twice"),
+        ("name: a\nmask: \x07b\n", "line 2, column 7"),
+        ("name: !!python/object:os.system x\n", "line 1, column 7"),
+    ],
+)
+def test_broken_yaml_is_located(tmp_path, text, place):
+    path = write(tmp_path, text)
+    message = refusal(path)
+    assert str(path) in message
+    assert place in message
+
+
+def test_files_that_are_no_config(tmp_path):
+    assert "no config file" in refusal(tmp_path / "absent.yaml")
+    assert "cannot be read" in refusal(tmp_path)
+    path = write(tmp_path, "- 1\n- 2\n")
+    assert "key: value" in refusal(path)
+    path.write_bytes(b"name: \xff\xfe\n")
+    assert "not text in UTF-8" in refusal(path)
+    path.write_text(f"train: {{iterations: {'9' * 5000}}}")
+    assert str(path) in refusal(path)
+
+
+def test_infinity_never_passes():
+    with pytest.raises(pydantic.ValidationError):
+        Optimizer(beta_1=math.inf)
