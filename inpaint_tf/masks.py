@@ -238,3 +238,25 @@ def evaluation_masks(kind: str, count: int, size: int, seed: int = 0) -> UInt8:
 def _check_name(what: str, name: str, known: tuple[str, ...]) -> None:
     if name not in known:
         raise UserError(f"Unknown {what}: '{name}'. {did_you_mean(name, known)}")
+
+
+def crop_boxes(images: Any, boxes: Any, height: int, width: int) -> Any:
+    """Cut one box out of each image; differentiable, and the same on every device.
+
+    Args:
+        images: `(B, H, W, C)`.
+        boxes: `(B, 4)` (top, left, ., .), inside the images.
+        height: of all boxes, in pixels.
+        width: of all boxes, in pixels.
+
+    Returns:
+        `(B, height, width, C)`.
+    """
+    # A product with zeros and ones is exact, and so is its gradient; a gather's adds up in any
+    # order.
+    sizes = ops.shape(images)
+    rows = boxes[:, 0, None] + ops.arange(height, dtype=boxes.dtype)
+    columns = boxes[:, 1, None] + ops.arange(width, dtype=boxes.dtype)
+    rows = ops.one_hot(rows, sizes[1], dtype=images.dtype)
+    columns = ops.one_hot(columns, sizes[2], dtype=images.dtype)
+    return ops.einsum("bwv,bhvc->bhwc", columns, ops.einsum("bhu,buvc->bhvc", rows, images))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -45,12 +46,15 @@ class IterationCallback(keras.callbacks.Callback):
         self._epoch_start = initial_iteration
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        """Start to count at the initial iteration."""
         self.iteration = self.initial_iteration
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Remember where the epoch starts, for Keras counts batches anew."""
         self._epoch_start = self.iteration
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Count the step, and act if it reached or passed a multiple."""
         before = self.iteration
         self.iteration = self._epoch_start + (batch + 1) * self.iterations_per_step
         if self.iteration // self.every > before // self.every:
@@ -79,6 +83,7 @@ class EveryN(IterationCallback):
         self.function = function
 
     def act(self, iteration: int, logs: Mapping[str, Any]) -> None:
+        """Call the function."""
         self.function(iteration)
 
 
@@ -100,6 +105,7 @@ class ScalarLog(IterationCallback):
         self._start = 0.0
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        """Drop the lines that will come again."""
         super().on_train_begin(logs)
         kept = [
             line
@@ -111,6 +117,7 @@ class ScalarLog(IterationCallback):
         self._start = time.monotonic() - (kept[-1].get("time", 0.0) if kept else 0.0)
 
     def act(self, iteration: int, logs: Mapping[str, Any]) -> None:
+        """Append one line."""
         line = {"iteration": iteration, "time": round(time.monotonic() - self._start, 3)}
         finite = {k: v if math.isfinite(v) else None for k, v in _scalars(logs).items()}
         with self.path.open("a", encoding="utf-8") as file:
@@ -131,15 +138,18 @@ class TensorBoardScalars(IterationCallback):
         self._writer: Any = None
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        """Open the file of events."""
         super().on_train_begin(logs)
         self._writer = tf.summary.create_file_writer(str(self.logdir))
 
     def act(self, iteration: int, logs: Mapping[str, Any]) -> None:
+        """Write one event for each scalar."""
         with self._writer.as_default(step=iteration):
             for name, value in _scalars(logs).items():
                 tf.summary.scalar(name, value)
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
+        """Flush and close the file of events."""
         self._writer.close()
 
 
@@ -167,10 +177,12 @@ class ProgressBar(IterationCallback):
         self._track: Track | None = None
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        """Show a new bar."""
         super().on_train_begin(logs)
         self._track = self.progress.track(self.total_iterations, "it", self.initial_iteration)
 
     def act(self, iteration: int, logs: Mapping[str, Any]) -> None:
+        """Move the bar."""
         shown = _scalars({name: logs[name] for name in self.scalars if name in logs})
         note = "  ".join(f"{name} {value:.4g}" for name, value in shown.items())
         if self._track is not None:
@@ -195,3 +207,39 @@ def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
                 continue
             if isinstance(line, dict):
                 yield line
+
+
+class StopOnSignal(keras.callbacks.Callback):
+    """Ends `fit` after the current step when SIGINT or SIGTERM comes; a second one is not held.
+
+    Attributes:
+        received: whether a signal came.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.received = False
+        self._before: dict[int, Any] = {}
+
+    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        """Listen for the signals."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._note)
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """End training if a signal came."""
+        if self.received:
+            self.model.stop_training = True
+
+    def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
+        """Listen no longer."""
+        self._restore()
+
+    def _note(self, number: int, frame: object) -> None:
+        self.received = True
+        self._restore()
+
+    def _restore(self) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before.clear()

@@ -272,15 +272,15 @@ def _keys(cls: type[Config], prefix: str = "") -> Iterator[str]:
 
 
 def _nearest(key: str, known: Sequence[str]) -> str:
-    """Look for the whole key, then for its last part anywhere, then list what the section has."""
+    """Look for the last part of the key in every section, else list what its own section has."""
     section, _, leaf = key.rpartition(".")
-    leaves = {name.rpartition(".")[2]: name for name in known}
-    same_leaf = [leaves[near] for near in difflib.get_close_matches(leaf, leaves, n=1)]
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.8) or same_leaf
-    if near:
-        return did_you_mean(near[0], known)
+    leaves = {name: name.rpartition(".")[2] for name in known if not key.startswith(f"{name}.")}
+    near = difflib.get_close_matches(leaf, leaves.values(), n=1)
+    same = [name for name in leaves if leaves[name] in near]
+    if same:
+        return did_you_mean(difflib.get_close_matches(key, same, n=1, cutoff=0)[0], same)
     beside = [name for name in known if name.rpartition(".")[0] == section]
-    return did_you_mean(key, beside or [name for name in known if "." not in name])
+    return f"Known: {', '.join(sorted(beside or [name for name in known if '.' not in name]))}."
 
 
 def _prefixes(location: tuple[str | int, ...]) -> Iterator[tuple[str | int, ...]]:

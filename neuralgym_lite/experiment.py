@@ -89,6 +89,11 @@ class RunFolder:
         return self.path / "scalars.jsonl"
 
     @property
+    def validation(self) -> Path:
+        """JSON lines, one for each validation."""
+        return self.path / "validation.jsonl"
+
+    @property
     def images(self) -> Path:
         """Folder of the picture grids."""
         return self.path / "images"
@@ -139,8 +144,9 @@ class RunFolder:
 
     def _clear(self) -> None:
         # The manifest goes last: a clearing that was cut short can be done again.
-        written = (self.checkpoints, self.images, self.tensorboard, self.scalars, self._config)
-        for path in (*written, self._manifest):
+        folders = (self.checkpoints, self.images, self.tensorboard)
+        files = (self.scalars, self.validation, self._config, self._manifest)
+        for path in (*folders, *files):
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
             else:

@@ -123,11 +123,11 @@ class Track:
     def _say(self) -> None:
         now = self._progress.clock()
         speed = (self.done - self._said) / max(now - self._said_at, 1e-9)
-        left = clock_text((self.total - self.done) / speed)
+        left = self.total - self.done
         parts = [f"{self.done}/{self.total} {self.unit}", speed_text(speed, self.unit)]
-        parts += [f"{left} left"] * (self.done < self.total) + [self._note] * bool(self._note)
+        parts += [f"{clock_text(left / speed)} left" if left > 0 and speed > 0 else "", self._note]
         self._said, self._said_at = self.done, now
-        self._progress.say(", ".join(parts))
+        self._progress.say(", ".join(part for part in parts if part))
 
 
 class _SpeedColumn(rich.progress.ProgressColumn):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from neuralgym_lite.errors import UserError
+from neuralgym_lite.progress import Progress, Track
 
 _BASELINES = ("ns", "telea")
 
@@ -33,7 +35,7 @@ _BASELINES = ("ns", "telea")
 )
 @click.option(
     "--image-size",
-    type=click.IntRange(min=8),
+    type=click.IntRange(min=16),
     help="Side in pixels. Default: the run's, else 256.",
 )
 @click.option("--limit", type=click.IntRange(min=1), help="Take N photographs of the test split.")
@@ -79,15 +81,16 @@ def command(
     recorded = _recorded(sources)
     dataset, data_dir = _where(dataset, data_dir, recorded)
     size = image_size or recorded.get("image_size") or 256
-    out = _out(out, sources[0])
 
     photos = open_photos(dataset, data_dir)
     keys = draw(photos.test, limit or len(photos.test))
     masks = evaluation_masks(mask_kind, len(keys), size, seed)
     extra = [name for name in _BASELINES if baselines and name not in sources]
     inpainters = [inpaint_tf.load(source) for source in (*extra, *sources)]
+    # Made before the work, not after it: an hour's scores are not lost to a mistyped name.
+    out = _made(out or _default_out(sources[0]))
 
-    with _Progress() as progress:
+    with Progress() as progress:
         evaluation = evaluate(
             inpainters,
             photos,
@@ -95,7 +98,7 @@ def command(
             batch_size,
             keys=keys,
             settings={"from": list(sources), "mask": mask_kind, "seed": seed, "limit": limit},
-            on_progress=progress,
+            on_progress=_bar(progress),
         )
     evaluation.write(out)
     text = json.dumps(evaluation.to_json(), indent=2) if as_json else render_table(evaluation)
@@ -107,26 +110,15 @@ def command(
         sys.exit(1)
 
 
-class _Progress:
-    """One bar a method on stderr."""
+def _bar(progress: Progress) -> Callable[[int, int, str], None]:
+    track: Track | None = None
 
-    def __enter__(self) -> _Progress:
-        from rich.console import Console
-        from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+    def advance(done: int, total: int, name: str) -> None:
+        nonlocal track
+        track = track or progress.track(total, "images")
+        track.advance(done - track.done, name)
 
-        columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
-        self._bars = Progress(*columns, console=Console(stderr=True))
-        self._tasks: dict[str, Any] = {}
-        self._bars.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bars.stop()
-
-    def __call__(self, done: int, total: int, name: str) -> None:
-        if name not in self._tasks:
-            self._tasks[name] = self._bars.add_task(name, total=total)
-        self._bars.update(self._tasks[name], completed=done)
+    return advance
 
 
 def _recorded(sources: tuple[str, ...]) -> dict[str, Any]:
@@ -153,9 +145,16 @@ def _where(
     return dataset, data_dir
 
 
-def _out(out: Path | None, first: str) -> Path:
-    is_run = Path(first, "config.json").is_file()
-    out = out or (Path(first, "evaluation") if is_run else Path("evaluation"))
-    if out.exists() and not out.is_dir():
-        raise UserError(f"--out '{out}' is a file; name a folder")
-    return out
+def _default_out(source: str) -> Path:
+    is_run = Path(source, "config.json").is_file()
+    return Path(source, "evaluation") if is_run else Path("evaluation")
+
+
+def _made(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"Folder '{folder}' cannot be made: {error.strerror}; choose another with --out"
+        ) from error
+    return folder

@@ -77,7 +77,8 @@ def fetch_animals() -> Path:
         The folder that `open_animals` will find.
 
     Raises:
-        UserError: kagglehub is not installed, the download failed, or it holds no class folder.
+        UserError: kagglehub is not installed, the download failed, holds no class folder, or
+            does not fit into the cache folder.
     """
     return find("animals") or _keep(_download(), cache_folder() / "animals")
 
@@ -104,11 +105,19 @@ def _download() -> Path:
 def _keep(download: Path, target: Path) -> Path:
     """Put a copy of a download at `target`, all of it or nothing."""
     source, _ = read_classes(download)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".animals-") as scratch:
-        copy = Path(scratch, target.name)
-        shutil.copytree(source, copy, copy_function=_link_or_copy)
-        copy.rename(target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".animals-") as scratch:
+            copy = Path(scratch, target.name)
+            shutil.copytree(source, copy, copy_function=_link_or_copy)
+            copy.rename(target)
+    except OSError as error:
+        # copytree reports every file that failed, and no single reason.
+        reason = error.strerror or "not every file could be copied"
+        raise UserError(
+            f"Cannot keep data set 'animals' in '{target}': {reason}; make room there or set "
+            "$INPAINT_TF_CACHE to another folder."
+        ) from error
     return target
 
 

@@ -55,8 +55,10 @@ def paste(attention: Any, background: Any, rate: int) -> Any:
     flat = tf.reshape(attention, (shape[0], shape[1], shape[2], shape[3] * shape[4]))
     # A patch starts rate // 2 pixels before its cell; pads make every cell whole.
     before = rate // 2
-    after = [2 * rate - before - rate + shape[3 + i] * rate - tf.shape(background)[1 + i]
-             for i in range(2)]
+    after = [
+        2 * rate - before - rate + shape[3 + i] * rate - tf.shape(background)[1 + i]
+        for i in range(2)
+    ]
     padded = tf.pad(background, [(0, 0), (before, after[0]), (before, after[1]), (0, 0)])
     size = tf.stack([1, rate * (shape[1] + 1), rate * (shape[2] + 1), channels])
 

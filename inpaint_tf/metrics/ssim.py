@@ -72,8 +72,8 @@ def _similarity(
 def _blur(image: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Return the Gaussian means of all windows inside the image."""
     height, width, _ = image.shape
-    blurred = cv2.GaussianBlur(image, (_WINDOW, _WINDOW), _SIGMA)
-    return np.asarray(blurred).reshape(image.shape)[_inside(height), _inside(width)]
+    blurred = np.asarray(cv2.GaussianBlur(image, (_WINDOW, _WINDOW), _SIGMA), np.float64)
+    return blurred.reshape(image.shape)[_inside(height), _inside(width)]
 
 
 def _inside(length: int) -> slice:

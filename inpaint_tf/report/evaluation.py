@@ -16,6 +16,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from inpaint_tf.data import PhotoSet
+from inpaint_tf.data.split import canonical
 from inpaint_tf.masks import MaskMode
 from inpaint_tf.metrics import METRICS
 from inpaint_tf.report.grid import image_grid
@@ -122,7 +123,7 @@ class Evaluation:
         for index, key in enumerate(self.photographs):
             for method, metrics in self.scores.items():
                 writer.writerow([key, method, *(repr(float(metrics[m][index])) for m in METRICS)])
-        return text.getvalue().encode()
+        return text.getvalue().encode("utf-8", "surrogateescape")
 
     def _grid(self) -> bytes:
         # Small pictures are shown larger, or nobody could judge them.
@@ -158,7 +159,7 @@ def evaluate(
         batch_size: photographs filled at once; no score depends on it.
         keys: n photographs; the whole test split by default.
         settings: kept with the result.
-        on_progress: called with (photographs done, n, name of the method).
+        on_progress: called with (results done, results in all, method that made the last one).
 
     Returns:
         Scores on the composited uint8 pictures, in size x size.
@@ -186,12 +187,13 @@ def evaluate(
             continue
         truth, holes = np.stack(list(loaded.values())), masks[list(loaded)]
         pictures = {}
-        for name, method in methods.items():
+        for turn, (name, method) in enumerate(methods.items(), 1):
             pictures[name] = method.fill(truth, holes)
             for metric, definition in METRICS.items():
                 parts[name][metric].append(definition.score(truth, pictures[name], holes))
             if on_progress:
-                on_progress(stop, len(keys), name)
+                done = start * len(methods) + (stop - start) * turn
+                on_progress(done, len(keys) * len(methods), name)
         pictures["truth"] = truth
         for row, index in enumerate(loaded):
             scored.append(keys[index])
@@ -222,10 +224,7 @@ def draw(keys: Sequence[str], count: int) -> tuple[str, ...]:
 
     Which ones depends on the keys alone, and a smaller count draws some of a larger count's.
     """
-    by_digest = sorted(
-        keys, key=lambda key: hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
-    )
-    drawn = set(by_digest[:count])
+    drawn = set(sorted(keys, key=lambda key: hashlib.sha256(canonical(key)).digest())[:count])
     return tuple(key for key in keys if key in drawn)
 
 
@@ -273,5 +272,5 @@ def _load(
 
 def _sha256(masks: Images) -> str:
     digest = hashlib.sha256(f"{masks.dtype} {masks.shape}".encode())
-    digest.update(np.ascontiguousarray(masks))
+    digest.update(np.ascontiguousarray(masks).data)
     return digest.hexdigest()

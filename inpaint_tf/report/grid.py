@@ -47,7 +47,7 @@ def image_grid(
     font = ImageFont.load_default(size=max(10, min(height, width) // 10))
 
     left = gap + max((_text_width(font, title) + _MARGIN for title in row_titles or ()), default=0)
-    top = gap + (sum(font.getmetrics()) + _MARGIN if column_titles else 0)
+    top = gap + (int(font.getbbox("Áy")[3]) + _MARGIN if column_titles else 0)
     # A title may be wider than its pictures; then the columns move apart.
     titles = column_titles or ()
     stride = gap + max(width, *(_text_width(font, title) for title in titles), 0)

@@ -1,0 +1,1 @@
+"""Training procedures, one a file, and the run around them."""

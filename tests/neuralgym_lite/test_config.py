@@ -189,6 +189,8 @@ def test_wrong_values_are_named_repeated_and_explained(override, words):
         ("learning_rate", "train.optimizer.learning_rate"),
         ("train.lerning_rate", "train.optimizer.learning_rate"),
         ("masks", "mask"),
+        ("trian.name", "name"),
+        ("trian.optimiser.beta_1", "train.optimizer.beta_1"),
         ("tran", "train"),
     ],
 )
@@ -201,6 +203,9 @@ def test_an_unknown_key_names_the_nearest(key, nearest):
 def test_an_unknown_key_with_nothing_near_lists_its_section():
     assert "Known: train.batch_size, train.iterations, train.optimizer." in refusal(
         overrides=["train.zzz=1"]
+    )
+    assert "Known: train.optimizer.beta_1, train.optimizer.learning_rate." in refusal(
+        overrides=["train.optimizer.x=1"]
     )
     assert "Known: amp, data_dir, mask, name, size, train." in refusal(overrides=["zzz.qqq=1"])
 

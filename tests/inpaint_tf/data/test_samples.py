@@ -21,10 +21,11 @@ def samples() -> PhotoSet:
 
 
 def test_crops_are_a_function_of_their_key(samples: PhotoSet) -> None:
-    # The SHA-256 of chelsea#0007 is ea62... 973d... c56d...: fractions 0.916, 0.591, 0.771, so
-    # side 300 * (0.4 + 0.6 * 0.916) = 285, top 16 * 0.591 and left 16 * 0.771, rounded down.
-    assert crop_box("chelsea#0007", 300, 451) == (9, 12, 285, 285)
-    assert crop_box("chelsea#0100", 300, 451) == (3, 323, 80, 80)
+    # The SHA-256 of chelsea#0007 is ea62... 973d... c56d...: fractions 0.916, 0.591, 0.771, so in
+    # columns 150 to 451 side 300 * (0.4 + 0.6 * 0.916), top 16 * 0.591, left 150 + 17 * 0.771.
+    assert crop_box("chelsea#0007", 300, 451) == (9, 163, 285, 285)
+    # coffee#0100 gives 0.399, 0.783, 0.570, in columns 400 to 600.
+    assert crop_box("coffee#0100", 400, 600) == (213, 441, 128, 128)
     again = open_photos("samples")
     np.testing.assert_array_equal(samples.load("chelsea#0007", 32), again.load("chelsea#0007", 32))
     assert samples.fingerprint() == again.fingerprint()

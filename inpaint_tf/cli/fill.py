@@ -1,0 +1,122 @@
+"""`inpaint-tf fill`: fill the holes of photographs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from neuralgym_lite.errors import UserError
+from neuralgym_lite.images import MAX_PIXELS
+
+if TYPE_CHECKING:
+    from inpaint_tf.inference.photographs import Result
+
+_FEW = 3
+
+
+@click.command("fill")
+@click.argument(
+    "inputs",
+    metavar="IMAGE_OR_FOLDER...",
+    nargs=-1,
+    required=True,
+    type=click.Path(path_type=Path),
+)
+@click.option(
+    "--mask",
+    metavar="MASK_OR_FOLDER",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="White where the picture is missing: one for all, or a folder of masks named alike.",
+)
+@click.option(
+    "--model",
+    "source",
+    metavar="FROM",
+    required=True,
+    help="A run folder, a saved model, 'ns' or 'telea'.",
+)
+@click.option(
+    "--out",
+    metavar="DIR",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Folder for the filled photographs; they keep their names and formats.",
+)
+@click.option(
+    "--attention-map",
+    is_flag=True,
+    help="Also write <name>.attention.png: where each part of the photograph was looked up.",
+)
+@click.option(
+    "--max-megapixels",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=MAX_PIXELS // 1_000_000,
+    show_default=True,
+    help="Refuse larger photographs and masks.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a photograph.")
+def command(
+    inputs: tuple[Path, ...],
+    mask: Path,
+    source: str,
+    out: Path,
+    attention_map: bool,
+    max_megapixels: int,
+    as_json: bool,
+) -> None:
+    """Fill photographs of any size where their masks are white.
+
+    Known pixels stay as they are. Folders are searched through; a mask belongs to the photograph
+    with the same path and name, whatever the suffix.
+    """
+    import inpaint_tf
+    from inpaint_tf.inference.photographs import fill_photographs, plan_jobs
+    from neuralgym_lite.progress import Progress
+
+    jobs = plan_jobs(inputs, mask, out, attention_map)
+    inpainter = inpaint_tf.load(source)
+    if attention_map and not inpainter.has_attention:
+        raise UserError(f"Model '{source}' has no attention; leave out --attention-map")
+
+    # The bar redirects what is printed to stderr, which is right only where both are a terminal.
+    stdout = None if sys.stdout.isatty() else sys.stdout
+    failed = []
+    with Progress() as progress:
+        track = progress.track(len(jobs), "photographs") if len(jobs) > _FEW else None
+        for result in fill_photographs(inpainter, jobs, max_megapixels * 1_000_000):
+            if result.status == "failed":
+                failed.append(result)
+            if as_json or result.status != "failed":
+                click.echo(_as_json(result) if as_json else _as_text(result), file=stdout)
+            if result.message and not (failed and len(jobs) == 1):
+                progress.say(result.message)
+            if track:
+                track.advance()
+    if len(jobs) == len(failed) == 1:
+        raise UserError(failed[0].message)
+    if failed:
+        click.echo(f"{len(failed)} of {len(jobs)} photographs failed.", err=True)
+        sys.exit(1)
+
+
+def _as_text(result: Result) -> str:
+    verb = "filled" if result.status == "filled" else "unchanged"
+    source, target = map(click.format_filename, (result.source, result.target))
+    return f"{verb} {source} -> {target}"
+
+
+def _as_json(result: Result) -> str:
+    return json.dumps(
+        {
+            "source": str(result.source),
+            "target": str(result.target),
+            "status": result.status,
+            "message": result.message,
+        }
+    )

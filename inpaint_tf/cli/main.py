@@ -1,0 +1,57 @@
+"""The command `inpaint-tf`: finds the sub-command and turns mistakes into one line."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import click
+
+from neuralgym_lite.errors import UserError, did_you_mean
+
+COMMANDS = ("data", "evaluate", "fill", "train")
+USAGE_ERROR = 2
+
+
+class _Commands(click.Group):
+    """Imports a command when it is asked for: TensorFlow takes seconds to load."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"inpaint_tf.cli.{name}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise UserError(f"Unknown command: '{args[0]}'. {did_you_mean(args[0], COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="inpaint-tf")
+def cli() -> None:
+    """Fill holes in photographs with contextual attention."""
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is one line on stderr and exit code 2."""
+    # TensorFlow's C++ talk would bury the program's own.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        cli.main(standalone_mode=False)
+    except click.ClickException as error:
+        click.echo(f"Error: {error.format_message()}", err=True)
+        sys.exit(error.exit_code)
+    except UserError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(USAGE_ERROR)
+    except click.Abort:
+        click.echo("Stopped.", err=True)
+        sys.exit(130)

@@ -1,0 +1,142 @@
+"""What every inpainter does around its prediction: check, predict, composite."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from neuralgym_lite.errors import UserError
+
+UInt8: TypeAlias = npt.NDArray[np.uint8]
+Int32: TypeAlias = npt.NDArray[np.int32]
+Predict: TypeAlias = Callable[[UInt8, UInt8], tuple[UInt8, Int32 | None]]
+
+MIN_SIDE = 8
+
+
+class Inpainter(abc.ABC):
+    """Fills the holes of photographs; outside them every pixel stays byte-equal.
+
+    Attributes:
+        name: how the inpainter is called in tables and messages.
+        has_attention: whether `fill_with_attention` returns offsets.
+    """
+
+    name: str
+    has_attention: bool = False
+
+    def fill(self, image: UInt8, mask: npt.NDArray[Any]) -> UInt8:
+        """Fill a photograph or a batch of them.
+
+        Args:
+            image: RGB in 0..255, uint8 of shape (H, W, 3) or (B, H, W, 3), at least 8 pixels a
+                side.
+            mask: nonzero where the image is missing; bool, integer or float of shape (H, W),
+                (H, W, 1), (1, H, W, 1) or (B, H, W, 1). A mask with values above 1 is read as
+                grey levels: above 127 is missing.
+
+        Returns:
+            The filled image, of the shape of `image`. An empty mask gives a copy.
+
+        Raises:
+            UserError: If image or mask are not as above, or the prediction fails.
+        """
+        return self._fill(image, mask, lambda *batch: (self._predict(*batch), None))[0]
+
+    def fill_with_attention(
+        self, image: UInt8, mask: npt.NDArray[Any]
+    ) -> tuple[UInt8, Int32 | None]:
+        """Fill like `fill`, and tell where the content came from.
+
+        Args:
+            image: as for `fill`.
+            mask: as for `fill`.
+
+        Returns:
+            The filled image, and offsets (dy, dx) on the network's attention grid, int32 of shape
+            (B, h, w, 2), or None if the inpainter has no attention or the mask is empty.
+
+        Raises:
+            UserError: As `fill`.
+        """
+        return self._fill(image, mask, self._predict_with_attention)
+
+    def _fill(
+        self, image: UInt8, mask: npt.NDArray[Any], predict: Predict
+    ) -> tuple[UInt8, Int32 | None]:
+        images = _as_images(image)
+        masks = _as_masks(mask, images.shape)
+        if not masks.any():
+            return image.copy(), None
+        predicted, offsets = predict(images, masks)
+        filled = np.where(masks == 1, predicted, images)
+        return filled.reshape(image.shape), offsets
+
+    @abc.abstractmethod
+    def _predict(self, images: UInt8, masks: UInt8) -> UInt8:
+        """Predict whole pictures; only their missing pixels are used.
+
+        Args:
+            images: uint8 of shape (B, H, W, 3).
+            masks: 1 where missing, uint8 of shape (B, H, W, 1).
+
+        Returns:
+            uint8 of shape (B, H, W, 3).
+        """
+
+    def _predict_with_attention(self, images: UInt8, masks: UInt8) -> tuple[UInt8, Int32 | None]:
+        return self._predict(images, masks), None
+
+
+def _as_images(image: UInt8) -> UInt8:
+    """Return a batch, or refuse."""
+    if image.dtype != np.uint8:
+        raise UserError(f"The image must be uint8 with values 0..255. Received: {image.dtype}")
+    if image.ndim not in (3, 4) or image.shape[-1] != 3:
+        raise UserError(
+            "The image must be RGB of shape (height, width, 3) or (batch, height, width, 3). "
+            f"Received: {image.shape}"
+        )
+    height, width = image.shape[-3:-1]
+    if min(height, width) < MIN_SIDE:
+        raise UserError(
+            f"The image must have at least {MIN_SIDE} pixels a side. "
+            f"Received: {width}x{height} (width x height)"
+        )
+    return image.reshape(-1, height, width, 3)
+
+
+def _as_masks(mask: npt.NDArray[Any], shape: tuple[int, ...]) -> UInt8:
+    """Return masks of 0 and 1 for images of `shape`, or refuse."""
+    batch, height, width, _ = shape
+    known_shapes = (
+        (height, width),
+        (height, width, 1),
+        (1, height, width, 1),
+        (batch, height, width, 1),
+    )
+    if mask.shape not in known_shapes:
+        raise UserError(
+            f"The mask must have the size of its image, {width}x{height} (width x height), and one "
+            f"channel: shape {known_shapes[1]} or {known_shapes[-1]}. Received: {mask.shape}"
+        )
+    if mask.dtype.kind not in "buif":
+        raise UserError(f"The mask must be bool, integer or float. Received: {mask.dtype}")
+    lowest, highest = mask.min(initial=0), mask.max(initial=0)
+    if not (lowest >= 0 and np.isfinite(highest)):
+        raise UserError(
+            f"The mask must lie in 0..1 or 0..255. Received: values from {lowest} to {highest}"
+        )
+    missing = mask > _threshold(mask, highest)
+    return np.broadcast_to(missing.reshape(-1, height, width, 1), (*shape[:3], 1)).astype(np.uint8)
+
+
+def _threshold(mask: npt.NDArray[Any], highest: Any) -> float:
+    """Return the value above which a mask marks a pixel as missing."""
+    if highest > 1:
+        return 127
+    return 0.5 if mask.dtype.kind == "f" else 0

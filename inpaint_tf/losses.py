@@ -1,0 +1,86 @@
+"""Reconstruction losses: how far a network's pictures are from the photograph."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+from neuralgym_lite.errors import UserError, did_you_mean
+
+DISCOUNTS = ("known", "box")
+
+
+def discount_weights(
+    mask: NDArray[np.uint8], box: Any, gamma: float = 0.9, form: str = "known"
+) -> NDArray[np.float32]:
+    """Return the weight of every missing pixel: the deeper in the hole, the less it is certain.
+
+    Args:
+        mask: `(H, W, 1)`, 1 where missing.
+        box: (top, left, height, width) around the hole.
+        gamma: in (0, 1]; the weight at distance d is `gamma ** d`.
+        form: `"known"`: the distance to the nearest known pixel, at least 1, as the paper's text
+            has it; `"box"`: the distance to the box's edge, at least 0, as published code has it.
+
+    Returns:
+        `(H, W, 1)`, 0 where known. With everything missing, the `"known"` weights are 1.
+
+    Raises:
+        UserError: if the form is unknown.
+
+    Reference:
+        Yu et al. 2018, section 3.2, "spatially discounted reconstruction loss".
+    """
+    if form not in DISCOUNTS:
+        raise UserError(f"Unknown discount: '{form}'. {did_you_mean(form, DISCOUNTS)}")
+    if form == "known":
+        if mask.all():
+            return np.ones(mask.shape, "float32")
+        missing = np.ascontiguousarray(mask[..., 0])
+        distance = cv2.distanceTransform(missing, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+        return np.asarray(mask * gamma ** distance[..., None], "float32")
+    top, left, height, width = box
+    weights = np.zeros(mask.shape, "float32")
+    weights[top : top + height, left : left + width, 0] = box_discount(height, width, gamma)
+    return weights * mask
+
+
+def box_discount(height: int, width: int, gamma: float = 0.9) -> NDArray[np.float32]:
+    """Return `gamma ** distance` to the box's nearest edge, `(height, width)`, as published.
+
+    The published distance is 0 in the first row and column but 1 in the last.
+    """
+    rows = np.minimum(np.arange(height), height - np.arange(height))[:, None]
+    columns = np.minimum(np.arange(width), width - np.arange(width))
+    return np.asarray(gamma ** np.minimum(rows, columns), "float32")
+
+
+def discounted_l1(truth: Any, output: Any, weights: Any, area: int) -> Any:
+    """Return the weighted L1 distance, as a mean over boxes of `area` pixels.
+
+    Args:
+        truth: `(B, H, W, 3)`.
+        output: `(B, H, W, 3)`.
+        weights: `(B, H, W, 1)`, such as those of `discount_weights`.
+        area: pixels of the box, the same for all samples.
+    """
+    total = ops.sum(ops.abs(truth - output) * weights)
+    return total / ops.cast(ops.shape(truth)[0] * ops.shape(truth)[-1] * area, total.dtype)
+
+
+def known_l1(truth: Any, output: Any, mask: Any, normalise: bool = False) -> Any:
+    """Return the L1 distance over the known pixels, as a mean over all pixels.
+
+    Args:
+        truth: `(B, H, W, 3)`.
+        output: `(B, H, W, 3)`, not composited.
+        mask: `(B, H, W, 1)`, 1 where missing.
+        normalise: whether to divide by the share of known pixels, as the 2018 release does.
+    """
+    known = 1 - ops.cast(mask, truth.dtype)
+    loss = ops.mean(ops.abs(truth - output) * known)
+    return loss / ops.mean(known) if normalise else loss

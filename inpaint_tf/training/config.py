@@ -1,0 +1,103 @@
+"""The settings of a training run; every default is the paper's (Table I)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from inpaint_tf.masks import HoleShape, MaskMode
+from neuralgym_lite.config import Config
+
+Positive = Annotated[int, Field(ge=1)]
+Weight = Annotated[float, Field(ge=0)]
+
+
+class DataConfig(Config):
+    """Which photographs, and how large."""
+
+    dataset: str = "animals"
+    dir: str | None = None
+    image_size: Annotated[int, Field(ge=16, multiple_of=8)] = 256
+
+
+class MaskConfig(Config):
+    """What is missing, and what the network is shown there. Sizes in pixels.
+
+    A height or width of None is half the picture, a max_delta of None an eighth of it (128 and 32
+    at 256 pixels).
+    """
+
+    mode: Literal["hole", "mosaic", "hole_ns", "hole_telea"] = "hole"
+    height: Positive | None = None
+    width: Positive | None = None
+    max_delta: Annotated[int, Field(ge=0)] | None = None
+    margin: Annotated[int, Field(ge=0)] = 0
+    same_box: bool = True
+    mosaic_unit_size: Positive = 12
+    mosaic_interpolation: Literal["bilinear", "nearest"] = "bilinear"
+
+    def make_mode(self) -> MaskMode:
+        """Return what the network is shown."""
+        return MaskMode(self.mode, self.mosaic_unit_size, self.mosaic_interpolation)
+
+    def make_shape(self, image_size: int) -> HoleShape:
+        """Return the shape of the holes in pictures of this size; a UserError if none fits."""
+        delta = image_size // 8 if self.max_delta is None else self.max_delta
+        height, width = self.height or image_size // 2, self.width or image_size // 2
+        shape = HoleShape(height, width, delta, self.margin, self.same_box)
+        shape.check(image_size)
+        return shape
+
+
+class ModelConfig(Config):
+    """Which network, and how wide."""
+
+    name: str = "ca"
+    width: Positive = 32
+    critic_width: Positive = 64
+    local_critic_last_width: Positive | None = None
+    compat: Literal["keras", "torch", "tf1"] = "keras"
+
+
+class LossConfig(Config):
+    """Weights of the losses, under the paper's names."""
+
+    spatial_discount_gamma: Annotated[float, Field(gt=0, le=1)] = 0.9
+    spatial_discount: Literal["known", "box"] = "known"
+    coarse_l1_alpha: Weight = 1.2
+    l1_loss_alpha: Weight = 1.2
+    ae_loss_alpha: Weight = 1.2
+    global_wgan_loss_alpha: Weight = 1.0
+    gan_loss_alpha: Weight = 0.001
+    wgan_gp_lambda: Weight = 10.0
+
+
+class OptimizerConfig(Config):
+    """Adam, for the generator and for the critics."""
+
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-4
+    beta_1: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    beta_2: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    epsilon: Annotated[float, Field(gt=0)] = 1e-8
+
+
+class TrainConfig(Config):
+    """All settings of a run.
+
+    One iteration is one critic update on one batch; every `n_critic`-th updates the generator too.
+    """
+
+    data: DataConfig = DataConfig()
+    mask: MaskConfig = MaskConfig()
+    model: ModelConfig = ModelConfig()
+    loss: LossConfig = LossConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    iterations: Positive = 150_000
+    batch_size: Positive = 64
+    n_critic: Positive = 5
+    seed: Annotated[int, Field(ge=0)] = 0
+    precision: Literal["auto", "float32", "mixed_bfloat16"] = "auto"
+    strategy: Literal["auto", "single", "mirrored", "multiworker"] = "auto"
+    preview_every: Positive = 1000
+    checkpoint_every: Positive = 1000

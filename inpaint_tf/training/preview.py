@@ -1,0 +1,89 @@
+"""The same test photographs at every stage of a run: a picture to look at and two numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from inpaint_tf import metrics
+from inpaint_tf.data.photo_set import PhotoSet
+from inpaint_tf.masks import evaluation_masks
+from inpaint_tf.models import InpaintingModel
+from inpaint_tf.report.evaluation import draw
+from inpaint_tf.report.flow_colors import flow_to_rgb
+from inpaint_tf.report.grid import image_grid
+from neuralgym_lite.images import atomic_path
+
+COLUMNS = ("input", "coarse", "refined", "truth", "attention")
+
+
+class Preview:
+    """Fills the first test photographs with the network as it is.
+
+    Args:
+        generator: the network in training.
+        photos: its data set; the test photographs are used.
+        size: side of the pictures in pixels.
+        seed: of the masks.
+        shown: rows of the picture grid.
+        scored: photographs that are scored.
+        batch_size: photographs filled at once.
+    """
+
+    def __init__(
+        self,
+        generator: InpaintingModel,
+        photos: PhotoSet,
+        size: int,
+        seed: int,
+        shown: int = 8,
+        scored: int = 64,
+        batch_size: int = 8,
+    ) -> None:
+        self.shown = shown
+        self.batch_size = batch_size
+        keys = draw(photos.test, scored)
+        self.truth = np.stack([photos.load(key, size) for key in keys])
+        self.masks = evaluation_masks("hole", len(keys), size, seed)
+        self.inputs = generator.mask_mode.apply(self.truth, self.masks)
+        self._fill = tf.function(lambda *pair: generator(pair, return_attention=True))
+
+    def run(self) -> tuple[dict[str, float], np.ndarray]:
+        """Return the mean MSE and L1 of the composited pictures, and the grid as uint8 RGB."""
+        filled = [self._batch(start) for start in range(0, len(self.truth), self.batch_size)]
+        outputs = {name: np.concatenate([each[name] for each in filled]) for name in filled[0]}
+        coarse, refined = (
+            np.where(self.masks == 1, to_uint8(outputs[name]), self.truth)
+            for name in ("coarse", "refined")
+        )
+        scores = {
+            "val_mse": float(metrics.mse(self.truth, refined).mean()),
+            "val_l1": float(metrics.l1(self.truth, refined).mean()),
+        }
+        rows = slice(self.shown)
+        colours = flow_to_rgb(outputs["offsets"][rows]).repeat(8, axis=1).repeat(8, axis=2)
+        columns = (
+            to_uint8(self.inputs[rows]), coarse[rows], refined[rows], self.truth[rows], colours
+        )
+        grid = image_grid(list(zip(*columns, strict=True)), column_titles=COLUMNS)
+        return scores, grid
+
+    def _batch(self, start: int) -> dict[str, Any]:
+        part = slice(start, start + self.batch_size)
+        masks = self.masks[part].astype("float32")
+        return {name: value.numpy() for name, value in self._fill(self.inputs[part], masks).items()}
+
+
+def to_uint8(images: np.ndarray) -> np.ndarray:
+    """Return images in [-1, 1] as uint8, rounded."""
+    return np.clip(np.rint((images + 1) * 127.5), 0, 255).astype("uint8")
+
+
+def save_grid(path: Path, grid: np.ndarray) -> None:
+    """Write a grid as PNG, whole or not at all."""
+    with atomic_path(path) as temporary:
+        Image.fromarray(grid).save(temporary, format="PNG")

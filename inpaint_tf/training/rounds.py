@@ -1,0 +1,104 @@
+"""The data of one training round, as a pure function of the settings and the round's index."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inpaint_tf.data.photo_set import CachedPhotos, PhotoSet
+from inpaint_tf.losses import discount_weights
+from inpaint_tf.training.config import TrainConfig
+from neuralgym_lite.errors import UserError
+from neuralgym_lite.images import ImageError
+from neuralgym_lite.seeds import generator, shuffled_index
+
+
+class RoundMaker:
+    """Makes the batches of round i: photographs, masks, and every random number of the training.
+
+    A photograph that cannot be read is replaced by the next one in the shuffled order, and told of
+    once.
+
+    Args:
+        photos: the data set; its training photographs are used.
+        config: the run's settings.
+        on_bad_photo: called once with the error of each photograph that cannot be read.
+    """
+
+    def __init__(
+        self,
+        photos: PhotoSet,
+        config: TrainConfig,
+        on_bad_photo: Callable[[ImageError], object] = lambda error: None,
+    ) -> None:
+        self.photos = photos
+        self.config = config
+        self.mode = config.mask.make_mode()
+        self.shape = config.mask.make_shape(config.data.image_size)
+        self._cache = CachedPhotos(photos, config.data.image_size)
+        self._on_bad_photo = on_bad_photo
+        self._bad: set[str] = set()
+        self._lock = threading.Lock()
+
+    def make(self, index: int) -> dict[str, NDArray[np.generic]]:
+        """Make a round.
+
+        Args:
+            index: of the round, from 0.
+
+        Returns:
+            The batch axis comes first, so that a strategy can split it; n is `n_critic`.
+
+            * `image`: `(B, n, H, W, 3)` uint8, and `prefilled`, alike, where OpenCV fills first;
+            * `mask`: `(B, n, H, W, 1)` uint8; `box`: `(B, n, 4)` int32;
+            * `alpha`: `(B, n, 2)` float32 in [0, 1), for the local and global gradient penalty;
+            * `discount`: `(B, H, W, 1)` float32, of the round's last batch.
+        """
+        count = self.config.n_critic
+        batches = [self._batch(index * count + i) for i in range(count)]
+        made = {name: np.stack([batch[name] for batch in batches], axis=1) for name in batches[0]}
+        last = batches[-1]
+        loss = self.config.loss
+        made["discount"] = np.stack(
+            [
+                discount_weights(mask, box, loss.spatial_discount_gamma, loss.spatial_discount)
+                for mask, box in zip(last["mask"], last["box"], strict=True)
+            ]
+        )
+        return made
+
+    def _batch(self, iteration: int) -> dict[str, NDArray[np.generic]]:
+        size, seed = self.config.batch_size, self.config.seed
+        start = iteration * size
+        image = np.stack([self._photo(position) for position in range(start, start + size)])
+        rng = generator(seed, "mask", iteration)
+        mask, box = self.shape.draw(rng, size, self.config.data.image_size)
+        alpha = generator(seed, "penalty", iteration).random((size, 2), "float32")
+        batch = {"image": image, "mask": mask, "box": box, "alpha": alpha}
+        if self.mode.prefills:
+            pairs = zip(image, mask, strict=True)
+            batch["prefilled"] = np.stack([self.mode.prefill(*pair) for pair in pairs])
+        return batch
+
+    def _photo(self, position: int) -> NDArray[np.uint8]:
+        keys = self.photos.train
+        first = shuffled_index(self.config.seed, "photo", position, len(keys))
+        for step in range(len(keys)):
+            key = keys[(first + step) % len(keys)]
+            if key in self._bad:
+                continue
+            try:
+                return self._cache.load(key)
+            except ImageError as error:
+                self._refuse(key, error)
+        raise UserError(f"No photograph of '{self.photos.root}' can be read.")
+
+    def _refuse(self, key: str, error: ImageError) -> None:
+        with self._lock:
+            told = key in self._bad
+            self._bad.add(key)
+        if not told:
+            self._on_bad_photo(error)

@@ -1,0 +1,64 @@
+"""Where a run computes: strategy, precision and compiler, chosen by name or by what is there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import tensorflow as tf
+
+from neuralgym_lite.errors import UserError, did_you_mean
+
+STRATEGIES = ("auto", "single", "mirrored", "multiworker")
+PRECISIONS = ("auto", "float32", "mixed_bfloat16")
+# First compute capability of NVIDIA's GPUs with bfloat16 matrix units.
+_BFLOAT16_CAPABILITY = (8, 0)
+
+
+def make_strategy(name: str) -> tf.distribute.Strategy:
+    """Return the strategy of this name.
+
+    Args:
+        name: `"single"`; `"mirrored"`: all GPUs of this machine (or logical CPU devices);
+            `"multiworker"`: the machines that `TF_CONFIG` names; `"auto"`: mirrored where there
+            are several GPUs, else single.
+
+    Raises:
+        UserError: if the name is unknown.
+    """
+    if name not in STRATEGIES:
+        raise UserError(f"Unknown strategy: '{name}'. {did_you_mean(name, STRATEGIES)}")
+    if name == "multiworker":
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    gpus = tf.config.list_logical_devices("GPU")
+    if name == "mirrored" or (name == "auto" and len(gpus) > 1):
+        devices = gpus or tf.config.list_logical_devices("CPU")
+        return tf.distribute.MirroredStrategy([device.name for device in devices])
+    return tf.distribute.get_strategy()
+
+
+def choose_precision(name: str) -> str:
+    """Return the Keras dtype policy: `"auto"` is bfloat16 where the processor multiplies in it.
+
+    Raises:
+        UserError: if the name is unknown.
+    """
+    if name not in PRECISIONS:
+        raise UserError(f"Unknown precision: '{name}'. {did_you_mean(name, PRECISIONS)}")
+    if name != "auto":
+        return name
+    return "mixed_bfloat16" if _multiplies_bfloat16() else "float32"
+
+
+def compiles() -> bool:
+    """Return whether XLA pays: on GPUs, but not on CPUs (measured slower)."""
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
+def _multiplies_bfloat16() -> bool:
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        details = tf.config.experimental.get_device_details(gpus[0])
+        return details.get("compute_capability", (0, 0)) >= _BFLOAT16_CAPABILITY
+    cpu = Path("/proc/cpuinfo")
+    flags = cpu.read_text(encoding="utf-8").split() if cpu.is_file() else []
+    return "avx512_bf16" in flags or "amx_bf16" in flags

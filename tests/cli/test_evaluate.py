@@ -1,0 +1,154 @@
+"""`inpaint-tf evaluate`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+import inpaint_tf
+from inpaint_tf.cli.evaluate import command
+from inpaint_tf.data import open_photos
+from inpaint_tf.masks import MaskMode, opencv_inpaint
+from neuralgym_lite.errors import UserError
+
+Images = npt.NDArray[np.uint8]
+SMALL = ["--dataset", "samples", "--image-size", "32", "--limit", "3"]
+
+
+class Fake:
+    """An inpainter that needs no network; a run folder's reads mosaic."""
+
+    def __init__(self, source: str) -> None:
+        self.name = Path(source).name
+        if source not in ("ns", "telea"):
+            self.mask_mode = MaskMode("mosaic", unit=4)
+
+    def fill(self, image: Images, mask: Images) -> Images:
+        method = "ns" if self.name == "ns" else "telea"
+        return np.stack([opencv_inpaint(*pair, method) for pair in zip(image, mask, strict=True)])
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(inpaint_tf, "load", Fake, raising=False)
+
+
+def _run_folder(path: Path, **data: object) -> Path:
+    path.mkdir(parents=True)
+    (path / "config.json").write_text(json.dumps({"data": data}))
+    return path
+
+
+def _photographs(folder: Path, count: int = 6) -> Path:
+    rng = np.random.default_rng(0)
+    folder.mkdir()
+    for index in range(count):
+        pixels = rng.integers(0, 256, (40, 48, 3), np.uint8)
+        Image.fromarray(pixels).save(folder / f"{index}.png")
+    return folder
+
+
+def test_prints_the_table_and_writes_the_files() -> None:
+    result = CliRunner().invoke(command, ["ns", *SMALL])
+    assert result.exit_code == 0, result.stderr
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith("| method")
+    assert [line.split("|")[1].strip() for line in lines[2:5]] == ["input (hole)", "telea", "ns"]
+    assert "Wrote metrics.json" in result.stderr
+    assert sorted(path.name for path in Path("evaluation").iterdir()) == [
+        "grid.png",
+        "metrics.json",
+        "per_image.csv",
+    ]
+
+
+def test_json_goes_to_stdout_and_is_what_the_file_holds() -> None:
+    result = CliRunner().invoke(command, ["ns", "--no-baselines", "--json", "--seed", "4", *SMALL])
+    assert result.exit_code == 0, result.stderr
+    document = json.loads(result.stdout)
+    assert document == json.loads(Path("evaluation/metrics.json").read_text())
+    assert list(document["methods"]) == ["input (hole)", "ns"]
+    assert document["settings"] == {"from": ["ns"], "mask": "center", "seed": 4, "limit": 3}
+    assert document["dataset"]["photographs"] == 3
+
+
+def test_the_same_command_gives_the_same_bytes(tmp_path: Path) -> None:
+    for out, batch in (("a", "1"), ("b", "8")):
+        arguments = ["telea", "--mask", "hole", "--out", out, "--batch-size", batch, *SMALL]
+        assert CliRunner().invoke(command, arguments).exit_code == 0
+    for name in ("metrics.json", "per_image.csv", "grid.png"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_a_run_folder_says_what_it_is_evaluated_on(tmp_path: Path) -> None:
+    photographs = _photographs(tmp_path / "photographs", 30)
+    run = _run_folder(tmp_path / "run", dataset="folder", dir=str(photographs), image_size=40)
+    result = CliRunner().invoke(command, [str(run), "--json"])
+    assert result.exit_code == 0, result.stderr
+    document = json.loads((run / "evaluation" / "metrics.json").read_text())
+    assert document["dataset"]["name"] == "folder"
+    assert document["dataset"]["image_size"] == 40
+    assert list(document["methods"]) == ["input (mosaic)", "ns", "telea", "run"]
+
+
+def test_a_recorded_folder_serves_only_the_recorded_data_set(tmp_path: Path) -> None:
+    run = _run_folder(tmp_path / "run", dataset="folder", dir="/nowhere", image_size=32)
+    result = CliRunner().invoke(command, [str(run), "--dataset", "samples", "--limit", "1"])
+    assert result.exit_code == 0, result.stderr
+
+
+def test_a_folder_alone_is_enough(tmp_path: Path) -> None:
+    photographs = _photographs(tmp_path / "photographs", 30)
+    arguments = ["ns", "--data-dir", str(photographs), "--image-size", "32", "--json"]
+    result = CliRunner().invoke(command, arguments)
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)["dataset"]["name"] == "folder"
+
+
+def test_a_broken_photograph_is_named_and_the_rest_scored(tmp_path: Path) -> None:
+    photographs = _photographs(tmp_path / "photographs", 30)
+    arguments = ["ns", "--data-dir", str(photographs), "--image-size", "32", "--json"]
+    whole = json.loads(CliRunner().invoke(command, arguments).stdout)
+    assert whole["dataset"]["photographs"] > 1
+    broken = open_photos("folder", photographs).test[0]
+    (photographs / broken).write_bytes(b"no picture")
+    result = CliRunner().invoke(command, arguments)
+    assert result.exit_code == 1
+    assert f"Left out: {photographs / broken}" in result.stderr
+    document = json.loads(result.stdout)
+    assert list(document["failed"]) == [broken]
+    assert document["dataset"]["photographs"] == whole["dataset"]["photographs"] - 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["ns", "--dataset", "animal"], "'animal'.*animals"),
+        (["ns", "--dataset", "samples", "--mask", "centre"], "'centre'.*center"),
+        (["ns", "--data-dir", "missing"], "missing"),
+        (["ns", "--dataset", "samples", "--out", "file"], "'file' cannot be made: File exists"),
+        (["broken", "--dataset", "samples"], "no config of a run"),
+    ],
+)
+def test_refusals(tmp_path: Path, arguments: list[str], message: str) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "config.json").write_text('{"data":')
+    with pytest.raises(UserError, match=message) as refused:
+        CliRunner().invoke(command, arguments, catch_exceptions=False)
+    assert "\n" not in str(refused.value)
+    assert not (tmp_path / "evaluation").exists()
+
+
+@pytest.mark.parametrize("arguments", [[], ["ns", "--limit", "0"], ["ns", "--image-size", "4"]])
+def test_wrong_usage_exits_with_2(arguments: list[str]) -> None:
+    result = CliRunner().invoke(command, arguments)
+    assert result.exit_code == 2
+    assert result.stdout == ""

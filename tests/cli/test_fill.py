@@ -1,0 +1,207 @@
+"""`inpaint-tf fill`: what it prints where, exit codes, and that it writes whole files only."""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+import inpaint_tf
+from inpaint_tf.cli.fill import command
+from inpaint_tf.inference import ClassicalInpainter, Inpainter
+from neuralgym_lite import progress
+from neuralgym_lite.errors import UserError
+
+
+class Attentive(Inpainter):
+    """Fills with black and looks at itself."""
+
+    name = "attentive"
+    has_attention = True
+
+    def _predict(self, images: np.ndarray, masks: np.ndarray) -> np.ndarray:
+        return np.zeros_like(images)
+
+    def _predict_with_attention(
+        self, images: np.ndarray, masks: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        return self._predict(images, masks), np.zeros((1, 2, 3, 2), np.int32)
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in a folder with four photographs and a mask, where models load at once."""
+    monkeypatch.chdir(tmp_path)
+    Path("photos").mkdir()
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 24, 3), np.uint8)
+    for name in "abcd":
+        Image.fromarray(pixels).save(f"photos/{name}.png")
+    mask = np.zeros((16, 24), np.uint8)
+    Image.fromarray(mask).save("empty.png")
+    mask[3:7, 4:9] = 255
+    Image.fromarray(mask).save("mask.png")
+
+    def load(name: str) -> Inpainter:
+        return Attentive() if name == "attentive" else ClassicalInpainter(name)
+
+    monkeypatch.setattr(inpaint_tf, "load", load, raising=False)
+    return tmp_path
+
+
+def fill(*arguments: str, model: str = "telea", mask: str = "mask.png") -> Result:
+    options = ["--mask", mask, "--model", model, "--out", "out"]
+    return CliRunner().invoke(command, [*arguments, *options])
+
+
+def written() -> list[str]:
+    return sorted(path.as_posix() for path in Path("out").rglob("*"))
+
+
+def test_one_line_a_result_on_stdout() -> None:
+    result = fill("photos/a.png", "photos/b.png")
+    assert result.exit_code == 0
+    assert result.stdout == ("filled photos/a.png -> out/a.png\nfilled photos/b.png -> out/b.png\n")
+    assert result.stderr == ""
+    assert written() == ["out/a.png", "out/b.png"]
+
+
+def test_json_lines() -> None:
+    Path("photos/b.png").write_text("fake")
+    result = fill("photos", "--json")
+    rows = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [row["status"] for row in rows] == ["filled", "failed", "filled", "filled"]
+    assert rows[0] == {
+        "source": "photos/a.png",
+        "target": "out/a.png",
+        "status": "filled",
+        "message": "",
+    }
+    assert "not a readable" in rows[1]["message"]
+
+
+def test_an_empty_mask_is_told_and_no_failure() -> None:
+    result = fill("photos/a.png", mask="empty.png")
+    assert result.exit_code == 0
+    assert result.stdout == "unchanged photos/a.png -> out/a.png\n"
+    assert result.stderr.count("\n") == 1
+    assert "empty.png marks nothing as missing" in result.stderr
+    assert Path("out/a.png").read_bytes() == Path("photos/a.png").read_bytes()
+
+
+def test_some_failures_are_named_and_exit_1() -> None:
+    Path("photos/b.png").write_bytes(Path("photos/b.png").read_bytes()[:200])
+    result = fill("photos")
+    assert result.exit_code == 1
+    assert isinstance(result.exception, SystemExit)
+    assert result.stdout.count("filled ") == 3
+    lines = result.stderr.splitlines()
+    assert lines[0].startswith("photos/b.png: damaged picture")
+    assert lines[-1] == "1 of 4 photographs failed."
+    assert written() == ["out/a.png", "out/c.png", "out/d.png"]
+
+
+def test_attention_map() -> None:
+    result = fill("photos/a.png", "--attention-map", model="attentive")
+    assert result.exit_code == 0, result.exception
+    assert written() == ["out/a.attention.png", "out/a.png"]
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_terminal_shows_a_bar_and_stdout_stays_clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = []
+    monkeypatch.setattr(
+        progress.Track, "advance", lambda track, *_, **__: shown.append(track.total)
+    )
+    result = fill("photos")
+    assert shown == [4] * 4
+    assert result.stdout.count("\n") == 4
+    shown.clear()
+    fill("photos/a.png", "photos/b.png")
+    assert shown == []
+
+
+# Refusals: one line each, exit 2 (the main command turns a UserError into that)
+
+
+def refused(*arguments: str, **options: str) -> str:
+    result = fill(*arguments, **options)
+    assert isinstance(result.exception, UserError), result.output
+    assert result.stdout == ""
+    assert written() == []
+    message = str(result.exception)
+    assert "\n" not in message
+    return message
+
+
+def bomb(path: str) -> None:
+    header = b"IHDR" + struct.pack(">IIBBBBB", 20000, 20000, 8, 2, 0, 0, 0)
+    checksum = struct.pack(">I", zlib.crc32(header))
+    Path(path).write_bytes(b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + checksum)
+
+
+def test_a_lone_photograph_that_fails_is_wrong_usage() -> None:
+    Path("fake.jpg").write_text("no photograph\nat all")
+    assert "fake.jpg: not a readable" in refused("fake.jpg")
+
+
+def test_a_mask_of_another_size() -> None:
+    Image.new("L", (8, 9), 255).save("small.png")
+    message = refused("photos/a.png", mask="small.png")
+    assert message == "photos/a.png: is 24x16 pixels upright, but its mask small.png is 8x9"
+
+
+def test_a_photograph_under_8_pixels() -> None:
+    for name in ("tiny.png", "tiny-mask.png"):
+        Image.new("L", (30, 7), 255).save(name)
+    assert "at least 8 pixels" in refused("tiny.png", mask="tiny-mask.png")
+
+
+def test_a_bomb_and_the_option() -> None:
+    bomb("bomb.png")
+    with Path("bomb.png").open("ab") as file:
+        file.write(b"\0\0\0\0IDAT\x35\xaf\x06\x1e")
+    message = refused("bomb.png")
+    assert "bomb.png: 20000x20000 pixels are over the limit of 64 megapixels" in message
+    assert "--max-megapixels" in message
+    Image.new("L", (1100, 1000), 0).save("large.png")
+    assert "limit of 1 megapixels" in refused("large.png", "--max-megapixels", "1")
+
+
+def test_missing_things_and_clashes() -> None:
+    Path("nothing").mkdir()
+    assert "none.png: no such file or folder" in refused("none.png")
+    assert "nothing: no picture in it" in refused("nothing")
+    assert "no-mask.png: no such mask" in refused("photos", mask="no-mask.png")
+    assert "Did you mean 'telea'" in refused("photos", model="tela")
+    Path("other").mkdir()
+    Image.new("L", (16, 24)).save("other/a.png")
+    message = refused("photos", "other")
+    assert "photos/a.png" in message
+    assert "other/a.png" in message
+
+
+def test_no_attention_in_a_classical_method() -> None:
+    message = refused("photos", "--attention-map", model="ns")
+    assert message == "Model 'ns' has no attention; leave out --attention-map"
+
+
+def test_writing_over_the_photographs() -> None:
+    before = Path("photos/a.png").read_bytes()
+    options = ["--mask", "mask.png", "--model", "telea", "--out", "photos"]
+    result = CliRunner().invoke(command, ["photos", *options])
+    assert isinstance(result.exception, UserError)
+    assert "would be written over the input photos/a.png" in str(result.exception)
+    assert Path("photos/a.png").read_bytes() == before
+
+
+def test_help_and_missing_options_need_no_model() -> None:
+    assert CliRunner().invoke(command, ["--help"]).exit_code == 0
+    result = CliRunner().invoke(command, ["photos", "--mask", "mask.png", "--out", "out"])
+    assert result.exit_code == 2
+    assert "--model" in result.stderr

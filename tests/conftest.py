@@ -1,0 +1,25 @@
+"""Fixtures that all tests share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Folder with golden numbers and photographs that are not in the repository."""
+    folder = os.environ.get("INPAINT_TF_SHARED")
+    if not folder:
+        pytest.skip("INPAINT_TF_SHARED is not set: no golden numbers or photographs here")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def golden(shared: Path) -> Path:
+    """Folder of the golden numbers."""
+    return shared / "golden"

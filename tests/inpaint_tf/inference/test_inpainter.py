@@ -1,0 +1,148 @@
+"""Every inpainter: known pixels byte-equal, independence of the batch, refusals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from inpaint_tf.inference import ClassicalInpainter, Inpainter
+from neuralgym_lite.errors import UserError
+
+
+class Inverting(Inpainter):
+    """Predicts the negative of everything, known pixels included."""
+
+    name = "inverting"
+
+    def _predict(self, images: np.ndarray, masks: np.ndarray) -> np.ndarray:
+        assert images.dtype == masks.dtype == np.uint8
+        assert masks.shape == (*images.shape[:3], 1)
+        assert set(np.unique(masks)) <= {0, 1}
+        return 255 - images
+
+
+def photo(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
+
+
+def hole(height: int, width: int, dtype: Any = np.uint8) -> np.ndarray:
+    mask = np.zeros((height, width), dtype)
+    mask[2:5, 1:7] = 1
+    return mask
+
+
+@pytest.mark.parametrize("inpainter", [Inverting(), *map(ClassicalInpainter, ("ns", "telea"))])
+@settings(max_examples=15, deadline=None)
+@given(height=st.integers(8, 30), width=st.integers(8, 30), seed=st.integers(0, 99))
+def test_known_pixels_are_byte_equal(
+    inpainter: Inpainter, height: int, width: int, seed: int
+) -> None:
+    image = photo(height, width)
+    mask = np.random.default_rng(seed).random((height, width)) < 0.3
+    original = image.copy()
+    filled = inpainter.fill(image, mask)
+    assert filled.dtype == np.uint8
+    np.testing.assert_array_equal(filled[~mask], image[~mask])
+    np.testing.assert_array_equal(image, original)
+
+
+def test_the_hole_is_what_was_predicted() -> None:
+    image, mask = photo(9, 10), hole(9, 10)
+    filled = Inverting().fill(image, mask)
+    np.testing.assert_array_equal(filled[mask == 1], 255 - image[mask == 1])
+
+
+@pytest.mark.parametrize("name", ["ns", "telea"])
+def test_classical_methods_carry_a_plain_colour_into_the_hole(name: str) -> None:
+    image = np.full((20, 20, 3), (200, 100, 50), np.uint8)
+    mask = hole(20, 20)
+    image[mask == 1] = 0
+    filled = ClassicalInpainter(name).fill(image, mask)
+    # TELEA lands two levels off.
+    np.testing.assert_allclose(filled[mask == 1].astype(int), [[200, 100, 50]] * mask.sum(), atol=3)
+
+
+def test_an_empty_mask_gives_a_copy() -> None:
+    image = photo(8, 8)
+    filled, offsets = Inverting().fill_with_attention(image, np.zeros((8, 8)))
+    np.testing.assert_array_equal(filled, image)
+    assert filled is not image
+    assert not np.shares_memory(filled, image)
+    assert offsets is None
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int64, np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(9, 10), (9, 10, 1), (1, 9, 10, 1)])
+def test_masks_of_all_kinds_mean_the_same(dtype: Any, shape: tuple[int, ...]) -> None:
+    image = photo(9, 10)
+    expected = Inverting().fill(image, hole(9, 10))
+    given_mask = hole(9, 10, dtype).reshape(shape)
+    np.testing.assert_array_equal(Inverting().fill(image, given_mask), expected)
+
+
+@pytest.mark.parametrize(
+    ("levels", "expected"),
+    [
+        (np.uint8([0, 1]), [0, 1]),
+        (np.uint8([0, 127, 128, 255]), [0, 0, 1, 1]),
+        (np.float32([0, 0.5, 0.51, 1]), [0, 0, 1, 1]),
+        (np.float32([0, 127, 128, 255]), [0, 0, 1, 1]),
+    ],
+)
+def test_grey_levels_of_a_mask(levels: np.ndarray, expected: list[int]) -> None:
+    mask = np.zeros((8, 8), levels.dtype)
+    mask[0, : len(levels)] = levels
+    image = photo(8, 8)
+    changed = (Inverting().fill(image, mask) != image).any(axis=-1)
+    assert changed[0, : len(levels)].astype(int).tolist() == expected
+
+
+@pytest.mark.parametrize("inpainter", [Inverting(), ClassicalInpainter("telea")])
+def test_a_batch_equals_its_photographs(inpainter: Inpainter) -> None:
+    images = photo(3, 16, 12)
+    masks = (np.random.default_rng(1).random((3, 16, 12, 1)) < 0.3).astype(np.uint8)
+    masks[1] = 0
+    together = inpainter.fill(images, masks)
+    assert together.shape == images.shape
+    for image, mask, filled in zip(images, masks, together, strict=True):
+        np.testing.assert_array_equal(inpainter.fill(image, mask), filled)
+
+
+def test_one_mask_serves_a_batch() -> None:
+    images, mask = photo(2, 9, 10), hole(9, 10)
+    filled = Inverting().fill(images, mask)
+    np.testing.assert_array_equal(filled[1], Inverting().fill(images[1], mask))
+
+
+@pytest.mark.parametrize(
+    ("image", "mask", "words"),
+    [
+        (photo(9, 9).astype(np.float32), np.ones((9, 9)), ("uint8", "float32")),
+        (photo(9, 9)[..., 0], np.ones((9, 9)), ("RGB", "(9, 9)")),
+        (photo(9, 9)[..., :2], np.ones((9, 9)), ("RGB", "(9, 9, 2)")),
+        (photo(7, 40), np.ones((7, 40)), ("at least 8 pixels", "40x7")),
+        (photo(40, 30), np.ones((20, 10)), ("30x40", "(20, 10)")),
+        (photo(9, 9), np.ones((9, 9, 3)), ("one channel", "(9, 9, 3)")),
+        (photo(2, 9, 9), np.ones((3, 9, 9, 1)), ("(2, 9, 9, 1)", "(3, 9, 9, 1)")),
+        (photo(9, 9), np.full((9, 9), "x"), ("bool, integer or float", "<U1")),
+        (photo(9, 9), np.full((9, 9), -1), ("0..1 or 0..255", "-1")),
+        (photo(9, 9), np.full((9, 9), np.nan), ("0..1 or 0..255", "nan")),
+    ],
+)
+def test_refusals_name_what_was_received(
+    image: np.ndarray, mask: np.ndarray, words: tuple[str, ...]
+) -> None:
+    with pytest.raises(UserError) as caught:
+        Inverting().fill(image, mask)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert all(word in message for word in words), message
+
+
+def test_an_unknown_method_is_refused_with_the_nearest() -> None:
+    with pytest.raises(UserError, match="Did you mean 'telea'"):
+        ClassicalInpainter("tela")

@@ -1,0 +1,265 @@
+"""Photographs on disk: what stays as it is, pairing, refusals, and failures that stay alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from inpaint_tf.inference import ClassicalInpainter, Inpainter
+from inpaint_tf.inference.photographs import Result, fill_photographs, plan_jobs
+from neuralgym_lite.errors import UserError
+
+HOLE = (slice(4, 9), slice(6, 12))
+
+
+class Attentive(Inpainter):
+    """Fills with black and looks one cell to the right."""
+
+    name = "attentive"
+    has_attention = True
+
+    def _predict(self, images: np.ndarray, masks: np.ndarray) -> np.ndarray:
+        return np.zeros_like(images)
+
+    def _predict_with_attention(self, images: np.ndarray, masks: np.ndarray) -> tuple[Any, Any]:
+        cells = (-(-images.shape[1] // 8), -(-images.shape[2] // 8))
+        return self._predict(images, masks), np.full((1, *cells, 2), (0, 1), np.int32)
+
+
+def photo(mode: str = "RGB", size: tuple[int, int] = (20, 30)) -> Image.Image:
+    pixels = np.random.default_rng(0).integers(0, 256, (*size, 4), np.uint8)
+    return Image.fromarray(pixels, "RGBA").convert(mode)
+
+
+def write_mask(path: Path, size: tuple[int, int] = (20, 30), hole: Any = HOLE) -> Path:
+    mask = np.zeros(size, np.uint8)
+    if hole is not None:
+        mask[hole] = 255
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(mask).save(path)
+    return path
+
+
+def run(
+    inputs: list[Path], mask: Path, out: Path, maps: bool = False, **options: Any
+) -> list[Result]:
+    inpainter = Attentive() if maps else ClassicalInpainter("telea")
+    return list(fill_photographs(inpainter, plan_jobs(inputs, mask, out, maps), **options))
+
+
+def pixels(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.array(image)
+
+
+def files(folder: Path) -> list[str]:
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    return sorted(path.relative_to(folder).as_posix() for path in paths)
+
+
+# What stays as it is
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
+def test_known_pixels_channels_and_format_stay(tmp_path: Path, mode: str) -> None:
+    source = tmp_path / "photo.png"
+    photo(mode).save(source)
+    (result,) = run([source], write_mask(tmp_path / "mask.png"), tmp_path / "out")
+    assert result == Result(source, tmp_path / "out" / "photo.png", "filled")
+    with Image.open(result.target) as image:
+        assert (image.mode, image.format) == (mode, "PNG")
+    before, after = pixels(source), pixels(result.target)
+    known = np.ones((20, 30), bool)
+    known[HOLE] = False
+    np.testing.assert_array_equal(after[known], before[known])
+    colours = slice(None) if mode in ("L", "RGB") else slice(None, -1)
+    assert (after[HOLE][..., colours] != before[HOLE][..., colours]).any()
+    if mode.endswith("A"):
+        np.testing.assert_array_equal(after[..., -1], before[..., -1])
+
+
+@pytest.mark.parametrize(
+    ("name", "format"), [("a.jpg", "JPEG"), ("a.bmp", "BMP"), ("a.webp", "WEBP")]
+)
+def test_formats_stay(tmp_path: Path, name: str, format: str) -> None:
+    photo().save(tmp_path / name)
+    (result,) = run([tmp_path / name], write_mask(tmp_path / "mask.png"), tmp_path / "out")
+    with Image.open(result.target) as image:
+        assert image.format == format
+
+
+def test_a_mask_belongs_to_the_upright_photograph(tmp_path: Path) -> None:
+    source = tmp_path / "turned.png"
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    photo().save(source, exif=exif)
+    upright = np.rot90(pixels(source), -1)
+    (result,) = run([source], write_mask(tmp_path / "mask.png", (30, 20)), tmp_path / "out")
+    after = pixels(result.target)
+    assert after.shape == (30, 20, 3)
+    np.testing.assert_array_equal(after[9:], upright[9:])
+    with Image.open(result.target) as image:
+        assert 0x0112 not in image.getexif()
+
+
+def test_an_empty_mask_copies_the_file_and_says_so(tmp_path: Path) -> None:
+    source = tmp_path / "photo.jpg"
+    photo().save(source)
+    mask = write_mask(tmp_path / "mask.png", hole=None)
+    (result,) = run([source], mask, tmp_path / "out")
+    assert result.status == "empty-mask"
+    assert str(source) in result.message
+    assert "marks nothing as missing" in result.message
+    assert result.target.read_bytes() == source.read_bytes()
+
+
+def test_the_attention_map_has_the_size_of_the_photograph(tmp_path: Path) -> None:
+    photo().save(tmp_path / "photo.jpg")
+    run([tmp_path / "photo.jpg"], write_mask(tmp_path / "mask.png"), tmp_path / "out", maps=True)
+    assert files(tmp_path / "out") == ["photo.attention.png", "photo.jpg"]
+    colours = pixels(tmp_path / "out" / "photo.attention.png")
+    assert colours.shape == (20, 30, 3)
+    assert len(np.unique(colours.reshape(-1, 3), axis=0)) == 1
+
+
+# Pairing
+
+
+def test_folders_keep_their_shape_and_masks_pair_by_relative_stem(tmp_path: Path) -> None:
+    for name in ("a.png", "deep/a.jpg", "deep/er/b.png"):
+        path = tmp_path / "photos" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        photo().save(path)
+        write_mask((tmp_path / "masks" / name).with_suffix(".bmp"))
+    results = run([tmp_path / "photos"], tmp_path / "masks", tmp_path / "out")
+    assert [result.status for result in results] == ["filled"] * 3
+    assert files(tmp_path / "out") == ["a.png", "deep/a.jpg", "deep/er/b.png"]
+
+
+def test_masks_and_earlier_results_below_the_folder_are_no_photographs(tmp_path: Path) -> None:
+    photo().save(tmp_path / "a.png")
+    mask, out = write_mask(tmp_path / "masks" / "a.png"), tmp_path / "filled"
+    for given in (mask.parent, mask):
+        assert [result.target for result in run([tmp_path], given, out)] == [out / "a.png"]
+    assert files(tmp_path) == ["a.png", "filled/a.png", "masks/a.png"]
+
+
+def test_a_photograph_named_twice_is_filled_once(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    photo().save(folder / "a.png")
+    inputs = [folder / "a.png", folder, folder / "a.png"]
+    assert len(run(inputs, write_mask(tmp_path / "mask.png"), tmp_path / "out")) == 1
+
+
+# One bad file does not stop the rest, and leaves nothing behind
+
+
+def test_failures_are_named_and_stay_alone(tmp_path: Path) -> None:
+    photos, masks = tmp_path / "photos", tmp_path / "masks"
+    photos.mkdir()
+    for name in ("cut.png", "good.png", "nomask.png", "size.png", "small.png", "twice.png"):
+        photo(size=(6, 30) if name == "small.png" else (20, 30)).save(photos / name)
+        write_mask(masks / name, (6, 30) if name == "small.png" else (20, 30))
+    (photos / "fake.jpg").write_text("no photograph")
+    write_mask(masks / "fake.png")
+    (photos / "cut.png").write_bytes((photos / "cut.png").read_bytes()[:300])
+    (masks / "nomask.png").unlink()
+    write_mask(masks / "size.png", (21, 30))
+    write_mask(masks / "twice.bmp")
+
+    results = {result.source.name: result for result in run([photos], masks, tmp_path / "out")}
+    expected = {
+        "cut.png": "damaged picture",
+        "fake.jpg": "not a readable",
+        "nomask.png": "found none",
+        "size.png": "30x20 pixels upright, but its mask",
+        "small.png": "at least 8 pixels",
+        "twice.png": "twice.bmp and",
+    }
+    assert {name for name, result in results.items() if result.status == "failed"} == set(expected)
+    for name, words in expected.items():
+        message = results[name].message
+        assert words in message
+        assert message.startswith(f"{photos / name}: ")
+        assert "\n" not in message
+    assert str(masks / "size.png") in results["size.png"].message
+    assert "30x21" in results["size.png"].message
+    assert files(tmp_path / "out") == ["good.png"]
+
+
+def test_the_pixel_limit_holds_for_photographs_and_masks(tmp_path: Path) -> None:
+    photo().save(tmp_path / "a.png")
+    mask = write_mask(tmp_path / "mask.png", (40, 40))
+    (result,) = run([tmp_path / "a.png"], mask, tmp_path / "out", max_pixels=599)
+    assert "a.png: 30x20 pixels are over the limit" in result.message
+    (result,) = run([tmp_path / "a.png"], mask, tmp_path / "out", max_pixels=600)
+    assert "mask.png: 40x40 pixels are over the limit" in result.message
+
+
+# Refused before anything is written
+
+
+def refused(inputs: list[Path], mask: Path, out: Path, maps: bool = False) -> str:
+    with pytest.raises(UserError) as caught:
+        plan_jobs(inputs, mask, out, maps)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_missing_and_empty_places(tmp_path: Path) -> None:
+    source, mask = tmp_path / "a.png", write_mask(tmp_path / "mask.png")
+    photo().save(source)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "a-file").touch()
+    out = tmp_path / "out"
+    assert "none.png: no such file or folder" in refused([tmp_path / "none.png"], mask, out)
+    assert "empty: no picture in it" in refused([tmp_path / "empty"], mask, out)
+    assert "none: no such mask" in refused([source], tmp_path / "none", out)
+    assert "empty: no picture in it" in refused([source], tmp_path / "empty", out)
+    assert "is a file" in refused([source], mask, tmp_path / "a-file")
+    write_mask(tmp_path / "masks" / "other.png")
+    assert "such as a.png" in refused([source], tmp_path / "masks", out)
+    assert "beside the masks" in refused([mask.parent / "masks"], tmp_path / "masks", tmp_path)
+
+
+@pytest.mark.parametrize("given", ["photos", "photos/a.png"])
+def test_inputs_are_never_written_over(tmp_path: Path, given: str) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    photo().save(photos / "a.png")
+    mask = write_mask(tmp_path / "mask.png")
+    message = refused([tmp_path / given], mask, photos)
+    assert f"written over the input {photos / 'a.png'}" in message
+    (tmp_path / "link").symlink_to(photos, target_is_directory=True)
+    assert "written over the input" in refused([tmp_path / given], mask, tmp_path / "link")
+
+
+def test_masks_are_never_written_over(tmp_path: Path) -> None:
+    photo().save(tmp_path / "a.png")
+    mask = write_mask(tmp_path / "masks" / "a.png")
+    assert f"the input {mask}" in refused([tmp_path / "a.png"], mask.parent, mask.parent)
+    assert f"the input {mask}" in refused([tmp_path / "a.png"], mask, mask.parent)
+
+
+def test_two_photographs_for_one_target_are_both_named(tmp_path: Path) -> None:
+    sources = [tmp_path / "one" / "a.png", tmp_path / "two" / "a.png"]
+    for source in sources:
+        source.parent.mkdir()
+        photo().save(source)
+    message = refused(sources, write_mask(tmp_path / "mask.png"), tmp_path / "out")
+    assert all(str(source) in message for source in sources)
+
+
+def test_two_photographs_for_one_attention_map_are_both_named(tmp_path: Path) -> None:
+    sources = [tmp_path / "a.png", tmp_path / "a.jpg"]
+    for source in sources:
+        photo().save(source)
+    mask = write_mask(tmp_path / "mask.png")
+    assert len(plan_jobs(sources, mask, tmp_path / "out")) == 2
+    message = refused(sources, mask, tmp_path / "out", maps=True)
+    assert all(str(source) in message for source in sources)

@@ -1,0 +1,247 @@
+"""Several ways of filling, scored on the same photographs with the same masks."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image
+
+from inpaint_tf.data import PhotoSet, open_photos
+from inpaint_tf.masks import MaskMode, box_mask, evaluation_masks, opencv_inpaint
+from inpaint_tf.metrics import METRICS
+from inpaint_tf.report.evaluation import Evaluation, draw, evaluate
+from inpaint_tf.report.table import render_table
+from neuralgym_lite.errors import UserError
+
+Images = npt.NDArray[np.uint8]
+SIZE = 48
+
+
+class Telea:
+    """As the classical inpainter."""
+
+    name = "telea"
+
+    def fill(self, image: Images, mask: Images) -> Images:
+        return np.stack([opencv_inpaint(*pair, "telea") for pair in zip(image, mask, strict=True)])
+
+
+class Oracle:
+    """Brings the truth back, as no network can."""
+
+    name = "oracle"
+    mask_mode = MaskMode("mosaic", unit=6)
+
+    def fill(self, image: Images, mask: Images) -> Images:
+        return image
+
+
+@pytest.fixture(scope="module")
+def photos() -> PhotoSet:
+    return open_photos("samples")
+
+
+@pytest.fixture(scope="module")
+def masks() -> Images:
+    return evaluation_masks("hole", 7, SIZE, seed=1)
+
+
+@pytest.fixture(scope="module")
+def evaluation(photos: PhotoSet, masks: Images) -> Evaluation:
+    return evaluate(
+        [Telea(), Oracle()], photos, masks, 3, keys=photos.test[:7], settings={"seed": 1}
+    )
+
+
+def test_scores_are_those_of_each_photograph_by_itself(
+    photos: PhotoSet, masks: Images, evaluation: Evaluation
+) -> None:
+    assert evaluation.photographs == photos.test[:7]
+    for index, key in enumerate(evaluation.photographs):
+        truth = photos.load(key, SIZE)
+        result = opencv_inpaint(truth, masks[index], "telea")
+        for name, metric in METRICS.items():
+            expected = metric.function(
+                truth, result, masks[index] if metric.region == "hole" else None
+            )
+            assert evaluation.scores["telea"][name][index] == expected
+
+
+def test_a_score_depends_neither_on_the_batch_size_nor_on_the_order(
+    photos: PhotoSet, masks: Images, evaluation: Evaluation
+) -> None:
+    order = [6, 2, 0, 5, 1, 4, 3]
+    keys = [photos.test[index] for index in order]
+    other = evaluate([Oracle(), Telea()], photos, masks[order], 4, keys=keys)
+    for method, metrics in evaluation.scores.items():
+        for metric, scores in metrics.items():
+            np.testing.assert_array_equal(other.scores[method][metric], scores[order])
+
+
+def test_what_the_network_saw_is_scored_first(
+    photos: PhotoSet, masks: Images, evaluation: Evaluation
+) -> None:
+    assert list(evaluation.scores) == ["input (mosaic)", "telea", "oracle"]
+    truth = np.stack([photos.load(key, SIZE) for key in photos.test[:7]])
+    seen = np.rint((Oracle.mask_mode.apply(truth, masks) + 1) * 127.5)
+    error = ((seen.astype(float) - truth) ** 2).mean(axis=(1, 2, 3))
+    np.testing.assert_allclose(
+        evaluation.scores["input (mosaic)"]["mse_whole_255"], error, rtol=1e-12
+    )
+    assert error.min() > 0
+
+
+def test_without_a_network_the_input_has_grey_holes(photos: PhotoSet, masks: Images) -> None:
+    evaluation = evaluate([Telea()], photos, masks[:1], 1, keys=photos.test[:1])
+    assert list(evaluation.scores) == ["input (hole)", "telea"]
+    picture = evaluation.examples[0]["input (hole)"]
+    assert (picture[masks[0, ..., 0] == 1] == 128).all()
+    known = masks[0, ..., 0] == 0
+    np.testing.assert_array_equal(picture[known], evaluation.examples[0]["truth"][known])
+
+
+def test_a_name_that_occurs_twice_gets_a_number(photos: PhotoSet, masks: Images) -> None:
+    evaluation = evaluate([Telea(), Telea()], photos, masks[:1], 1, keys=photos.test[:1])
+    assert list(evaluation.scores) == ["input (hole)", "telea", "telea 2"]
+
+
+def test_a_perfect_result_has_infinite_psnr_and_no_mean(evaluation: Evaluation) -> None:
+    assert evaluation.summary("oracle", "psnr_whole_db") == (None, None, 7, 7)
+    assert evaluation.summary("oracle", "mse_hole_255") == (0.0, 0.0, 7, 0)
+    scores = evaluation.scores["telea"]["psnr_hole_db"]
+    summary = evaluation.summary("telea", "psnr_hole_db")
+    assert summary.mean == pytest.approx(scores.mean())
+    assert summary.std == pytest.approx(scores.std())
+
+
+def test_the_files_hold_the_scores(tmp_path: Path, evaluation: Evaluation) -> None:
+    evaluation.write(tmp_path / "made" / "here")
+    folder = tmp_path / "made" / "here"
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "grid.png",
+        "metrics.json",
+        "per_image.csv",
+    ]
+    with (folder / "per_image.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 7 * 3
+    for row in rows:
+        index = evaluation.photographs.index(row["photograph"])
+        for metric in METRICS:
+            assert float(row[metric]) == evaluation.scores[row["method"]][metric][index]
+    document = json.loads((folder / "metrics.json").read_text())
+    assert document == json.loads(json.dumps(evaluation.to_json()))
+    assert document["settings"] == {"seed": 1}
+    assert document["methods"]["oracle"]["psnr_whole_db"]["infinite"] == 7
+    assert set(document["definitions"]) == set(METRICS)
+
+
+def test_the_grid_shows_input_results_and_truth(tmp_path: Path, evaluation: Evaluation) -> None:
+    columns = ["input (mosaic)", "telea", "oracle", "truth"]
+    assert all(list(example) == columns for example in evaluation.examples)
+    assert len(evaluation.examples) == 6
+    for example in evaluation.examples:
+        np.testing.assert_array_equal(example["oracle"], example["truth"])
+    evaluation.write(tmp_path)
+    with Image.open(tmp_path / "grid.png") as grid:
+        assert grid.width >= 4 * 3 * SIZE
+        assert grid.height >= 6 * 3 * SIZE
+
+
+def test_writing_twice_gives_the_same_bytes(
+    tmp_path: Path, photos: PhotoSet, masks: Images, evaluation: Evaluation
+) -> None:
+    evaluation.write(tmp_path)
+    first = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    again = evaluate(
+        [Telea(), Oracle()], photos, masks, 7, keys=photos.test[:7], settings={"seed": 1}
+    )
+    again.write(tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == first
+
+
+def test_other_masks_have_another_digest(
+    photos: PhotoSet, masks: Images, evaluation: Evaluation
+) -> None:
+    other = masks.copy()
+    other[6] = box_mask((9, 9, 20, 20), SIZE)
+    changed = evaluate([Oracle()], photos, other, 7, keys=photos.test[:7])
+    assert changed.masks_sha256 != evaluation.masks_sha256
+    assert changed.fingerprint == evaluation.fingerprint == photos.fingerprint()
+
+
+def test_progress_counts_all_results(photos: PhotoSet, masks: Images) -> None:
+    told: list[tuple[int, int, str]] = []
+    evaluate(
+        [Telea()],
+        photos,
+        masks[:3],
+        2,
+        keys=photos.test[:3],
+        on_progress=lambda *progress: told.append(progress),
+    )
+    names = ["input (hole)", "telea"] * 2
+    assert told == [(done, 6, name) for done, name in zip((2, 4, 5, 6), names, strict=True)]
+
+
+def test_an_unreadable_photograph_is_named_and_left_out(tmp_path: Path, masks: Images) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (5, SIZE, SIZE, 3), np.uint8)
+    keys = tuple(f"{index}.png" for index in range(5))
+    for key, pixels in zip(keys, noise, strict=True):
+        Image.fromarray(pixels).save(tmp_path / key)
+    whole = PhotoSet("folder", tmp_path, keys[:1], keys[1:])
+    expected = evaluate([Telea()], whole, masks[:4], 2)
+    (tmp_path / "3.png").write_bytes(b"no picture")
+
+    evaluation = evaluate([Telea()], whole, masks[:4], 2)
+
+    assert list(evaluation.failed) == ["3.png"]
+    assert "3.png" in evaluation.failed["3.png"]
+    assert evaluation.photographs == ("1.png", "2.png", "4.png")
+    np.testing.assert_array_equal(
+        evaluation.scores["telea"]["mse_whole_255"],
+        expected.scores["telea"]["mse_whole_255"][[0, 1, 3]],
+    )
+
+
+def test_refuses_when_no_photograph_can_be_read(tmp_path: Path, masks: Images) -> None:
+    (tmp_path / "a.png").write_bytes(b"no picture")
+    photos = PhotoSet("folder", tmp_path, ("a.png",), ("a.png",))
+    with pytest.raises(UserError, match=r"none of 1 photographs could be scored: .*a\.png"):
+        evaluate([Telea()], photos, masks[:1], 1)
+
+
+def test_refuses_another_number_of_masks(photos: PhotoSet, masks: Images) -> None:
+    with pytest.raises(UserError, match="one mask, got 2 and 7"):
+        evaluate([Telea()], photos, masks, 1, keys=photos.test[:2])
+
+
+def test_draw_depends_on_the_keys_alone() -> None:
+    keys = tuple(f"class/{index}.jpg" for index in range(50))
+    drawn = draw(keys, 10)
+    assert len(drawn) == 10
+    assert set(draw(keys[::-1], 10)) == set(drawn)
+    assert set(draw(keys, 4)) < set(drawn)
+    assert list(drawn) == sorted(drawn, key=keys.index)
+    assert draw(keys[:3], 10) == keys[:3]
+
+
+def test_the_table_shows_the_means(evaluation: Evaluation) -> None:
+    lines = render_table(evaluation).splitlines()
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines[:5]]
+    assert rows[0] == [
+        "method",
+        *("MSE", "L1", "PSNR", "SSIM", "TV", "hole MSE", "hole L1", "hole PSNR"),
+    ]
+    assert [row[0] for row in rows[2:]] == list(evaluation.scores)
+    telea, oracle = rows[3], rows[4]
+    assert telea[1] == f"{evaluation.scores['telea']['mse_whole_255'].mean():.1f}"
+    assert telea[8] == f"{evaluation.scores['telea']['psnr_hole_db'].mean():.2f}"
+    assert oracle[1:5] == ["0.0", "0.00", "inf", "1.0000"]
+    assert len({len(line) for line in lines[:5]}) == 1
+    assert f"TV of the truth is {oracle[5]}" in lines[-1]
