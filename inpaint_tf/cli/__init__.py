@@ -1,0 +1,1 @@
+"""Commands, one click command a file."""

@@ -12,6 +12,7 @@ import click
 
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.progress import Progress, Track
+from neuralgym_lite.quiet import import_tensorflow
 
 _BASELINES = ("ns", "telea")
 
@@ -72,6 +73,7 @@ def command(
     All fill the same holes. The table goes to stdout; metrics.json, per_image.csv and grid.png to
     the folder of --out.
     """
+    import_tensorflow()
     import inpaint_tf
     from inpaint_tf.data import open_photos
     from inpaint_tf.masks import evaluation_masks

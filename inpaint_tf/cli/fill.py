@@ -11,6 +11,7 @@ import click
 
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.images import MAX_PIXELS
+from neuralgym_lite.quiet import import_tensorflow
 
 if TYPE_CHECKING:
     from inpaint_tf.inference.photographs import Result
@@ -75,6 +76,7 @@ def command(
     Known pixels stay as they are. Folders are searched through; a mask belongs to the photograph
     with the same path and name, whatever the suffix.
     """
+    import_tensorflow()
     import inpaint_tf
     from inpaint_tf.inference.photographs import fill_photographs, plan_jobs
     from neuralgym_lite.progress import Progress

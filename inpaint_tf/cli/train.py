@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from neuralgym_lite.quiet import import_tensorflow
+
 STOPPED_BY_SIGNAL = 75
 
 # Option name to dotted key of the settings.
@@ -52,21 +54,22 @@ def command(
 
     The run folder holds the settings, every scalar, TensorBoard events, pictures and checkpoints.
     """
+    import_tensorflow()
     from inpaint_tf.training.config import TrainConfig
-    from inpaint_tf.training.run import start, stored_config, train
+    from inpaint_tf.training.run import resume as resume_run
+    from inpaint_tf.training.run import start, train
     from neuralgym_lite.config import load_config
     from neuralgym_lite.errors import UserError
-    from neuralgym_lite.experiment import RunFolder
     from neuralgym_lite.progress import Progress
 
-    if resume and overwrite:
-        raise UserError("--resume and --overwrite contradict each other. Choose one.")
+    if resume and (overwrite or config_file):
+        other = "--overwrite" if overwrite else "--config"
+        raise UserError(f"--resume and {other} contradict each other. Choose one.")
     flags = {_KEYS.get(name, name): value for name, value in options.items()}
     config = load_config(TrainConfig, config_file, flags=flags, overrides=overrides)
     path = run_dir or Path("runs", f"{config.model.name}-{config.data.dataset}-{config.mask.mode}")
     if resume:
-        run = RunFolder.open(path)
-        config = resumed(stored_config(run), config, run)
+        run, config = resume_run(path, flags, overrides)
     else:
         run = start(config, path, overwrite)
     with Progress() as progress:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 from inpaint_tf.layers._compat import check_compat
@@ -43,19 +44,25 @@ class CompatConv2D(keras.layers.Conv2D):
         self.compat = check_compat(compat)
         super().__init__(filters, kernel_size, padding="same", **kwargs)
 
-    def convolution_op(self, inputs: Any, kernel: Any) -> Any:  # noqa: D102
-        if self.compat != "torch" or max(self.strides) == 1:
-            return super().convolution_op(inputs, kernel)
-        rows, columns = (
-            (size - 1) // 2 * dilation
-            for size, dilation in zip(self.kernel_size, self.dilation_rate, strict=True)
-        )
-        padded = ops.pad(inputs, ((0, 0), (rows, rows), (columns, columns), (0, 0)))
-        return ops.conv(
-            padded, kernel, self.strides, padding="valid", dilation_rate=self.dilation_rate
-        )
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        outputs = self._convolve(inputs, training)
+        if self.use_bias:
+            outputs = ops.add(outputs, self.bias)
+        return self.activation(outputs)
 
-    def get_config(self) -> dict[str, Any]:  # noqa: D102
+    def _convolve(self, inputs: Any, training: bool | None) -> Any:
+        if self.compat == "torch" and max(self.strides) > 1:
+            pads = [((size - 1) // 2,) * 2 for size in self.kernel_size]
+            padded = ops.pad(inputs, ((0, 0), *pads, (0, 0)))
+            return ops.conv(padded, self.kernel, self.strides, padding="valid")
+        dilates = max(self.dilation_rate) > 1
+        if dilates and not training and keras.backend.backend() == "tensorflow":
+            # Keras dilates by moving pixels into the batch and back, which keeps the bias and the
+            # activation from being fused. Not every CPU has the gradient of this operation.
+            return tf.nn.conv2d(inputs, self.kernel, 1, "SAME", dilations=self.dilation_rate)
+        return self.convolution_op(inputs, self.kernel)
+
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         del config["padding"]
         config["kernel_size"] = self.kernel_size[0]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import keras
 from keras import ops
 
-from inpaint_tf.layers import _attention_reference
+from inpaint_tf.layers import _attention_gram, _attention_reference
 from inpaint_tf.layers._compat import check_compat, check_positive
 from neuralgym_lite.errors import did_you_mean
 
@@ -84,33 +83,38 @@ class ContextualAttention(keras.layers.Layer):
                 f"{did_you_mean(formulation, FORMULATIONS)}"
             )
         self.formulation = formulation
-
-    def build(
-        self, foreground_shape: Any, background_shape: Any = None, mask_shape: Any = None
-    ) -> None:  # noqa: D102
         self.built = True
 
     def call(
         self, foreground: Any, background: Any, mask: Any = None, return_attention: bool = False
-    ) -> Any:  # noqa: D102
+    ) -> Any:
         _check_shapes(foreground, background, mask)
         small_foreground = self._sample_down(foreground)
         small_background = self._sample_down(background)
         valid = self._valid_patches(mask, background, small_background)
         norm = self._patch_norms(small_background)
 
-        gram = self.formulation == "gram"
-        score = _gram_scores if gram else _attention_reference.scores
-        paste = _gram_paste if gram else _attention_reference.paste
-        scores = score(small_foreground, small_background, norm, self.patch_size)
-        scores = _fuse(scores, self.fuse_size)
-        attention = _masked_softmax(scores, valid, self.softmax_scale)
+        how = _attention_gram if self.formulation == "gram" else _attention_reference
+        scores = how.scores(
+            ops.cast(small_foreground, "float32"),
+            ops.cast(small_background, "float32"),
+            norm,
+            self.patch_size,
+            self.fuse_size,
+        )
+        valid = ops.reshape(valid, (ops.shape(valid)[0], 1, -1))
+        attention = ops.softmax(scores * (valid * self.softmax_scale), axis=-1) * valid
+        front = ops.shape(small_foreground)[1:3]
+        pasted = how.paste(attention, front, background, self.rate)
         height, width = ops.shape(foreground)[1:3]
-        pasted = paste(attention, background, self.rate)[:, :height, :width]
-        outputs = ops.cast(pasted / 4, self.compute_dtype)
-        return (outputs, _offsets(attention)) if return_attention else outputs
+        outputs = ops.cast(pasted[:, :height, :width] / 4, self.compute_dtype)
+        if not return_attention:
+            return outputs
+        return outputs, _offsets(attention, front, ops.shape(small_background)[2])
 
     def _sample_down(self, inputs: Any) -> Any:
+        if self.compat != "tf1":
+            return inputs[:, :: self.rate, :: self.rate]
         return _sample(_sample(inputs, self.rate, 1, self.compat), self.rate, 2, self.compat)
 
     def _valid_patches(self, mask: Any, background: Any, small_background: Any) -> Any:
@@ -140,7 +144,7 @@ class ContextualAttention(keras.layers.Layer):
         # The maximum is taken under the root, where the gradient of zero is finite.
         return ops.sqrt(ops.maximum(total, MINIMUM_NORM**2))
 
-    def compute_output_spec(  # noqa: D102
+    def compute_output_spec(
         self, foreground: Any, background: Any, mask: Any = None, return_attention: bool = False
     ) -> Any:
         outputs = keras.KerasTensor(foreground.shape, dtype=self.compute_dtype)
@@ -150,7 +154,7 @@ class ContextualAttention(keras.layers.Layer):
         small = [size and -(-size // self.rate) for size in (height, width)]
         return outputs, keras.KerasTensor((batch, *small, 2), dtype="int32")
 
-    def get_config(self) -> dict[str, Any]:  # noqa: D102
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "patch_size": self.patch_size,
@@ -194,9 +198,11 @@ def _check_shapes(foreground: Any, background: Any, mask: Any) -> None:
 
 def _sample(inputs: Any, rate: Any, axis: int, compat: str) -> Any:
     """Keep every `rate`-th pixel along an axis; `tf1` spreads them from the first to the last."""
-    if compat != "tf1":
+    if compat != "tf1" and isinstance(rate, int):
         return inputs[:, ::rate] if axis == 1 else inputs[:, :, ::rate]
     size = ops.shape(inputs)[axis]
+    if compat != "tf1":
+        return ops.take(inputs, ops.arange(0, size, rate), axis=axis)
     kept = (size + rate - 1) // rate
     step = ops.cast(size - 1, "float32") / ops.cast(ops.maximum(kept - 1, 1), "float32")
     # Rounds halves up, as the original's resizing does.
@@ -204,123 +210,10 @@ def _sample(inputs: Any, rate: Any, axis: int, compat: str) -> Any:
     return ops.take(inputs, ops.cast(index, "int32"), axis=axis)
 
 
-def _sum_along_diagonals(scores: Any, length: int, axes: tuple[int, ...]) -> Any:
-    """Add to each score those of the neighbours a step apart along all `axes` at once.
-
-    Equals a correlation with a `length`-pixel diagonal of ones; scores outside count as zero.
-    """
-    if length == 1:
-        return scores
-    reach = length // 2
-    rank = len(scores.shape)
-    sizes = ops.shape(scores)
-    padded = ops.pad(scores, [(reach, reach) if axis in axes else (0, 0) for axis in range(rank)])
-    total = scores
-    for step in range(length):
-        if step != reach:
-            window = tuple(
-                slice(step, step + sizes[axis]) if axis in axes else slice(None)
-                for axis in range(rank)
-            )
-            total = total + padded[window]
-    return total
-
-
-def _gram_scores(foreground: Any, background: Any, norm: Any, patch_size: int) -> Any:
-    """Compare all patches without building one: `(B, h', w', H', W')`.
-
-    The inner product of two patches is a sum of inner products of pixels that stand alike in
-    them, and those are the entries of one Gram matrix, a diagonal step apart.
-    """
-    batch, height, width, channels = ops.shape(foreground)
-    back_height, back_width = ops.shape(background)[1:3]
-    left = ops.reshape(ops.cast(foreground, "float32"), (batch, height * width, channels))
-    right = ops.reshape(
-        ops.cast(background, "float32"), (batch, back_height * back_width, channels)
-    )
-    scores = ops.matmul(left, ops.transpose(right, (0, 2, 1)))
-    scores = ops.reshape(scores, (batch, height, width, back_height, back_width))
-    scores = _sum_along_diagonals(scores, patch_size, axes=(1, 3))
-    scores = _sum_along_diagonals(scores, patch_size, axes=(2, 4))
-    return scores / norm[:, None, None]
-
-
-def _fuse(scores: Any, length: int) -> Any:
-    """Add scores along diagonals of the flat score map, once in row and once in column order.
-
-    Flattening makes the last pixel of a row a neighbour of the first of the next, as in the
-    published code.
-    """
-    if length == 1:
-        return scores
-    for _ in range(2):
-        batch, height, width, back_height, back_width = ops.shape(scores)
-        flat = ops.reshape(scores, (batch, height * width, back_height * back_width))
-        flat = _sum_along_diagonals(flat, length, axes=(1, 2))
-        scores = ops.reshape(flat, (batch, height, width, back_height, back_width))
-        scores = ops.transpose(scores, (0, 2, 1, 4, 3))
-    return scores
-
-
-def _masked_softmax(scores: Any, valid: Any, scale: float) -> Any:
-    batch, height, width, back_height, back_width = ops.shape(scores)
-    valid = ops.reshape(valid, (batch, 1, back_height * back_width))
-    flat = ops.reshape(scores, (batch, height * width, back_height * back_width))
-    attention = ops.softmax(flat * (valid * scale), axis=-1) * valid
-    return ops.reshape(attention, (batch, height, width, back_height, back_width))
-
-
-def _gram_paste(attention: Any, background: Any, rate: int) -> Any:
-    """Paste overlapping patches of the background, weighted: `(B, rate h', rate w', C)`.
-
-    Every output pixel lies in two patches along each axis: the one of its own cell and the one of
-    the neighbour cell that is nearer. What these two paste there comes from background cells a
-    diagonal step apart. So the pixels at one position inside their cells are one product of
-    (attention + its diagonal shift) with the background pixels at that position in theirs.
-    """
-    batch, height, width, back_height, back_width = ops.shape(attention)
-    channels = background.shape[-1]
-    missing = [
-        cells * rate - ops.shape(background)[axis]
-        for axis, cells in ((1, back_height), (2, back_width))
-    ]
-    background = ops.pad(background, ((0, 0), (0, missing[0]), (0, missing[1]), (0, 0)))
-
-    weights = {}
-    for up, left in itertools.product((True, False), repeat=2):
-        both = _add_neighbour(_add_neighbour(attention, up, (1, 3)), left, (2, 4))
-        flat = ops.reshape(both, (batch, height * width, back_height * back_width))
-        weights[up, left] = ops.cast(flat, background.dtype)
-
-    # A patch starts rate // 2 pixels before its cell.
-    near_start = [position + rate // 2 < rate for position in range(rate)]
-    rows = []
-    for row in range(rate):
-        pixels = []
-        for column in range(rate):
-            source = background[:, row::rate, column::rate]
-            source = ops.reshape(source, (batch, back_height * back_width, channels))
-            pixels.append(ops.matmul(weights[near_start[row], near_start[column]], source))
-        rows.append(ops.stack(pixels, axis=2))
-    grid = ops.reshape(ops.stack(rows, axis=1), (batch, rate, height, width, rate, channels))
-    grid = ops.transpose(grid, (0, 2, 1, 3, 4, 5))
-    return ops.reshape(grid, (batch, height * rate, width * rate, channels))
-
-
-def _add_neighbour(attention: Any, before: bool, axes: tuple[int, int]) -> Any:
-    """Add the attention of the cell before (or after) along both `axes` at once."""
-    rank = len(attention.shape)
-    kept = slice(None, -1) if before else slice(1, None)
-    window = tuple(kept if axis in axes else slice(None) for axis in range(rank))
-    pads = [((1, 0) if before else (0, 1)) if axis in axes else (0, 0) for axis in range(rank)]
-    return attention + ops.pad(attention[window], pads)
-
-
-def _offsets(attention: Any) -> Any:
+def _offsets(attention: Any, front: Any, back_width: Any) -> Any:
     """Return where each place looks most, relative to itself: `(B, h', w', 2)` int32."""
-    batch, height, width, back_height, back_width = ops.shape(attention)
-    flat = ops.reshape(attention, (batch, height, width, back_height * back_width))
-    best = ops.cast(ops.argmax(flat, axis=-1), "int32")
-    rows = best // back_width - ops.arange(height, dtype="int32")[:, None]
-    columns = best % back_width - ops.arange(width, dtype="int32")
+    best = ops.reshape(ops.argmax(attention, axis=-1), (-1, *front))
+    best = ops.cast(best, "int32")
+    rows = best // back_width - ops.arange(front[0], dtype="int32")[:, None]
+    columns = best % back_width - ops.arange(front[1], dtype="int32")
     return ops.stack([rows, columns], axis=-1)

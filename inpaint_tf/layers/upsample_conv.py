@@ -5,13 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
 from inpaint_tf.layers._compat import check_positive
-
-# Row j: which taps of the 3-tap kernel fall on the same source pixel under tap j of the 4-tap one.
-_TAPS = np.array([[0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]], "float32")
 
 
 @keras.saving.register_keras_serializable(package="inpaint_tf")
@@ -43,7 +39,7 @@ class UpsampleConv2D(keras.layers.Layer):
         self.activation = keras.activations.get(activation)
         self.input_spec = keras.layers.InputSpec(ndim=4)
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:  # noqa: D102
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         # Sums of taps are taken in float32: rounding first would double bfloat16's error.
         self.kernel = self.add_weight(
             name="kernel",
@@ -53,17 +49,21 @@ class UpsampleConv2D(keras.layers.Layer):
         )
         self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
 
-    def call(self, inputs: Any) -> Any:  # noqa: D102
-        taps = ops.convert_to_tensor(_TAPS, dtype=self.kernel.dtype)
-        kernel = ops.einsum("ak,bl,klio->aboi", taps, taps, self.kernel)
+    def call(self, inputs: Any) -> Any:
+        # Doubling is a transposed convolution with ones; its kernel and ours, in a row, are one.
+        kernel = ops.transpose(ops.flip(self.kernel, axis=(0, 1)), (0, 1, 3, 2))
+        for axis in (0, 1):
+            before = [(1, 0) if axis == i else (0, 0) for i in range(4)]
+            after = [(0, 1) if axis == i else (0, 0) for i in range(4)]
+            kernel = ops.pad(kernel, before) + ops.pad(kernel, after)
         kernel = ops.cast(kernel, self.compute_dtype)
         outputs = ops.conv_transpose(inputs, kernel, strides=2, padding="same")
         return self.activation(ops.add(outputs, self.bias))
 
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:  # noqa: D102
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         batch, height, width, _ = input_shape
         return (batch, height and 2 * height, width and 2 * width, self.filters)
 
-    def get_config(self) -> dict[str, Any]:  # noqa: D102
+    def get_config(self) -> dict[str, Any]:
         activation = keras.activations.serialize(self.activation)
         return {**super().get_config(), "filters": self.filters, "activation": activation}

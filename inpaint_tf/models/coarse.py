@@ -51,5 +51,5 @@ class CoarseNetwork(keras.layers.Layer):
         build_chain(self.chain, channels=5)
         self.built = True
 
-    def call(self, inputs: Any) -> Any:  # noqa: D102
+    def call(self, inputs: Any) -> Any:
         return clip_to_picture(run_chain(self.chain, inputs))

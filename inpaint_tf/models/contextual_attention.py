@@ -59,7 +59,7 @@ class ContextualAttentionModel(InpaintingModel):
         )
         self.built = True
 
-    def call(self, inputs: tuple[Any, Any], return_attention: bool = False) -> dict[str, Any]:  # noqa: D102
+    def call(self, inputs: tuple[Any, Any], return_attention: bool = False) -> dict[str, Any]:
         masked_image, mask = inputs
         coarse = self.coarse(with_mask_channels(masked_image, mask))
         pasted = composite(coarse, masked_image, mask)
@@ -71,5 +71,5 @@ class ContextualAttentionModel(InpaintingModel):
             outputs["offsets"] = offsets
         return outputs
 
-    def get_config(self) -> dict[str, Any]:  # noqa: D102
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "formulation": self.formulation}

@@ -64,7 +64,7 @@ class Critic(keras.Model):
         self.score.build((None, height * width_ * channels))
         self.built = True
 
-    def call(self, inputs: Any) -> Any:  # noqa: D102
+    def call(self, inputs: Any) -> Any:
         if tuple(inputs.shape[1:3]) != self.size:
             raise ValueError(
                 f"This critic judges pictures of {self.size} pixels. "
@@ -75,7 +75,7 @@ class Critic(keras.Model):
             features = _leaky_relu(conv(features))
         return self.score(ops.reshape(features, (-1, self.score.kernel.shape[0])))
 
-    def get_config(self) -> dict[str, Any]:  # noqa: D102
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "size": list(self.size),

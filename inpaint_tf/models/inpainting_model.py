@@ -40,7 +40,7 @@ class InpaintingModel(keras.Model):
         self.compat = check_compat(compat)
         self.mask_mode = MaskMode.get(mask_mode)
 
-    def get_config(self) -> dict[str, Any]:  # noqa: D102
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "width": self.width,

@@ -77,7 +77,7 @@ class RefinementNetwork(keras.layers.Layer):
         build_chain(self.merge, channels=hallucinated + borrowed)
         self.built = True
 
-    def call(self, inputs: Any, mask: Any, return_attention: bool = False) -> Any:  # noqa: D102
+    def call(self, inputs: Any, mask: Any, return_attention: bool = False) -> Any:
         hallucinated = run_chain(self.hallucinate, inputs)
         features = run_chain(self.describe, inputs)
         attended = self.attention(features, features, mask, return_attention=return_attention)

@@ -60,11 +60,9 @@ class AdversarialTrainer(keras.Model):
     @property
     def critic_variables(self) -> list[Any]:
         """Trainable variables of both critics."""
-        return (
-            self.local_critic.trainable_variables + self.global_critic.trainable_variables
-        )
+        return self.local_critic.trainable_variables + self.global_critic.trainable_variables
 
-    def compile(  # noqa: D102
+    def compile(
         self,
         generator_optimizer: keras.optimizers.Optimizer,
         critic_optimizer: keras.optimizers.Optimizer,
@@ -76,7 +74,7 @@ class AdversarialTrainer(keras.Model):
         self.optimizer.build(self.generator.trainable_variables)
         self.critic_optimizer.build(self.critic_variables)
 
-    def call(self, inputs: Any) -> Any:  # noqa: D102
+    def call(self, inputs: Any) -> Any:
         return self.generator(inputs)
 
     def train_step(self, data: Batch) -> Logs:
@@ -84,7 +82,8 @@ class AdversarialTrainer(keras.Model):
         critic_logs = []
         for index in range(self.n_critic - 1):
             batch = self.prepare(data, index)
-            fake = composite(self._generate(batch)["refined"], batch["image"], batch["mask"])
+            outputs = self.generator((batch["masked"], batch["mask"]), training=False)
+            fake = composite(outputs["refined"], batch["image"], batch["mask"])
             gradients, logs = self.critic_gradients(batch, fake)
             self.critic_optimizer.apply(gradients, self.critic_variables)
             critic_logs.append(logs)
@@ -96,9 +95,7 @@ class AdversarialTrainer(keras.Model):
         self.optimizer.apply(generator_gradients, self.generator.trainable_variables)
         self.critic_optimizer.apply(gradients, self.critic_variables)
         critic_logs.append(logs)
-        means = {
-            name: sum(each[name] for each in critic_logs) / self.n_critic for name in logs
-        }
+        means = {name: sum(each[name] for each in critic_logs) / self.n_critic for name in logs}
         return {**generator_logs, **means}
 
     def prepare(self, data: Batch, index: int) -> Batch:
@@ -153,7 +150,7 @@ class AdversarialTrainer(keras.Model):
         area = self.local_critic.size[0] * self.local_critic.size[1]
         variables = self.generator.trainable_variables
         with tf.GradientTape() as tape:
-            outputs = self._generate(batch)
+            outputs = self.generator((batch["masked"], mask), training=True)
             l1, ae = 0.0, 0.0
             for stage, alpha in (("coarse", weights.coarse_l1_alpha), ("refined", 1.0)):
                 l1 += alpha * discounted_l1(image, outputs[stage], batch["discount"], area)
@@ -169,9 +166,6 @@ class AdversarialTrainer(keras.Model):
             scaled = self._for_replica(total)
         gradients = tape.gradient(scaled, variables)
         return gradients, fake, {"l1": l1, "ae": ae, "wgan_g": wgan, "g_total": total}
-
-    def _generate(self, batch: Batch) -> dict[str, Any]:
-        return self.generator((batch["masked"], batch["mask"]), training=True)
 
     def _crop(self, images: Any, batch: Batch) -> Any:
         return crop_boxes(images, batch["box"], *self.local_critic.size)

@@ -67,7 +67,11 @@ class Preview:
         rows = slice(self.shown)
         colours = flow_to_rgb(outputs["offsets"][rows]).repeat(8, axis=1).repeat(8, axis=2)
         columns = (
-            to_uint8(self.inputs[rows]), coarse[rows], refined[rows], self.truth[rows], colours
+            to_uint8(self.inputs[rows]),
+            coarse[rows],
+            refined[rows],
+            self.truth[rows],
+            colours,
         )
         grid = image_grid(list(zip(*columns, strict=True)), column_titles=COLUMNS)
         return scores, grid

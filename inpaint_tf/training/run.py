@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,8 @@ from neuralgym_lite.progress import Progress
 GENERATOR_FILE = "generator.keras"
 TRAINER_FILE = "trainer.weights.h5"
 KEPT_CHECKPOINTS = 2
+# What a resumed run may be given anew, because no number of its past depends on it.
+MAY_CHANGE = ("iterations", "strategy", "preview_every", "checkpoint_every")
 SHOWN_SCALARS = ("l1", "ae", "wgan_d", "wgan_gp")
 
 
@@ -73,9 +75,31 @@ def start(config: TrainConfig, path: str | Path, overwrite: bool = False) -> Run
     return run
 
 
-def stored_config(run: RunFolder) -> TrainConfig:
-    """Return the settings that a run was made with."""
-    return load_config(TrainConfig, run.path / "config.json")
+def resume(
+    path: str | Path, flags: Mapping[str, Any], overrides: Sequence[str]
+) -> tuple[RunFolder, TrainConfig]:
+    """Open an earlier run, with its settings and what may change in them.
+
+    Args:
+        path: the run folder.
+        flags: settings given anew, with dotted keys; those that are None were not.
+        overrides: settings given anew, as `key=value`.
+
+    Raises:
+        UserError: if there is no run, or a setting is given that its past depends on.
+    """
+    run = RunFolder.open(path)
+    stored_file = run.path / "config.json"
+    stored = load_config(TrainConfig, stored_file)
+    config = load_config(TrainConfig, stored_file, flags=flags, overrides=overrides)
+    for name, value in to_dict(config).items():
+        before = to_dict(stored)[name]
+        if value != before and name not in MAY_CHANGE:
+            raise UserError(
+                f"Run '{path}' was started with {name}={before}, not {value}. Leave it out to "
+                "resume, or start a new run."
+            )
+    return run, config
 
 
 def train(run: RunFolder, config: TrainConfig, progress: Progress) -> bool:

@@ -74,9 +74,7 @@ def test_pictures(trainer, batch, case):
     np.testing.assert_allclose(outputs["refined"], case["x2"], atol=3e-4)
 
 
-@pytest.mark.parametrize(
-    "name", ["l1", "ae", "wgan_g", "wgan_d", "wgan_gp", "d_total", "g_total"]
-)
+@pytest.mark.parametrize("name", ["l1", "ae", "wgan_g", "wgan_d", "wgan_gp", "d_total", "g_total"])
 def test_loss(results, case, name):
     assert float(results[2][name]) == pytest.approx(float(case[f"loss:{name}"]), rel=1e-3)
 

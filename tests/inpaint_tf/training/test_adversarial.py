@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from inpaint_tf.data import open_photos
+from inpaint_tf.training.config import TrainConfig
+from inpaint_tf.training.rounds import RoundMaker
+from inpaint_tf.training.run import make_trainer
+from neuralgym_lite.distribution import make_strategy
+from neuralgym_lite.pipeline import index_driven
+
+ROUNDS = 5
+
+
+def small_config(**changes):
+    settings = {
+        "data": {"dataset": "samples", "image_size": 32},
+        "model": {"width": 4, "critic_width": 4},
+        "batch_size": 4,
+        "n_critic": 2,
+        "precision": "float32",
+    }
+    return TrainConfig.model_validate({**settings, **changes})
+
+
+class Losses(keras.callbacks.Callback):
+    def __init__(self):
+        super().__init__()
+        self.rounds = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.rounds.append({name: float(value) for name, value in logs.items()})
+
+
+def trained(config, strategy):
+    with make_strategy(strategy).scope():
+        trainer = make_trainer(config)
+    before = trainer.get_weights()
+    maker = RoundMaker(open_photos("samples"), config)
+    losses = Losses()
+    trainer.fit(
+        index_driven(maker.make, 0, ROUNDS),
+        steps_per_epoch=ROUNDS,
+        shuffle=False,
+        verbose=0,
+        callbacks=[losses],
+    )
+    return losses.rounds, before, trainer
+
+
+@pytest.fixture(scope="module")
+def single():
+    return trained(small_config(), "single")
+
+
+# ------------------------------------------------------------------------------------------ parity
+
+
+def test_two_replicas_equal_one(single):
+    assert len(tf.config.list_logical_devices("CPU")) == 2
+    rounds, _, trainer = trained(small_config(), "mirrored")
+    assert trainer.distribute_strategy.num_replicas_in_sync == 2
+    for ours, theirs in zip(rounds, single[0], strict=True):
+        for name in theirs:
+            assert ours[name] == pytest.approx(theirs[name], rel=1e-5, abs=1e-6), name
+    for ours, theirs in zip(trainer.get_weights(), single[2].get_weights(), strict=True):
+        assert np.linalg.norm(ours - theirs) <= 1e-5 * np.linalg.norm(theirs) + 1e-7
+
+
+# ------------------------------------------------------------------------------------- determinism
+
+
+def test_same_seed_gives_the_same_bits(single):
+    rounds, _, trainer = trained(small_config(), "single")
+    assert rounds == single[0]
+    for ours, theirs in zip(trainer.get_weights(), single[2].get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_other_seed_gives_other_weights(single):
+    rounds, _, _ = trained(small_config(seed=1), "single")
+    assert rounds != single[0]
+
+
+# ----------------------------------------------------------------------------------------- updates
+
+
+def test_every_weight_moves(single):
+    _, before, trainer = single
+    after = trainer.get_weights()
+    names = [variable.path for variable in trainer.weights]
+    still = [n for n, a, b in zip(names, before, after, strict=True) if np.array_equal(a, b)]
+    # A critic's last bias cancels out of real - fake.
+    assert still == ["linear/bias"] * 2
+
+
+def test_updates_are_counted(single):
+    trainer = single[2]
+    assert int(trainer.optimizer.iterations.numpy()) == ROUNDS
+    assert int(trainer.critic_optimizer.iterations.numpy()) == ROUNDS * trainer.n_critic
+
+
+def test_paper_defaults():
+    config = TrainConfig()
+    loss = config.loss
+    assert config.optimizer.model_dump() == {
+        "learning_rate": 1e-4,
+        "beta_1": 0.5,
+        "beta_2": 0.9,
+        "epsilon": 1e-8,
+    }
+    assert (config.n_critic, config.batch_size, config.mask.mosaic_unit_size) == (5, 64, 12)
+    assert (loss.coarse_l1_alpha, loss.l1_loss_alpha, loss.ae_loss_alpha) == (1.2, 1.2, 1.2)
+    assert (loss.global_wgan_loss_alpha, loss.gan_loss_alpha) == (1.0, 0.001)
+    assert (loss.wgan_gp_lambda, loss.spatial_discount_gamma) == (10.0, 0.9)
+    shape = config.mask.make_shape(config.data.image_size)
+    assert (shape.height, shape.width, shape.max_delta, shape.margin) == (128, 128, 32, 0)
