@@ -74,9 +74,13 @@ class LossConfig(Config):
 
 
 class OptimizerConfig(Config):
-    """Adam, for the generator and for the critics."""
+    """Adam, for the generator and for the critics.
+
+    The learning rate stays, as in the paper, or falls to zero along a cosine over the run.
+    """
 
     learning_rate: Annotated[float, Field(gt=0)] = 1e-4
+    decay: Literal["none", "cosine"] = "none"
     beta_1: Annotated[float, Field(ge=0, lt=1)] = 0.5
     beta_2: Annotated[float, Field(ge=0, lt=1)] = 0.9
     epsilon: Annotated[float, Field(gt=0)] = 1e-8

@@ -94,7 +94,8 @@ def resume(
     config = load_config(TrainConfig, stored_file, flags=flags, overrides=overrides)
     for name, value in to_dict(config).items():
         before = to_dict(stored)[name]
-        if value != before and name not in MAY_CHANGE:
+        falls = name == "iterations" and stored.optimizer.decay != "none"
+        if value != before and (falls or name not in MAY_CHANGE):
             raise UserError(
                 f"Run '{path}' was started with {name}={before}, not {value}. Leave it out to "
                 "resume, or start a new run."
@@ -179,13 +180,20 @@ def make_trainer(config: TrainConfig) -> AdversarialTrainer:
         config.loss,
         config.n_critic,
     )
-    adam = config.optimizer.model_dump()
     trainer.compile(
-        keras.optimizers.Adam(**adam, name="generator_adam"),
-        keras.optimizers.Adam(**adam, name="critic_adam"),
+        _make_adam(config, "generator_adam", updates=config.iterations // config.n_critic),
+        _make_adam(config, "critic_adam", updates=config.iterations),
         jit_compile=compiles(),
     )
     return trainer
+
+
+def _make_adam(config: TrainConfig, name: str, updates: int) -> keras.optimizers.Adam:
+    adam = config.optimizer
+    rate: Any = adam.learning_rate
+    if adam.decay == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(rate, decay_steps=updates)
+    return keras.optimizers.Adam(rate, adam.beta_1, adam.beta_2, adam.epsilon, name=name)
 
 
 def load_generator(run: RunFolder) -> InpaintingModel:

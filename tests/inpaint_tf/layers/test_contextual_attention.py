@@ -74,30 +74,18 @@ def test_harness(formulation, compat):
     run_layer_test(make, inputs, (2, 8, 6, 4), weights=0)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
 @pytest.mark.parametrize("formulation", FORMULATIONS)
-def test_harness_with_offsets(formulation):
-    class WithOffsets(ContextualAttention):
-        def call(self, foreground, background):
-            return super().call(foreground, background, return_attention=True)
-
-        def compute_output_spec(self, foreground, background):
-            return super().compute_output_spec(foreground, background, return_attention=True)
-
-    def make(**kwargs):
-        return WithOffsets(rate=3, formulation=formulation, **kwargs)
-
-    inputs = (random(2, 8, 7, 4), random(2, 8, 7, 4, seed=1))
-    layer = make(dtype="float32")
-    outputs, offsets = layer(*inputs)
-    assert outputs.shape == (2, 8, 7, 4)
-    assert offsets.shape == (2, 3, 3, 2)
-    assert offsets.dtype == tf.int32
-    for name, value in layer.get_config().items():
-        if name not in ("name", "dtype", "trainable"):
-            assert getattr(layer, name) == value
-    symbols = layer(*(keras.KerasTensor((None, *x.shape[1:])) for x in inputs))
-    assert [tuple(x.shape) for x in symbols] == [(None, 8, 7, 4), (None, 3, 3, 2)]
-    assert [x.dtype for x in symbols] == ["float32", "int32"]
+def test_offsets_have_the_size_of_the_small_foreground(formulation, dtype):
+    layer = ContextualAttention(rate=3, formulation=formulation, dtype=dtype)
+    maps = (random(2, 8, 7, 4), random(2, 10, 4, 4, seed=1))
+    eager = layer(*maps, return_attention=True)
+    symbols = [keras.KerasTensor((None, *x.shape[1:])) for x in maps]
+    symbolic = layer(*symbols, return_attention=True)
+    assert [tuple(x.shape) for x in eager] == [(2, 8, 7, 4), (2, 3, 3, 2)]
+    assert [tuple(x.shape) for x in symbolic] == [(None, 8, 7, 4), (None, 3, 3, 2)]
+    dtypes = [dtype.removeprefix("mixed_"), "int32"]
+    assert [x.dtype.name for x in eager] == [x.dtype for x in symbolic] == dtypes
 
 
 # Two formulations and the oracle.

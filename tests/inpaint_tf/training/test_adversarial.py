@@ -108,6 +108,7 @@ def test_paper_defaults():
     loss = config.loss
     assert config.optimizer.model_dump() == {
         "learning_rate": 1e-4,
+        "decay": "none",
         "beta_1": 0.5,
         "beta_2": 0.9,
         "epsilon": 1e-8,
