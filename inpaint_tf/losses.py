@@ -39,7 +39,7 @@ def discount_weights(
         raise UserError(f"Unknown discount: '{form}'. {did_you_mean(form, DISCOUNTS)}")
     if form == "known":
         if mask.all():
-            return np.ones(mask.shape, "float32")
+            return np.ones(mask.shape, np.float32)
         missing = np.ascontiguousarray(mask[..., 0])
         distance = cv2.distanceTransform(missing, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
         return np.asarray(mask * gamma ** distance[..., None], "float32")

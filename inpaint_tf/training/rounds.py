@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +44,7 @@ class RoundMaker:
         self._bad: set[str] = set()
         self._lock = threading.Lock()
 
-    def make(self, index: int) -> dict[str, NDArray[np.generic]]:
+    def make(self, index: int) -> dict[str, NDArray[Any]]:
         """Make a round.
 
         Args:
@@ -70,14 +71,19 @@ class RoundMaker:
         )
         return made
 
-    def _batch(self, iteration: int) -> dict[str, NDArray[np.generic]]:
+    def _batch(self, iteration: int) -> dict[str, NDArray[Any]]:
         size, seed = self.config.batch_size, self.config.seed
         start = iteration * size
         image = np.stack([self._photo(position) for position in range(start, start + size)])
         rng = generator(seed, "mask", iteration)
         mask, box = self.shape.draw(rng, size, self.config.data.image_size)
         alpha = generator(seed, "penalty", iteration).random((size, 2), "float32")
-        batch = {"image": image, "mask": mask, "box": box, "alpha": alpha}
+        batch: dict[str, NDArray[Any]] = {
+            "image": image,
+            "mask": mask,
+            "box": box,
+            "alpha": alpha,
+        }
         if self.mode.prefills:
             pairs = zip(image, mask, strict=True)
             batch["prefilled"] = np.stack([self.mode.prefill(*pair) for pair in pairs])

@@ -1,0 +1,38 @@
+# make test    install, lint, check types, run the tests
+# make demo    install, train a small network, score it, fill a photograph; see demo/
+# make clean   remove what these made
+#
+# Everything happens in .venv, made with PYTHON, or in an environment of yours: make VENV=... test
+
+PYTHON ?= python3
+VENV ?= .venv
+
+BIN := $(VENV)/bin
+PINNED := setup.cfg pyproject.toml constraints.txt
+
+.PHONY: test demo clean
+
+test: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q
+
+demo: $(VENV)/.installed
+	$(BIN)/python scripts/demo.py demo
+
+clean:
+	rm -rf .venv demo build dist *.egg-info
+	rm -rf .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	find inpaint_tf neuralgym_lite scripts tests -name __pycache__ -exec rm -rf {} +
+
+$(VENV)/.installed: $(PINNED) | $(BIN)/python
+	$(BIN)/python -m pip install -q -e . -c constraints.txt
+	touch $@
+
+$(VENV)/.installed-test: $(PINNED) | $(BIN)/python
+	$(BIN)/python -m pip install -q -e '.[test,jax]' -c constraints.txt
+	touch $@
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)

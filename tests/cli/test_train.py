@@ -1,0 +1,210 @@
+"""Train, resume, evaluate and fill, through the commands that a user types."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+import inpaint_tf
+from inpaint_tf.cli.main import cli
+from neuralgym_lite.errors import UserError
+
+SMALL = (
+    "train --dataset samples --mask mosaic --image-size 32 --width 4 --batch-size 2 "
+    "--precision float32 --set model.critic_width=4 --set n_critic=2 --set preview_every=4"
+).split()
+
+
+def run(*arguments):
+    return cli.main([str(argument) for argument in arguments], standalone_mode=False)
+
+
+def train(folder, iterations, *more):
+    run(*SMALL, "--iterations", iterations, "--run-dir", folder, *more)
+
+
+def scalars(folder):
+    lines = (folder / "scalars.jsonl").read_text().splitlines()
+    return [{k: v for k, v in json.loads(line).items() if k != "time"} for line in lines]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    train(folder, 8)
+    return folder
+
+
+# ---------------------------------------------------------------------------------- the run folder
+
+
+def test_run_folder(trained):
+    config = json.loads((trained / "config.json").read_text())
+    manifest = json.loads((trained / "manifest.json").read_text())
+    assert config["mask"]["mode"] == "mosaic"
+    assert config["loss"]["wgan_gp_lambda"] == 10
+    assert manifest["seed"] == 0
+    assert len(manifest["data"]["fingerprint"]) == 64
+    assert {"tensorflow", "keras", "numpy"} <= set(manifest["versions"])
+    assert [line["iteration"] for line in scalars(trained)] == [2, 4, 6, 8]
+    names = {"l1", "ae", "wgan_g", "g_total", "wgan_d", "wgan_gp", "d_total"}
+    assert all(names < set(line) for line in scalars(trained))
+    grids = sorted(path.name for path in (trained / "images").iterdir())
+    assert grids == ["iteration-00000004.png", "iteration-00000008.png"]
+    assert (trained / "checkpoints" / "iteration-00000008" / "generator.keras").is_file()
+    assert list((trained / "tensorboard").iterdir())
+    scores = [json.loads(x) for x in (trained / "validation.jsonl").read_text().splitlines()]
+    assert [score["iteration"] for score in scores] == [4, 8]
+    assert all(np.isfinite([score["val_mse"], score["val_l1"]]).all() for score in scores)
+
+
+def test_resumed_run_equals_whole_run(trained, tmp_path):
+    folder = tmp_path / "parts"
+    train(folder, 4)
+    run("train", "--resume", "--run-dir", folder, "--iterations", 8)
+    assert scalars(folder) == scalars(trained)
+    models = [inpaint_tf.load(path).model for path in (folder, trained)]
+    for ours, theirs in zip(*(model.get_weights() for model in models), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_resuming_a_finished_run_does_nothing(trained, capsys):
+    before = scalars(trained)
+    run("train", "--resume", "--run-dir", trained)
+    assert "has its 8 iterations already" in capsys.readouterr().err
+    assert scalars(trained) == before
+
+
+def test_signal_saves_and_ends_with_75(tmp_path):
+    folder = tmp_path / "stopped"
+    command = [sys.executable, "-m", "inpaint_tf", *SMALL]
+    command += ["--iterations", "100000", "--run-dir", str(folder)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, env={**os.environ}) as process:
+        log = folder / "scalars.jsonl"
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and not (log.exists() and log.read_bytes()):
+            assert process.poll() is None, process.stderr.read()
+            time.sleep(0.2)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+    assert process.returncode == 75
+    done = scalars(folder)[-1]["iteration"]
+    assert (folder / "checkpoints" / f"iteration-{done:08d}" / "generator.keras").is_file()
+
+
+# ---------------------------------------------------------------------------- what can be done next
+
+
+def test_evaluate_the_run(trained, tmp_path, capsys):
+    run("evaluate", trained, "--limit", 4, "--out", tmp_path, "--json")
+    printed = json.loads(capsys.readouterr().out)
+    assert printed == json.loads((tmp_path / "metrics.json").read_text())
+    assert (tmp_path / "per_image.csv").is_file()
+    assert (tmp_path / "grid.png").is_file()
+
+
+def test_fill_a_photograph_of_odd_size(trained, tmp_path):
+    rng = np.random.default_rng(0)
+    photo = rng.integers(0, 256, (45, 61, 3), "uint8")
+    mask = np.zeros((45, 61), "uint8")
+    mask[10:30, 20:50] = 255
+    Image.fromarray(photo).save(tmp_path / "photo.png")
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    out = tmp_path / "out"
+    fill = ["fill", tmp_path / "photo.png", "--mask", tmp_path / "mask.png", "--attention-map"]
+    run(*fill, "--model", trained, "--out", out)
+    filled = np.asarray(Image.open(out / "photo.png"))
+    np.testing.assert_array_equal(filled[mask == 0], photo[mask == 0])
+    assert not np.array_equal(filled, photo)
+    assert Image.open(out / "photo.attention.png").size == (61, 45)
+
+
+def test_load_keeps_the_mask_mode(trained, tmp_path):
+    model = inpaint_tf.load(trained)
+    assert model.mask_mode.name == "mosaic"
+    model.model.save(tmp_path / "model.keras")
+    again = inpaint_tf.load(tmp_path / "model.keras")
+    assert again.mask_mode == model.mask_mode
+    rng = np.random.default_rng(1)
+    photo = rng.integers(0, 256, (32, 40, 3), "uint8")
+    mask = np.zeros((32, 40), "uint8")
+    mask[8:20, 8:30] = 1
+    np.testing.assert_array_equal(again.fill(photo, mask), model.fill(photo, mask))
+
+
+# ----------------------------------------------------------------------------------------- refusal
+
+
+def test_existing_run_is_not_overwritten(trained):
+    before = scalars(trained)
+    with pytest.raises(UserError, match="--resume or --overwrite"):
+        train(trained, 8)
+    assert scalars(trained) == before
+
+
+def test_resume_with_another_network(trained):
+    with pytest.raises(UserError, match="model=.*width"):
+        run("train", "--resume", "--run-dir", trained, "--width", 8)
+
+
+def test_resume_on_other_photographs(trained, tmp_path):
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for name in ("config.json", "manifest.json"):
+        (copy / name).write_bytes((trained / name).read_bytes())
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["data"]["fingerprint"] = "0" * 64
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(UserError, match="other photographs"):
+        run("train", "--resume", "--run-dir", copy)
+
+
+def test_damaged_checkpoint_is_named(trained, tmp_path):
+    copy = tmp_path / "copy"
+    latest = copy / "checkpoints" / "iteration-00000008"
+    latest.mkdir(parents=True)
+    for name in ("config.json", "manifest.json"):
+        (copy / name).write_bytes((trained / name).read_bytes())
+    for path in (trained / "checkpoints" / latest.name).iterdir():
+        (latest / path.name).write_bytes(path.read_bytes())
+    with (latest / "generator.keras").open("r+b") as file:
+        file.seek(1000)
+        file.write(b"damage")
+    with pytest.raises(UserError, match=r"generator\.keras"):
+        inpaint_tf.load(copy)
+
+
+def test_load_refuses_what_is_no_inpainting_model(tmp_path):
+    other = tmp_path / "other.keras"
+    keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)]).save(other)
+    with pytest.raises(UserError, match="not an inpainting model"):
+        inpaint_tf.load(other)
+    text = tmp_path / "text.keras"
+    text.write_text("not a model")
+    with pytest.raises(UserError, match="cannot be read"):
+        inpaint_tf.load(text)
+    with pytest.raises(UserError, match=r"There is no model 'nothing'\. .*ns, telea"):
+        inpaint_tf.load("nothing")
+
+
+def test_hole_larger_than_the_image(tmp_path):
+    with pytest.raises(UserError, match="The hole does not fit: its height is 999 pixels"):
+        train(tmp_path / "run", 2, "--set", "mask.height=999")
+    assert not (tmp_path / "run").exists()
+
+
+def test_config_file_and_resume_contradict(trained, tmp_path):
+    file = tmp_path / "config.yaml"
+    file.write_text(yaml.safe_dump({"iterations": 10}))
+    with pytest.raises(UserError, match="contradict"):
+        run("train", "--resume", "--run-dir", trained, "--config", file)

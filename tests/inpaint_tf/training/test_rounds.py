@@ -1,0 +1,187 @@
+"""Rounds: data as a pure function of the settings and an index."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from inpaint_tf.data import PhotoSet
+from inpaint_tf.losses import discount_weights
+from inpaint_tf.masks import opencv_inpaint
+from inpaint_tf.training.config import DataConfig, LossConfig, MaskConfig, TrainConfig
+from inpaint_tf.training.rounds import RoundMaker
+from neuralgym_lite.errors import UserError
+
+COUNT = 6
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Photographs whose red value is their number, times ten."""
+    names = [f"{i}.png" for i in range(COUNT + 1)]
+    noise = np.random.default_rng(0).integers(0, 256, (COUNT + 1, 20, 24, 3), "uint8")
+    for i, name in enumerate(names):
+        noise[i, ..., 0] = 10 * i
+        Image.fromarray(noise[i]).save(tmp_path / name)
+    return PhotoSet("folder", tmp_path, tuple(names[:COUNT]), tuple(names[COUNT:]))
+
+
+def settings(**options):
+    mask = {"mode": "hole", "max_delta": 4, **options.pop("mask", {})}
+    values = {"batch_size": 2, "n_critic": 3, "seed": 5, **options}
+    return TrainConfig(data=DataConfig(image_size=16), mask=MaskConfig(**mask), **values)
+
+
+def assert_same(left, right):
+    assert left.keys() == right.keys()
+    for name in left:
+        np.testing.assert_array_equal(left[name], right[name], err_msg=name)
+
+
+def numbers(round_):
+    """List the photographs of a round in their order: batch by batch."""
+    return (round_["image"][:, :, 0, 0, 0] // 10).T.ravel().tolist()
+
+
+# A pure function.
+
+
+@pytest.mark.parametrize("mode", ["hole", "mosaic", "hole_ns", "hole_telea"])
+def test_depends_on_the_index_alone(photos, mode):
+    config = settings(mask={"mode": mode})
+    forward, backward = RoundMaker(photos, config), RoundMaker(photos, config)
+    rounds = [forward.make(i) for i in range(4)]
+    for i in (3, 0, 2, 1):
+        assert_same(backward.make(i), rounds[i])
+    assert np.any(rounds[0]["mask"] != rounds[1]["mask"])
+
+
+def test_seed_changes_everything(photos):
+    one, other = (RoundMaker(photos, settings(seed=seed)).make(0) for seed in (0, 1))
+    assert all(np.any(one[name] != other[name]) for name in one)
+
+
+@pytest.mark.parametrize("n_critic", [1, 2])
+def test_how_iterations_are_grouped_into_rounds_changes_nothing(photos, n_critic):
+    six = RoundMaker(photos, settings(n_critic=6)).make(0)
+    maker = RoundMaker(photos, settings(n_critic=n_critic))
+    for name in ("image", "mask", "box", "alpha"):
+        parts = [maker.make(i)[name] for i in range(6 // n_critic)]
+        np.testing.assert_array_equal(np.concatenate(parts, axis=1), six[name], err_msg=name)
+
+
+def test_random_streams_do_not_share_numbers(photos):
+    one, other = (
+        RoundMaker(photos, settings(mask={"max_delta": delta})).make(0) for delta in (0, 8)
+    )
+    np.testing.assert_array_equal(one["alpha"], other["alpha"])
+    np.testing.assert_array_equal(one["image"], other["image"])
+    assert np.any(one["mask"] != other["mask"])
+
+
+# What is in it.
+
+
+def test_shapes_and_dtypes(photos):
+    made = RoundMaker(photos, settings()).make(0)
+    expected = {
+        "image": ((2, 3, 16, 16, 3), "uint8"),
+        "mask": ((2, 3, 16, 16, 1), "uint8"),
+        "box": ((2, 3, 4), "int32"),
+        "alpha": ((2, 3, 2), "float32"),
+        "discount": ((2, 16, 16, 1), "float32"),
+    }
+    assert {name: (array.shape, array.dtype.name) for name, array in made.items()} == expected
+    assert made["alpha"].min() >= 0
+    assert made["alpha"].max() < 1
+    assert len(np.unique(made["alpha"])) == made["alpha"].size
+
+
+def test_every_photograph_once_in_an_epoch(photos):
+    maker = RoundMaker(photos, settings())
+    epochs = [numbers(maker.make(i)) for i in range(4)]
+    assert [sorted(epoch) for epoch in epochs] == [list(range(COUNT))] * 4
+    assert len({tuple(epoch) for epoch in epochs}) > 1
+
+
+def test_epochs_run_on_through_rounds(photos):
+    maker = RoundMaker(photos, settings(batch_size=4, n_critic=1))
+    order = [number for i in range(3) for number in numbers(maker.make(i))]
+    assert sorted(order[:COUNT]) == sorted(order[COUNT:]) == list(range(COUNT))
+
+
+def test_held_out_photographs_are_not_trained_on(photos):
+    maker = RoundMaker(photos, settings())
+    assert COUNT not in {number for i in range(4) for number in numbers(maker.make(i))}
+
+
+@pytest.mark.parametrize("mode", ["hole", "mosaic"])
+def test_not_prefilled(photos, mode):
+    assert "prefilled" not in RoundMaker(photos, settings(mask={"mode": mode})).make(0)
+
+
+@pytest.mark.parametrize("method", ["ns", "telea"])
+def test_prefilled(photos, method):
+    made = RoundMaker(photos, settings(mask={"mode": f"hole_{method}"})).make(0)
+    assert made["prefilled"].dtype == np.uint8
+    for i, j in np.ndindex(2, 3):
+        expected = opencv_inpaint(made["image"][i, j], made["mask"][i, j], method)
+        np.testing.assert_array_equal(made["prefilled"][i, j], expected)
+
+
+@pytest.mark.parametrize("form", ["known", "box"])
+def test_discount_is_of_the_last_batch(photos, form):
+    loss = LossConfig(spatial_discount=form, spatial_discount_gamma=0.5)
+    made = RoundMaker(photos, settings(loss=loss)).make(0)
+    for i in range(2):
+        mask, box = made["mask"][i, -1], made["box"][i, -1]
+        np.testing.assert_array_equal(made["discount"][i], discount_weights(mask, box, 0.5, form))
+
+
+def test_boxes_of_a_batch(photos):
+    maker = RoundMaker(photos, settings(n_critic=6))
+    boxes = maker.make(0)["box"]
+    np.testing.assert_array_equal(boxes[0], boxes[1])
+    assert len(np.unique(boxes[0], axis=0)) > 1
+    config = settings(n_critic=6, mask={"same_box": False})
+    boxes = RoundMaker(photos, config).make(0)["box"]
+    assert np.any(boxes[0] != boxes[1])
+
+
+# Photographs that cannot be read.
+
+
+def test_bad_photograph_is_replaced_and_told_of_once(photos):
+    (photos.root / "2.png").write_bytes(b"no picture")
+    told = []
+    maker = RoundMaker(photos, settings(), told.append)
+    rounds = [maker.make(i) for i in range(4)]
+    assert ["2.png" in str(error) for error in told] == [True]
+    clean = [numbers(RoundMaker(photos, settings()).make(i)) for i in (3, 2, 1, 0)]
+    assert [numbers(round_) for round_ in rounds] == clean[::-1]
+    for round_ in rounds:
+        assert len(numbers(round_)) == COUNT
+        assert set(numbers(round_)) == {0, 1, 3, 4, 5}
+
+
+def test_other_photographs_stay_where_they_are(photos):
+    before = numbers(RoundMaker(photos, settings()).make(0))
+    (photos.root / "2.png").unlink()
+    after = numbers(RoundMaker(photos, settings()).make(0))
+    differ = [i for i in range(COUNT) if before[i] != after[i]]
+    assert [before[i] for i in differ] == [2]
+
+
+def test_no_photograph_can_be_read(photos):
+    for key in photos.train:
+        (photos.root / key).write_bytes(b"")
+    told = []
+    with pytest.raises(UserError, match=f"{photos.root.name}.*can be read"):
+        RoundMaker(photos, settings(), told.append).make(0)
+    assert len(told) == COUNT
+
+
+def test_hole_larger_than_the_picture(photos):
+    with pytest.raises(UserError, match="height is 20.*picture 16"):
+        RoundMaker(photos, settings(mask={"height": 20}))
