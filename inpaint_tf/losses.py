@@ -39,14 +39,14 @@ def discount_weights(
         raise UserError(f"Unknown discount: '{form}'. {did_you_mean(form, DISCOUNTS)}")
     if form == "known":
         if mask.all():
-            return np.ones(mask.shape, np.float32)
+            return mask.astype(np.float32)
         missing = np.ascontiguousarray(mask[..., 0])
         distance = cv2.distanceTransform(missing, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
         return np.asarray(mask * gamma ** distance[..., None], "float32")
     top, left, height, width = box
     weights = np.zeros(mask.shape, "float32")
     weights[top : top + height, left : left + width, 0] = box_discount(height, width, gamma)
-    return weights * mask
+    return (weights * mask).astype(np.float32)
 
 
 def box_discount(height: int, width: int, gamma: float = 0.9) -> NDArray[np.float32]:

@@ -28,9 +28,18 @@ def create(name: str, **options: Any) -> keras.Model:
     Raises:
         UserError: if the name is unknown.
     """
+    return find(name)(**options)
+
+
+def find(name: str) -> type[InpaintingModel]:
+    """Return the class of a network.
+
+    Raises:
+        UserError: if the name is unknown.
+    """
     if name not in MODELS:
         raise UserError(f"Unknown model: '{name}'. {did_you_mean(name, MODELS)}")
-    return MODELS[name](**options)
+    return MODELS[name]
 
 
 def create_critic(kind: str, **options: Any) -> Critic:

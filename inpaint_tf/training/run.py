@@ -16,6 +16,7 @@ import tensorflow as tf
 from inpaint_tf.data import open_photos
 from inpaint_tf.data.photo_set import PhotoSet
 from inpaint_tf.models import InpaintingModel, create, create_critic
+from inpaint_tf.models.registry import find
 from inpaint_tf.training.adversarial import AdversarialTrainer
 from inpaint_tf.training.config import TrainConfig
 from inpaint_tf.training.preview import Preview, save_grid
@@ -57,6 +58,7 @@ def start(config: TrainConfig, path: str | Path, overwrite: bool = False) -> Run
         UserError: if the settings contradict each other, the photographs are missing, or the
             folder is taken.
     """
+    find(config.model.name)
     config.mask.make_shape(config.data.image_size)
     photos = open_photos(config.data.dataset, config.data.dir)
     run = RunFolder.create(path, overwrite)

@@ -92,7 +92,7 @@ def test_prefill(method):
 def test_others_do_not_prefill(name):
     images, masks = photographs(), a_hole()
     assert not MaskMode(name).prefills
-    assert MaskMode(name).prefill(images[0], masks[0]) is images[0]
+    np.testing.assert_array_equal(MaskMode(name).prefill(images[0], masks[0]), images[0])
 
 
 @pytest.mark.parametrize("method", ["ns", "telea"])
@@ -100,7 +100,8 @@ def test_opencv_fills_a_flat_photograph_flat(method):
     image = np.full((16, 16, 3), (10, 120, 250), "uint8")
     mask = box_mask((4, 4, 8, 8), 16)
     spoiled = np.where(mask == 1, 0, image).astype("uint8")
-    np.testing.assert_array_equal(opencv_inpaint(spoiled, mask, method), image)
+    filled = opencv_inpaint(spoiled, mask, method)
+    np.testing.assert_allclose(filled.astype(int), image, atol=2, rtol=0)
 
 
 def test_config_round_trip():
