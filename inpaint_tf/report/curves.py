@@ -1,0 +1,70 @@
+"""Training curves of runs, from the files that they leave behind."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from neuralgym_lite.errors import UserError
+from neuralgym_lite.experiment import RunFolder
+
+Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+
+def draw_curves(paths: Sequence[Path], scalars: Sequence[str], smoothing: int = 50) -> Figure:
+    """Draw scalars of runs over the iterations, a panel each.
+
+    Args:
+        paths: run folders; each is a colour, named after its folder.
+        scalars: names in `scalars.jsonl` or `validation.jsonl`. Those whose values are all
+            positive are drawn on a logarithmic axis.
+        smoothing: logged values in a moving mean; fewer points are drawn as they are.
+
+    Raises:
+        UserError: if a folder is no run, or no run has a scalar.
+    """
+    logs = {path.name: _read(RunFolder.open(path)) for path in paths}
+    figure = Figure(figsize=(5 * len(scalars), 3.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(1, len(scalars), squeeze=False)[0]
+    for panel, scalar in zip(panels, scalars, strict=True):
+        curves = {name: _curve(lines, scalar) for name, lines in logs.items()}
+        lowest = min((y.min() for _, y in curves.values() if y.size), default=None)
+        if lowest is None:
+            known = sorted({key for lines in logs.values() for line in lines for key in line})
+            raise UserError(f"No run has the scalar '{scalar}'. They have: {', '.join(known)}.")
+        for name, curve in curves.items():
+            panel.plot(*_smooth(curve, smoothing), label=name)
+        panel.set(title=scalar, xlabel="iteration", yscale="log" if lowest > 0 else "linear")
+        panel.grid(alpha=0.3, which="both")
+    panels[0].legend()
+    return figure
+
+
+def _read(run: RunFolder) -> list[dict[str, Any]]:
+    lines = []
+    for path in (run.scalars, run.validation):
+        if path.is_file():
+            lines += [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return lines
+
+
+def _curve(lines: Sequence[dict[str, Any]], scalar: str) -> Curve:
+    points = [(line["iteration"], line[scalar]) for line in lines if line.get(scalar) is not None]
+    array = np.array(sorted(points), "float64").reshape(-1, 2)
+    return array[:, 0], array[:, 1]
+
+
+def _smooth(curve: Curve, count: int) -> Curve:
+    x, y = curve
+    if len(y) < 2 * count:
+        return curve
+    window = np.ones(count) / count
+    return np.convolve(x, window, "valid"), np.convolve(y, window, "valid")
