@@ -84,7 +84,9 @@ def check_saving(layer: keras.layers.Layer, inputs: Inputs, outputs: Any) -> Non
 
 def check_symbolic_call(layer: keras.layers.Layer, inputs: Inputs, outputs: Any) -> None:
     """A call on shapes alone gives the shapes and dtypes that a call on numbers gives."""
-    known = flat(layer(*symbolic(inputs, lambda **kwargs: keras.KerasTensor(**known_batch(kwargs)))))
+    known = flat(
+        layer(*symbolic(inputs, lambda **kwargs: keras.KerasTensor(**known_batch(kwargs))))
+    )
     batchless = flat(layer(*symbolic(inputs, keras.Input)))
     for symbol, open_batch, output in zip(known, batchless, flat(outputs), strict=True):
         assert tuple(symbol.shape) == tuple(output.shape)

@@ -13,7 +13,9 @@ from PIL import Image
 
 from inpaint_tf.cli.main import main
 
-TRAIN = ["train", "--dataset", "samples"]
+# Small, or a mistake that is not noticed would fill the memory.
+SMALL = "--image-size 32 --width 4 --batch-size 1 --iterations 5 --set model.critic_width=4"
+TRAIN = ["train", "--dataset", "samples", *SMALL.split()]
 
 
 @pytest.fixture(autouse=True)
@@ -58,9 +60,9 @@ def picture(path: str, height: int = 32, width: int = 32) -> str:
         ([*TRAIN, "--mask", "mosiac"], ["mask.mode", "'mosiac'", "Did you mean 'mosaic'?"]),
         ([*TRAIN, "--model", "cca"], ["'cca'", "Did you mean 'ca'?"]),
         ([*TRAIN, "--set", "mask.heigth=8"], ["mask.heigth", "Did you mean 'mask.height'?"]),
-        ([*TRAIN, "--set", "batch_size=big"], ["batch_size", "'big'", "integer"]),
-        ([*TRAIN, "--set", "batch_size"], ["key=value", "'batch_size'"]),
-        ([*TRAIN, "--set", "mask.height=999"], ["999", "256"]),
+        ([*TRAIN, "--set", "n_critic=big"], ["n_critic", "'big'", "integer"]),
+        ([*TRAIN, "--set", "seed"], ["key=value", "'seed'"]),
+        ([*TRAIN, "--set", "mask.height=999"], ["999", "32"]),
         ([*TRAIN, "--image-size", "60"], ["data.image_size", "multiple of 8", "60"]),
         ([*TRAIN, "--config", "none.yaml"], ["none.yaml"]),
         ([*TRAIN, "--resume", "--run-dir", "none"], ["none"]),
@@ -71,7 +73,7 @@ def picture(path: str, height: int = 32, width: int = 32) -> str:
         (["data", "get", "animalss"], ["'animalss'", "Did you mean 'animals'?"]),
         (["data", "check", "none"], ["none"]),
     ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else value,
+    ids=lambda value: " ".join(word for word in value if word not in TRAIN[1:]),
 )
 def test_wrong_words(
     arguments: list[str], words: list[str], capfd: pytest.CaptureFixture[str], tmp_path: Path
@@ -84,9 +86,9 @@ def test_wrong_words(
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("batch_size: many", ["batch_size", "'many'", "settings.yaml", "integer"]),
+        ("n_critic: many", ["n_critic", "'many'", "settings.yaml", "integer"]),
         ("optimizer: {learning_rat: 0.1}", ["Did you mean 'optimizer.learning_rate'?"]),
-        ("data: 3", ["data", "3", "settings.yaml"]),
+        ("mask: 3", ["'mask'", "3", "settings.yaml"]),
         ("seed: [1", ["settings.yaml", "line 1"]),
     ],
 )
@@ -103,8 +105,7 @@ def test_folders_without_photographs(capfd: pytest.CaptureFixture[str]) -> None:
     Path("notes", "a.txt").write_text("no image")
     for folder in ("empty", "notes"):
         line = refuse(["train", "--dataset", "folder", "--data-dir", folder], capfd)
-        assert f"'{folder}'" in line
-        assert "image" in line
+        assert f"{folder}: no picture" in line
 
 
 def test_a_run_folder_is_kept(capfd: pytest.CaptureFixture[str]) -> None:
@@ -147,7 +148,6 @@ def test_photographs_that_cannot_be_filled(capfd: pytest.CaptureFixture[str]) ->
         (["trian"], False),
         (["data", "check", "none"], False),
         ([*TRAIN, "--model", "cca"], True),
-        (["evaluate", "ns", "--dataset", "sample"], True),
     ],
 )
 def test_stderr_of_the_whole_process_is_that_line(

@@ -39,9 +39,7 @@ def load(golden, case):
 def test_port(golden, case, tag, formulation):
     arrays = load(golden, case)
     layer = ContextualAttention(fuse_size=TAGS[tag], compat="torch", formulation=formulation)
-    outputs, offsets = layer(
-        arrays["f"], arrays["b"], arrays["port_mask"], return_attention=True
-    )
+    outputs, offsets = layer(arrays["f"], arrays["b"], arrays["port_mask"], return_attention=True)
     np.testing.assert_allclose(outputs, arrays[f"y_{tag}"], atol=TOLERANCE, rtol=0)
 
     clear = arrays[f"argmax_margin_{tag}"] > 1e-5
@@ -51,9 +49,7 @@ def test_port(golden, case, tag, formulation):
     argmax = chosen[..., 0] * width + chosen[..., 1]
     np.testing.assert_array_equal(argmax[clear], arrays[f"argmax_{tag}"][clear])
     if arrays["f"].shape == arrays["b"].shape:
-        np.testing.assert_array_equal(
-            np.asarray(offsets)[clear], arrays[f"offsets_{tag}"][clear]
-        )
+        np.testing.assert_array_equal(np.asarray(offsets)[clear], arrays[f"offsets_{tag}"][clear])
 
 
 @pytest.mark.parametrize("formulation", FORMULATIONS)

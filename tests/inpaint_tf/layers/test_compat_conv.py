@@ -85,16 +85,15 @@ def test_dilated_in_training_equals_inference(dilation_rate):
         np.testing.assert_allclose(left, right, atol=1e-4)
 
 
-@pytest.mark.parametrize("training", [False, True])
-def test_bfloat16_keeps_weak_signals(training):
-    # TensorFlow's ELU takes exp(x) - 1 in bfloat16, which is coarser than x for a small x.
+def test_bfloat16_keeps_weak_signals():
+    # TensorFlow's ELU takes exp(x) - 1 in bfloat16, which is coarser than a small x.
     inputs = 0.01 * random(1, 8, 8, 16)
     exact = CompatConv2D(8, 3, activation="elu")
     rounded = CompatConv2D(8, 3, activation="elu", dtype="mixed_bfloat16")
     expected = exact(inputs)
     rounded(inputs)
     rounded.set_weights(exact.get_weights())
-    error = np.asarray(rounded(inputs, training=training), "float32") - expected
+    error = np.asarray(rounded(inputs, training=True), "float32") - expected
     assert np.std(error) < 0.01 * np.std(expected)
 
 

@@ -1,0 +1,25 @@
+"""Errors for people."""
+
+from __future__ import annotations
+
+from neuralgym_lite.errors import UserError, did_you_mean
+
+
+def test_near_name():
+    assert did_you_mean("mosiac", ("hole", "mosaic")) == "Did you mean 'mosaic'?"
+
+
+def test_no_name_is_near():
+    assert did_you_mean("x", ("mosaic", "hole")) == "Known: hole, mosaic."
+
+
+def test_not_a_string():
+    assert did_you_mean(7, ("hole",)) == "Known: hole."
+
+
+def test_known_names_may_be_a_generator():
+    assert did_you_mean("b", (name for name in "ca")) == "Known: a, c."
+
+
+def test_is_a_value_error():
+    assert issubclass(UserError, ValueError)
