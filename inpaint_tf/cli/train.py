@@ -71,7 +71,7 @@ def command(
     if resume:
         run, config = resume_run(path, flags, overrides)
     else:
-        run = start(config, path, overwrite)
+        run = start(config, path, overwrite, sys.argv)
     with Progress() as progress:
         progress.say(f"Run folder: {path}")
         done = train(run, config, progress)

@@ -46,7 +46,7 @@ def assign_critic(critic: Critic, arrays: Mapping[str, Any]) -> None:
         names[f"dis_conv_module.{conv.name}.conv.bias"] = conv.bias
     names["linear.weight"], names["linear.bias"] = critic.score.kernel, critic.score.bias
     values = {name: _from_oihw(value) for name, value in arrays.items()}
-    if "linear.weight" in values:
+    if np.size(values.get("linear.weight", ())) == critic.score.kernel.shape[0]:
         # PyTorch flattens channels first, Keras channels last.
         height, width = (-(-side // 16) for side in critic.size)
         maps = np.reshape(values["linear.weight"], (-1, height, width))

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from keras import ops
+
 from neuralgym_lite.errors import did_you_mean
 
 COMPAT = ("keras", "torch", "tf1")
@@ -24,6 +28,15 @@ def check_compat(compat: str) -> str:
             f"{did_you_mean(compat, COMPAT)}"
         )
     return compat
+
+
+def activate(activation: Any, inputs: Any) -> Any:
+    """Apply an activation in float32 and return the dtype of `inputs`.
+
+    TensorFlow computes ELU in bfloat16 as `exp(x) - 1`, which is 0 or a multiple of 1/256 for a
+    small x: weak signals are lost. In float32, casts included, it is faster too.
+    """
+    return ops.cast(activation(ops.cast(inputs, "float32")), inputs.dtype)
 
 
 def check_positive(name: str, value: int) -> int:

@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from inpaint_tf.layers._compat import check_compat
+from inpaint_tf.layers._compat import activate, check_compat
 
 
 @keras.saving.register_keras_serializable(package="inpaint_tf")
@@ -48,7 +48,8 @@ class CompatConv2D(keras.layers.Conv2D):
         outputs = self._convolve(inputs, training)
         if self.use_bias:
             outputs = ops.add(outputs, self.bias)
-        return self.activation(outputs)
+        # At inference convolution, bias and activation are fused, which rounds but once.
+        return activate(self.activation, outputs) if training else self.activation(outputs)
 
     def _convolve(self, inputs: Any, training: bool | None) -> Any:
         if self.compat == "torch" and max(self.strides) > 1:

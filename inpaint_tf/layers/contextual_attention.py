@@ -73,7 +73,7 @@ class ContextualAttention(keras.layers.Layer):
         self.patch_size = _check_odd("patch_size", patch_size)
         self.rate = check_positive("rate", rate)
         self.fuse_size = _check_odd("fuse_size", fuse_size)
-        if not isinstance(softmax_scale, (int, float)) or softmax_scale <= 0:
+        if not isinstance(softmax_scale, (int, float)) or not softmax_scale > 0:
             raise ValueError(f"`softmax_scale` must be above 0. Received: {softmax_scale!r}")
         self.softmax_scale = float(softmax_scale)
         self.compat = check_compat(compat)
@@ -103,7 +103,10 @@ class ContextualAttention(keras.layers.Layer):
             self.fuse_size,
         )
         valid = ops.reshape(valid, (ops.shape(valid)[0], 1, -1))
-        attention = ops.softmax(scores * (valid * self.softmax_scale), axis=-1) * valid
+        logits = scores * (valid * self.softmax_scale)
+        # Keras warns of a softmax over one patch.
+        alone = logits.shape[-1] == 1
+        attention = (ops.ones_like(logits) if alone else ops.softmax(logits, axis=-1)) * valid
         front = ops.shape(small_foreground)[1:3]
         pasted = how.paste(attention, front, background, self.rate)
         height, width = ops.shape(foreground)[1:3]

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from inpaint_tf.layers._compat import check_positive
+from inpaint_tf.layers._compat import activate, check_positive
 
 
 @keras.saving.register_keras_serializable(package="inpaint_tf")
@@ -58,7 +58,7 @@ class UpsampleConv2D(keras.layers.Layer):
             kernel = ops.pad(kernel, before) + ops.pad(kernel, after)
         kernel = ops.cast(kernel, self.compute_dtype)
         outputs = ops.conv_transpose(inputs, kernel, strides=2, padding="same")
-        return self.activation(ops.add(outputs, self.bias))
+        return activate(self.activation, ops.add(outputs, self.bias))
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         batch, height, width, _ = input_shape

@@ -9,6 +9,7 @@ import keras
 from inpaint_tf.models.blocks import ConvFactory, build_chain, clip_to_picture, run_chain
 
 
+@keras.saving.register_keras_serializable(package="inpaint_tf")
 class CoarseNetwork(keras.layers.Layer):
     """Encoder, dilated convolutions and decoder; 17 convolutions, 1,448,227 weights at width 32.
 

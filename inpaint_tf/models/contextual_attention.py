@@ -63,13 +63,12 @@ class ContextualAttentionModel(InpaintingModel):
         masked_image, mask = inputs
         coarse = self.coarse(with_mask_channels(masked_image, mask))
         pasted = composite(coarse, masked_image, mask)
-        refined, offsets = self.refinement(
+        refined = self.refinement(
             with_mask_channels(pasted, mask), mask, return_attention=return_attention
         )
-        outputs = {"coarse": coarse, "refined": refined}
-        if return_attention:
-            outputs["offsets"] = offsets
-        return outputs
+        if not return_attention:
+            return {"coarse": coarse, "refined": refined}
+        return {"coarse": coarse, "refined": refined[0], "offsets": refined[1]}
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "formulation": self.formulation}

@@ -51,7 +51,9 @@ class Critic(keras.Model):
         for side in self.size:
             check_positive("size", side)
         self.width = check_positive("width", width)
-        self.last_width = check_positive("last_width", last_width or 4 * width)
+        self.last_width = check_positive(
+            "last_width", 4 * width if last_width is None else last_width
+        )
         self.compat = check_compat(compat)
         widths = (width, 2 * width, 4 * width, self.last_width)
         self.convs = [

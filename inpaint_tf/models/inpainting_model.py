@@ -37,6 +37,8 @@ class InpaintingModel(keras.Model):
     ) -> None:
         super().__init__(**kwargs)
         self.width = check_positive("width", width)
+        if width == 1:
+            raise ValueError("`width` must be at least 2. Received: width=1")
         self.compat = check_compat(compat)
         self.mask_mode = MaskMode.get(mask_mode)
 

@@ -11,6 +11,7 @@ from inpaint_tf.layers import ContextualAttention
 from inpaint_tf.models.blocks import ConvFactory, build_chain, clip_to_picture, run_chain
 
 
+@keras.saving.register_keras_serializable(package="inpaint_tf")
 class RefinementNetwork(keras.layers.Layer):
     """Two encoders side by side, one with contextual attention; 2,153,315 weights at width 32.
 
@@ -26,7 +27,7 @@ class RefinementNetwork(keras.layers.Layer):
         return_attention: whether to return offsets too.
 
     Returns:
-        `(B, H, W, 3)` float32, clipped to [-1, 1], and the offsets or None.
+        `(B, H, W, 3)` float32, clipped to [-1, 1]; with `return_attention`, that and the offsets.
 
     Reference:
         Yu et al. 2018, figure 4, and the release `v1.0.0`.
@@ -84,4 +85,5 @@ class RefinementNetwork(keras.layers.Layer):
         attended, offsets = attended if return_attention else (attended, None)
         borrowed = run_chain(self.borrow, attended)
         merged = run_chain(self.merge, ops.concatenate([hallucinated, borrowed], axis=-1))
-        return clip_to_picture(merged), offsets
+        picture = clip_to_picture(merged)
+        return (picture, offsets) if return_attention else picture

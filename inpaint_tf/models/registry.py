@@ -15,7 +15,7 @@ MODELS: dict[str, type[InpaintingModel]] = {"ca": ContextualAttentionModel}
 CRITIC_SIZES = {"local": 128, "global": 256}
 
 
-def create(name: str, **options: Any) -> keras.Model:
+def create(name: str, /, **options: Any) -> keras.Model:
     """Make a network with fresh weights.
 
     Args:

@@ -20,8 +20,7 @@ from neuralgym_lite.seeds import generator, shuffled_index
 class RoundMaker:
     """Makes the batches of round i: photographs, masks, and every random number of the training.
 
-    A photograph that cannot be read is replaced by the next one in the shuffled order, and told of
-    once.
+    A photograph that cannot be read is replaced by the next one of the data set, and told of once.
 
     Args:
         photos: the data set; its training photographs are used.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -51,8 +50,16 @@ MAY_CHANGE = ("iterations", "strategy", "preview_every", "checkpoint_every")
 SHOWN_SCALARS = ("l1", "ae", "wgan_d", "wgan_gp")
 
 
-def start(config: TrainConfig, path: str | Path, overwrite: bool = False) -> RunFolder:
+def start(
+    config: TrainConfig, path: str | Path, overwrite: bool = False, command: Sequence[str] = ()
+) -> RunFolder:
     """Make the folder of a new run, with its settings and where it comes from.
+
+    Args:
+        config: the settings.
+        path: a folder that does not exist or is empty.
+        overwrite: clear an earlier run from it first.
+        command: the command line, for the record.
 
     Raises:
         UserError: if the settings contradict each other, the photographs are missing, or the
@@ -64,7 +71,7 @@ def start(config: TrainConfig, path: str | Path, overwrite: bool = False) -> Run
     run = RunFolder.create(path, overwrite)
     origin = {
         "inpaint_tf": version("inpaint-tf"),
-        "command": sys.argv,
+        "command": list(command),
         "seed": config.seed,
         "data": {
             "root": str(photos.root),
