@@ -47,7 +47,7 @@ PORT = {"fill 256x256": 0.41, "fill 512x512": 2.5, "training iteration": 4.2}
 
 
 def conv_flops(layers: Iterable[Any], size: float) -> tuple[float, float]:
-    """Return the floating point operations of a chain on a size x size picture, and its last size."""
+    """Return the operations of a chain of layers on a size x size picture, and its last size."""
     total = 0.0
     for layer in layers:
         if isinstance(layer, UpsampleConv2D):
@@ -286,7 +286,7 @@ def report(result: dict[str, Any]) -> str:
         "stage's. The port is the PyTorch port's float32 time, tuned, on a 2-core machine, as "
         "it was given to this project; it was not run beside these.",
         "",
-        "| stage | precision | median | fastest | port | conv work | conv rate | at rate | of rate |",
+        "| stage | precision | median | fastest | port | work | conv rate | at rate | of rate |",
         "|---|---|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for row in result["stages"]:

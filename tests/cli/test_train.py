@@ -19,10 +19,10 @@ import inpaint_tf
 from inpaint_tf.cli.main import cli
 from neuralgym_lite.errors import UserError
 
-SMALL = (
-    "train --dataset samples --mask mosaic --image-size 32 --width 4 --batch-size 2 "
-    "--precision float32 --set model.critic_width=4 --set n_critic=2 --set preview_every=4"
-).split()
+SMALL = """
+    train --dataset samples --mask mosaic --image-size 32 --width 4 --batch-size 2
+    --precision float32 --set model.critic_width=4 --set n_critic=2 --set preview_every=4
+"""
 
 
 def run(*arguments):
@@ -30,7 +30,7 @@ def run(*arguments):
 
 
 def train(folder, iterations, *more):
-    run(*SMALL, "--iterations", iterations, "--run-dir", folder, *more)
+    run(*SMALL.split(), "--iterations", iterations, "--run-dir", folder, *more)
 
 
 def scalars(folder):
@@ -87,7 +87,7 @@ def test_resuming_a_finished_run_does_nothing(trained, capsys):
 
 def test_signal_saves_and_ends_with_75(tmp_path):
     folder = tmp_path / "stopped"
-    command = [sys.executable, "-m", "inpaint_tf", *SMALL]
+    command = [sys.executable, "-m", "inpaint_tf", *SMALL.split()]
     command += ["--iterations", "100000", "--run-dir", str(folder)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, env={**os.environ}) as process:
         log = folder / "scalars.jsonl"
