@@ -107,13 +107,7 @@ class ScalarLog(IterationCallback):
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         """Drop the lines that will come again."""
         super().on_train_begin(logs)
-        kept = [
-            line
-            for line in _json_lines(self.path)
-            if line.get("iteration", math.inf) <= self.initial_iteration
-        ]
-        text = "".join(f"{json.dumps(line)}\n" for line in kept)
-        atomic_write(self.path, text.encode())
+        kept = keep_until(self.path, self.initial_iteration)
         self._start = time.monotonic() - (kept[-1].get("time", 0.0) if kept else 0.0)
 
     def act(self, iteration: int, logs: Mapping[str, Any]) -> None:
@@ -187,6 +181,21 @@ class ProgressBar(IterationCallback):
         note = "  ".join(f"{name} {value:.4g}" for name, value in shown.items())
         if self._track is not None:
             self._track.advance(iteration - self._track.done, note)
+
+
+def keep_until(path: Path, iteration: int) -> list[dict[str, Any]]:
+    """Drop what a log of JSON lines says of later iterations, which a resumed run says again.
+
+    Args:
+        path: the file; it is made if it is missing.
+        iteration: the last one to keep.
+
+    Returns:
+        The lines that are kept.
+    """
+    kept = [line for line in _json_lines(path) if line.get("iteration", math.inf) <= iteration]
+    atomic_write(path, "".join(f"{json.dumps(line)}\n" for line in kept).encode())
+    return kept
 
 
 def _scalars(logs: Mapping[str, Any]) -> dict[str, float]:

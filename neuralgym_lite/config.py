@@ -194,8 +194,11 @@ def _nest(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
 def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in over.items():
-        both = isinstance(merged.get(key), dict) and isinstance(value, dict)
-        merged[key] = _merge(merged[key], value) if both else value
+        if key not in merged or not isinstance(value, dict):
+            merged[key] = value
+        elif isinstance(merged[key], dict):
+            merged[key] = _merge(merged[key], value)
+        # A section that was given a plain value stays as it is, so that it is refused.
     return merged
 
 

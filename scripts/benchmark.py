@@ -15,6 +15,7 @@ import collections
 import json
 import os
 import platform
+import re
 import statistics
 import sys
 import tempfile
@@ -189,7 +190,7 @@ def profile(run: Callable[[], Any]) -> dict[str, float]:
 
 def group(place: str, kind: str) -> str:
     """Return what an operation is for."""
-    if "attention" in place:
+    if re.search(r"refinement\w*/contextual_attention", place):
         return "contextual attention"
     if "BackpropFilter" in kind:
         return "convolutions: gradients of weights"
@@ -234,7 +235,7 @@ def measure(repeats: int, profiled: bool) -> list[dict[str, Any]]:
             name = precision.removeprefix("mixed_")
             runs[f"conv {name}"], work[f"conv {name}"] = convolution(name)
             runs[name], work[name] = make(precision)
-        turns = max(repeats // iterations, 3) if stage != "fill 256x256" else 2 * repeats
+        turns = max(repeats // iterations, 5)
         seconds = interleave(runs, turns)
         for precision in PRECISIONS:
             name = precision.removeprefix("mixed_")

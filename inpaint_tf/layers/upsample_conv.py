@@ -51,7 +51,8 @@ class UpsampleConv2D(keras.layers.Layer):
 
     def call(self, inputs: Any) -> Any:
         # Doubling is a transposed convolution with ones; its kernel and ours, in a row, are one.
-        kernel = ops.transpose(ops.flip(self.kernel, axis=(0, 1)), (0, 1, 3, 2))
+        kernel = ops.flip(ops.flip(self.kernel, axis=0), axis=1)
+        kernel = ops.transpose(kernel, (0, 1, 3, 2))
         for axis in (0, 1):
             before = [(1, 0) if axis == i else (0, 0) for i in range(4)]
             after = [(0, 1) if axis == i else (0, 0) for i in range(4)]

@@ -26,6 +26,7 @@ from neuralgym_lite.callbacks import (
     ScalarLog,
     StopOnSignal,
     TensorBoardScalars,
+    keep_until,
 )
 from neuralgym_lite.checkpoint import (
     clean,
@@ -141,6 +142,7 @@ def train(run: RunFolder, config: TrainConfig, progress: Progress) -> bool:
     maker = RoundMaker(photos, config, on_bad_photo=lambda error: progress.say(f"Skipped: {error}"))
     dataset = index_driven(maker.make, first, rounds)
     counting = {"iterations_per_step": config.n_critic, "initial_iteration": done}
+    keep_until(run.validation, done)
     look = _Look(run, Preview(trainer.generator, photos, config.data.image_size, config.seed))
 
     def save(iteration: int) -> None:
@@ -165,6 +167,7 @@ def train(run: RunFolder, config: TrainConfig, progress: Progress) -> bool:
     latest = latest_checkpoint(run.checkpoints)
     if latest is None or read_meta(latest)["iteration"] < reached:
         save(reached)
+    if look.last != reached:
         look(reached)
     return not stop.received
 
@@ -256,9 +259,11 @@ class _Look:
     def __init__(self, run: RunFolder, preview: Preview) -> None:
         self.run = run
         self.preview = preview
+        self.last: int | None = None
         self.writer = tf.summary.create_file_writer(str(run.tensorboard))
 
     def __call__(self, iteration: int) -> None:
+        self.last = iteration
         scores, grid = self.preview.run()
         save_grid(self.run.images / f"iteration-{iteration:08d}.png", grid)
         line: dict[str, Any] = {"iteration": iteration, **scores}

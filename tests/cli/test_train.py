@@ -123,10 +123,12 @@ def test_fill_a_photograph_of_odd_size(trained, tmp_path):
     out = tmp_path / "out"
     fill = ["fill", tmp_path / "photo.png", "--mask", tmp_path / "mask.png", "--attention-map"]
     run(*fill, "--model", trained, "--out", out)
-    filled = np.asarray(Image.open(out / "photo.png"))
+    with Image.open(out / "photo.png") as image:
+        filled = np.asarray(image)
     np.testing.assert_array_equal(filled[mask == 0], photo[mask == 0])
     assert not np.array_equal(filled, photo)
-    assert Image.open(out / "photo.attention.png").size == (61, 45)
+    with Image.open(out / "photo.attention.png") as image:
+        assert image.size == (61, 45)
 
 
 def test_load_keeps_the_mask_mode(trained, tmp_path):

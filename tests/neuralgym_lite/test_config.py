@@ -257,3 +257,9 @@ def test_files_that_are_no_config(tmp_path):
 def test_infinity_never_passes():
     with pytest.raises(pydantic.ValidationError):
         Optimizer(beta_1=math.inf)
+
+
+def test_a_section_that_is_no_section_is_refused_in_spite_of_a_flag_in_it(tmp_path):
+    message = refusal(write(tmp_path, "train: 3"), flags={"train.iterations": 5})
+    assert "train" in message
+    assert "3" in message
