@@ -75,6 +75,11 @@ class Picture:
     profile: bytes | None = None
 
 
+def to_uint8(values: npt.NDArray[np.floating[Any]]) -> UInt8:
+    """Return values in [-1, 1] as grey levels in 0..255, rounded; what lies outside is clipped."""
+    return np.clip(np.rint((values + 1) * 127.5), 0, 255).astype(np.uint8)
+
+
 def read_picture(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Picture:
     """Read a picture as a person sees it.
 

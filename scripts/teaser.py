@@ -16,8 +16,7 @@ import inpaint_tf
 from inpaint_tf.inference import NetworkInpainter
 from inpaint_tf.masks import evaluation_masks
 from inpaint_tf.report.grid import image_grid
-from inpaint_tf.training.preview import save_grid, to_uint8
-from neuralgym_lite.images import read_rgb
+from neuralgym_lite.images import Picture, read_rgb, to_uint8, write_picture
 
 PHOTOGRAPHS = ("chelsea.png", "astronaut.png", "coffee.png", "rocket.jpg")
 SIZE, ZOOM = 64, 2
@@ -42,7 +41,8 @@ def main(hole_run: str, mosaic_run: str, out: Path) -> None:
         columns[f"{kind} model"] = model.fill(truth, masks)
     columns["truth"] = truth
     zoomed = [x.repeat(ZOOM, axis=1).repeat(ZOOM, axis=2) for x in columns.values()]
-    save_grid(out, image_grid(list(zip(*zoomed, strict=True)), column_titles=list(columns)))
+    grid = image_grid(list(zip(*zoomed, strict=True)), column_titles=list(columns))
+    write_picture(out, Picture(grid))
 
 
 def load(name: str) -> np.ndarray:

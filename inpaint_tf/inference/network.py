@@ -14,6 +14,7 @@ import tensorflow as tf
 from inpaint_tf.inference.inpainter import Inpainter, Int32, UInt8
 from inpaint_tf.masks import MaskMode
 from neuralgym_lite.errors import UserError
+from neuralgym_lite.images import to_uint8
 
 MULTIPLE = 8
 _SIGNATURE = (
@@ -65,12 +66,12 @@ class NetworkInpainter(Inpainter):
                 f"Model '{self.name}' fails on {width}x{height} pixels "
                 f"({type(error).__name__}); make the image smaller"
             ) from error
-        return self._to_uint8(np.asarray(outputs["refined"])[:, :height, :width]), outputs
+        return self._to_pixels(np.asarray(outputs["refined"])[:, :height, :width]), outputs
 
-    def _to_uint8(self, refined: Float) -> UInt8:
+    def _to_pixels(self, refined: Float) -> UInt8:
         if not np.isfinite(refined).all():
             raise UserError(f"Model '{self.name}' is broken: it predicts NaN or infinite values")
-        return np.clip(np.rint((refined + 1) * 127.5), 0, 255).astype(np.uint8)
+        return to_uint8(refined)
 
 
 def _compiled(model: keras.Model, **options: Any) -> Network:

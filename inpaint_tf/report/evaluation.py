@@ -13,7 +13,6 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from inpaint_tf.data import PhotoSet
 from inpaint_tf.data.split import canonical
@@ -21,7 +20,7 @@ from inpaint_tf.masks import MaskMode
 from inpaint_tf.metrics import METRICS
 from inpaint_tf.report.grid import image_grid
 from neuralgym_lite.errors import UserError
-from neuralgym_lite.images import ImageError, atomic_write
+from neuralgym_lite.images import ImageError, Picture, atomic_write, to_uint8, write_picture
 
 Images = npt.NDArray[np.uint8]
 
@@ -111,7 +110,7 @@ class Evaluation:
         """
         folder.mkdir(parents=True, exist_ok=True)
         if self.examples:
-            atomic_write(folder / "grid.png", self._grid())
+            write_picture(folder / "grid.png", Picture(self._grid()))
         atomic_write(folder / "per_image.csv", self._csv())
         text = json.dumps(self.to_json(), indent=2, allow_nan=False)
         atomic_write(folder / "metrics.json", f"{text}\n".encode())
@@ -125,16 +124,14 @@ class Evaluation:
                 writer.writerow([key, method, *(repr(float(metrics[m][index])) for m in METRICS)])
         return text.getvalue().encode("utf-8", "surrogateescape")
 
-    def _grid(self) -> bytes:
+    def _grid(self) -> Images:
         # Small pictures are shown larger, or nobody could judge them.
         zoom = -(-_SMALLEST_CELL // self.image_size)
         rows = [
             [picture.repeat(zoom, axis=0).repeat(zoom, axis=1) for picture in example.values()]
             for example in self.examples
         ]
-        png = io.BytesIO()
-        Image.fromarray(image_grid(rows, list(self.examples[0]))).save(png, "PNG")
-        return png.getvalue()
+        return image_grid(rows, list(self.examples[0]))
 
 
 def evaluate(
@@ -239,8 +236,7 @@ class _MaskedInput:
         return f"input ({self.mode.name})"
 
     def fill(self, image: Images, mask: Images) -> Images:
-        levels = np.rint((self.mode.apply(image, mask) + 1) * 127.5).clip(0, 255)
-        return np.where(mask == 1, levels.astype(np.uint8), image)
+        return np.where(mask == 1, to_uint8(self.mode.apply(image, mask)), image)
 
 
 def _methods(inpainters: Sequence[Filler]) -> dict[str, Filler]:

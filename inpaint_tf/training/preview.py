@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image
 
 from inpaint_tf import metrics
 from inpaint_tf.data.photo_set import PhotoSet
@@ -16,7 +14,7 @@ from inpaint_tf.models import InpaintingModel
 from inpaint_tf.report.evaluation import draw
 from inpaint_tf.report.flow_colors import flow_to_rgb
 from inpaint_tf.report.grid import image_grid
-from neuralgym_lite.images import atomic_path
+from neuralgym_lite.images import to_uint8
 
 COLUMNS = ("input", "coarse", "refined", "truth", "attention")
 
@@ -80,14 +78,3 @@ class Preview:
         part = slice(start, start + self.batch_size)
         masks = self.masks[part].astype("float32")
         return {name: value.numpy() for name, value in self._fill(self.inputs[part], masks).items()}
-
-
-def to_uint8(images: np.ndarray) -> np.ndarray:
-    """Return images in [-1, 1] as uint8, rounded."""
-    return np.clip(np.rint((images + 1) * 127.5), 0, 255).astype("uint8")
-
-
-def save_grid(path: Path, grid: np.ndarray) -> None:
-    """Write a grid as PNG, whole or not at all."""
-    with atomic_path(path) as temporary:
-        Image.fromarray(grid).save(temporary, format="PNG")

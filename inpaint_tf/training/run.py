@@ -18,7 +18,7 @@ from inpaint_tf.models import InpaintingModel, create, create_critic
 from inpaint_tf.models.registry import find
 from inpaint_tf.training.adversarial import AdversarialTrainer
 from inpaint_tf.training.config import TrainConfig
-from inpaint_tf.training.preview import Preview, save_grid
+from inpaint_tf.training.preview import Preview
 from inpaint_tf.training.rounds import RoundMaker
 from neuralgym_lite.callbacks import (
     EveryN,
@@ -40,6 +40,7 @@ from neuralgym_lite.config import load_config, to_dict
 from neuralgym_lite.distribution import choose_precision, compiles, make_strategy
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.experiment import RunFolder
+from neuralgym_lite.images import Picture, write_picture
 from neuralgym_lite.pipeline import index_driven
 from neuralgym_lite.progress import Progress
 
@@ -240,7 +241,10 @@ def _restore(run: RunFolder, trainer: AdversarialTrainer) -> int:
     try:
         trainer.load_weights(latest / TRAINER_FILE)
     except ValueError as error:
-        raise UserError(f"Checkpoint '{latest}' is of another model: {error}") from None
+        raise UserError(
+            f"Checkpoint '{latest}' is of another model than the config of run '{run.path}' "
+            "describes. Put back the run's own checkpoints, or start a new run."
+        ) from error
     return int(read_meta(latest)["iteration"])
 
 
@@ -265,7 +269,7 @@ class _Look:
     def __call__(self, iteration: int) -> None:
         self.last = iteration
         scores, grid = self.preview.run()
-        save_grid(self.run.images / f"iteration-{iteration:08d}.png", grid)
+        write_picture(self.run.images / f"iteration-{iteration:08d}.png", Picture(grid))
         line: dict[str, Any] = {"iteration": iteration, **scores}
         with self.run.validation.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -169,6 +170,18 @@ def test_resume_on_other_photographs(trained, tmp_path):
     (copy / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(UserError, match="other photographs"):
         run("train", "--resume", "--run-dir", copy)
+
+
+def test_checkpoint_of_another_model(trained, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(trained, copy)
+    config = json.loads((copy / "config.json").read_text())
+    config["model"]["width"] = 6
+    (copy / "config.json").write_text(json.dumps(config))
+    with pytest.raises(UserError, match="is of another model") as caught:
+        run("train", "--resume", "--run-dir", copy, "--iterations", 10)
+    assert "\n" not in str(caught.value)
+    assert scalars(copy) == scalars(trained)
 
 
 def test_damaged_checkpoint_is_named(trained, tmp_path):

@@ -25,6 +25,7 @@ from neuralgym_lite.images import (
     read_mask,
     read_picture,
     read_rgb,
+    to_uint8,
     write_picture,
 )
 
@@ -375,3 +376,9 @@ def test_find_images_refuses(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="not a folder"):
         find_images(tmp_path / "file")
+
+
+def test_to_uint8_rounds_and_clips() -> None:
+    levels = np.arange(256, dtype=np.uint8)
+    np.testing.assert_array_equal(to_uint8(levels.astype(np.float32) / 127.5 - 1), levels)
+    np.testing.assert_array_equal(to_uint8(np.array([-2.0, -0.997, 2.0])), [0, 0, 255])
