@@ -23,8 +23,8 @@ _folder = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path
 _dataset = click.option(
     "--dataset",
     metavar="NAME",
-    help="Split as this data set does: 'animals' (within each class) or 'folder' (the whole "
-    "tree). Default: 'animals' where every image lies in a sub-folder.",
+    help="Split as this data set does, such as 'animals' (within each class) or 'folder' (the "
+    "whole tree). Default: 'animals' where every image lies in a sub-folder.",
 )
 
 

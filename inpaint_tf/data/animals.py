@@ -10,7 +10,7 @@ from pathlib import Path
 
 from inpaint_tf.data.locations import cache_folder, find, locate
 from inpaint_tf.data.photo_set import PhotoSet, list_keys
-from inpaint_tf.data.split import split_keys
+from inpaint_tf.data.split import split_each
 from neuralgym_lite.errors import UserError
 
 KAGGLE_HANDLE = "iamsouravbanerjee/animal-image-dataset-90-different-animals"
@@ -31,10 +31,7 @@ def open_animals(data_dir: Path | None) -> PhotoSet:
         UserError: the data set is not found, cannot be read, or holds too few images.
     """
     root, classes = read_classes(data_dir or locate("animals"))
-    splits = [split_keys(keys) for _, keys in sorted(classes.items())]
-    train = tuple(key for keys, _ in splits for key in keys)
-    test = tuple(key for _, keys in splits for key in keys)
-    return PhotoSet("animals", root, train, test)
+    return PhotoSet("animals", root, *split_each(classes))
 
 
 def read_classes(folder: Path) -> tuple[Path, dict[str, tuple[str, ...]]]:

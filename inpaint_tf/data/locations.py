@@ -51,3 +51,24 @@ def locate(name: str) -> Path:
         f"'{cache_folder() / name}'; get it with 'inpaint-tf data get {name}', "
         "or take '--dataset samples', which needs no download."
     )
+
+
+def fetch_by_hand(name: str, instruction: str) -> Path:
+    """Return the folder of a data set that nobody but the user may download.
+
+    Args:
+        name: the data set's name.
+        instruction: what to download, where and how; an imperative.
+
+    Returns:
+        As `find`.
+
+    Raises:
+        UserError: it is not on this machine; the message is the instruction.
+    """
+    if found := find(name):
+        return found
+    raise UserError(
+        f"Data set '{name}' has to be downloaded by hand: {instruction}; then unpack it into "
+        f"'{(data_folder() or cache_folder()) / name}', or name its folder with '--data-dir DIR'."
+    )

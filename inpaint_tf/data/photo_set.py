@@ -3,31 +3,48 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from PIL import Image
 
-from inpaint_tf.data.split import canonical
+from inpaint_tf.data.split import canonical, deal
 from neuralgym_lite.errors import UserError
-from neuralgym_lite.images import find_images, read_rgb
+from neuralgym_lite.images import SUFFIXES, read_rgb
 
 
-def list_keys(folder: Path) -> tuple[str, ...]:
-    """List the keys of all images below a folder.
+def list_keys(root: Path, below: str = "") -> tuple[str, ...]:
+    """List the keys of all images in a folder and the folders below, hidden ones left out.
 
     Args:
-        folder: the root that the keys are relative to.
+        root: the folder that the keys are relative to.
+        below: the folder to list, relative to `root`.
 
     Returns:
-        Posix paths relative to `folder`, sorted.
+        Posix paths relative to `root`, sorted. No image is opened or asked for its size: a million
+        of them take seconds.
 
     Raises:
         UserError: the folder is missing, is no folder, or holds no image.
     """
-    return tuple(path.relative_to(folder).as_posix() for path in find_images(folder))
+    folder = root / below
+    if not folder.is_dir():
+        raise UserError(f"{folder}: {'not a folder' if folder.exists() else 'no such folder'}")
+    keys: list[str] = []
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        images = [
+            name for name in names if name.lower().endswith(SUFFIXES) and not name.startswith(".")
+        ]
+        place = Path(parent).relative_to(root).as_posix()
+        keys += images if place == "." else [f"{place}/{name}" for name in images]
+    if not keys:
+        raise UserError(f"{folder}: no picture in it (looked for {', '.join(SUFFIXES)})")
+    return tuple(sorted(keys))
 
 
 @dataclass(frozen=True)
@@ -39,10 +56,13 @@ class PhotoSet:
         root: the folder that the keys are relative to, `None` where they are no files of one.
         train: keys of the photographs to train on.
         test: keys of the photographs held out.
+        default_subset: how many train photographs are taken where nobody says; None for all.
 
     Raises:
         UserError: one of the two splits is empty.
     """
+
+    default_subset: ClassVar[int | None] = None
 
     name: str
     root: Path | None
@@ -89,6 +109,26 @@ class PhotoSet:
         """
         picture = Image.fromarray(self.load_full(key))
         return np.array(picture.resize((size, size), Image.Resampling.BILINEAR))
+
+    def subset(self, count: int) -> PhotoSet:
+        """Take some of the train photographs, equally many of each class; the test ones stay.
+
+        Args:
+            count: train photographs to take; all where there are fewer. A class is what lies in
+                one folder.
+
+        Returns:
+            The subset, which depends on the names alone; it is contained in every larger one.
+
+        Raises:
+            UserError: `count` is below 1.
+        """
+        if count < 1:
+            raise UserError(
+                f"A subset of data set '{self.name}' must have at least 1 photograph. "
+                f"Received: {count}"
+            )
+        return replace(self, train=deal(self.train, count))
 
     def fingerprint(self) -> str:
         """Return the SHA-256 (hex) of the sorted keys, their file sizes and their split.

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from inpaint_tf.data.animals import fetch_animals, open_animals
 from inpaint_tf.data.folder import open_folder
+from inpaint_tf.data.imagenet import fetch_imagenet, open_imagenet
 from inpaint_tf.data.photo_set import PhotoSet
+from inpaint_tf.data.places2 import fetch_places2, open_places2
 from inpaint_tf.data.samples import open_samples
 from neuralgym_lite.errors import UserError, did_you_mean
 
@@ -23,6 +25,8 @@ class _DataSet:
 _DATA_SETS = {
     "animals": _DataSet(open_animals, fetch_animals),
     "folder": _DataSet(open_folder),
+    "imagenet": _DataSet(open_imagenet, fetch_imagenet),
+    "places2": _DataSet(open_places2, fetch_places2),
     "samples": _DataSet(open_samples),
 }
 
@@ -32,20 +36,27 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(_DATA_SETS))
 
 
-def open_photos(name: str, data_dir: str | os.PathLike[str] | None = None) -> PhotoSet:
+def open_photos(
+    name: str, data_dir: str | os.PathLike[str] | None = None, subset: int | None = None
+) -> PhotoSet:
     """Open a data set by name.
 
     Args:
         name: one of `names()`.
         data_dir: the folder that holds it; `None` looks where the data set is kept by default.
+        subset: take so many of its train photographs, balanced over classes; `None` takes all, or
+            of ImageNet the paper's 50,000.
 
     Returns:
         The photographs' keys, split into train and test. No picture is read yet.
 
     Raises:
-        UserError: the name is unknown, or the data set is missing or cannot be used.
+        UserError: the name is unknown, the data set is missing or cannot be used, or `subset` is
+            below 1.
     """
-    return _get(name).open(None if data_dir is None else Path(data_dir).expanduser())
+    photos = _get(name).open(None if data_dir is None else Path(data_dir).expanduser())
+    count = photos.default_subset if subset is None else subset
+    return photos if count is None else photos.subset(count)
 
 
 def fetch(name: str) -> Path | None:

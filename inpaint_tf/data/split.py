@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 
 
 def canonical(key: str) -> bytes:
@@ -33,8 +34,63 @@ def split_keys(keys: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     Returns:
         The train keys and the test keys, each sorted by name.
     """
-    ranked = sorted(keys, key=lambda key: (hashlib.sha256(canonical(key)).digest(), key))
+    ranked = sorted(keys, key=_rank)
     count = len(ranked)
     tests = max(round(count / 12), 1 if count > 1 else 0)
     train, test = ranked[tests:], ranked[:tests]
     return tuple(sorted(train, key=canonical)), tuple(sorted(test, key=canonical))
+
+
+def split_each(
+    classes: Mapping[str, Iterable[str]],
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Split the keys of each class as `split_keys` does.
+
+    Args:
+        classes: the keys of each class.
+
+    Returns:
+        The train keys and the test keys, class by class in the order of the classes' names.
+    """
+    splits = [split_keys(keys) for _, keys in sorted(classes.items())]
+    train = tuple(key for keys, _ in splits for key in keys)
+    test = tuple(key for _, keys in splits for key in keys)
+    return train, test
+
+
+def by_folder(keys: Iterable[str]) -> dict[str, list[str]]:
+    """Return the keys of each class, which is what lies in one folder.
+
+    Args:
+        keys: posix paths.
+
+    Returns:
+        Folder to keys; `""` is the root itself.
+    """
+    classes = defaultdict(list)
+    for key in keys:
+        classes[key.rpartition("/")[0]].append(key)
+    return dict(classes)
+
+
+def deal(keys: Iterable[str], count: int) -> tuple[str, ...]:
+    """Choose keys in turn from each class, those of smaller SHA-256 first.
+
+    Args:
+        keys: distinct posix paths; what lies in one folder is a class.
+        count: how many to choose; all where there are fewer.
+
+    Returns:
+        The chosen keys, sorted by name. The classes differ in number by one at most, until a class
+        runs out; a smaller choice is contained in every larger one.
+    """
+    turns = (
+        (turn, *_rank(key))
+        for ours in by_folder(keys).values()
+        for turn, key in enumerate(sorted(ours, key=_rank))
+    )
+    return tuple(sorted((key for *_, key in sorted(turns)[:count]), key=canonical))
+
+
+def _rank(key: str) -> tuple[bytes, str]:
+    return hashlib.sha256(canonical(key)).digest(), key

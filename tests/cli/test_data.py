@@ -76,6 +76,16 @@ def test_get_what_needs_no_download() -> None:
     assert "Nothing has to be downloaded" in result.stderr
 
 
+@pytest.mark.parametrize("name", ["imagenet", "places2"])
+def test_get_what_only_the_user_may_download(name: str, cache: Path, animals: Path) -> None:
+    result = run("get", name)
+    assert isinstance(result.exception, UserError)
+    assert f"by hand: {'accept' if name == 'imagenet' else 'download'} " in str(result.exception)
+    cache.mkdir()
+    animals.rename(cache / name)
+    assert run("get", name).stdout == f"{cache / name}\n"
+
+
 def test_check_counts(animals: Path) -> None:
     result = run("check", animals)
     assert result.exit_code == 0

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from inpaint_tf.data import CachedPhotos, PhotoSet
+from inpaint_tf.data.photo_set import list_keys
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.images import ImageError
 
@@ -82,6 +83,29 @@ def test_fingerprint_tells_split_size_and_keys_apart(photos: PhotoSet) -> None:
     fewer = PhotoSet("folder", photos.root, ("wide.png",), photos.test)
     photos.path("broken.jpg").write_bytes(b"no picture at all")
     assert len({before, swapped.fingerprint(), fewer.fingerprint(), photos.fingerprint()}) == 4
+
+
+def test_a_subset_is_all_the_same_but_for_its_train_photographs(photos: PhotoSet) -> None:
+    subset = photos.subset(1)
+    assert len(subset.train) == 1
+    assert set(subset.train) < set(photos.train)
+    assert (subset.name, subset.root, subset.test) == (photos.name, photos.root, photos.test)
+    assert subset.fingerprint() != photos.fingerprint()
+    assert photos.subset(99) == photos
+
+
+def test_a_subset_of_nothing_is_refused(photos: PhotoSet) -> None:
+    for count in (0, -3):
+        with pytest.raises(UserError, match=f"at least 1 photograph. Received: {count}"):
+            photos.subset(count)
+
+
+def test_keys_are_listed_without_hidden_ones(tmp_path: Path) -> None:
+    for key in ("b.JPEG", "a/c.webp", "a/.d.jpg", ".e/f.jpg", "a/g.txt", "h.png/i.bmp"):
+        (tmp_path / key).parent.mkdir(exist_ok=True)
+        (tmp_path / key).touch()
+    assert list_keys(tmp_path) == ("a/c.webp", "b.JPEG", "h.png/i.bmp")
+    assert list_keys(tmp_path, "a") == ("a/c.webp",)
 
 
 def test_kept_photographs_are_read_once(counting: CountingPhotos) -> None:

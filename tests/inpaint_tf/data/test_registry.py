@@ -12,7 +12,7 @@ from neuralgym_lite.errors import UserError
 
 
 def test_names() -> None:
-    assert names() == ("animals", "folder", "samples")
+    assert names() == ("animals", "folder", "imagenet", "places2", "samples")
 
 
 def test_a_folder_is_split_over_its_whole_tree(tmp_path: Path) -> None:
@@ -34,6 +34,15 @@ def test_home_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert open_photos("folder", "~").root == tmp_path
 
 
+def test_a_subset_is_of_the_train_photographs(tmp_path: Path) -> None:
+    for number in range(24):
+        (tmp_path / f"{number}.jpg").touch()
+    whole = open_photos("folder", tmp_path)
+    assert open_photos("folder", tmp_path, subset=5) == whole.subset(5)
+    with pytest.raises(UserError, match="at least 1 photograph. Received: 0"):
+        open_photos("folder", tmp_path, subset=0)
+
+
 @pytest.mark.parametrize("name", ["folder", "samples"])
 def test_nothing_to_fetch(name: str) -> None:
     assert fetch(name) is None
@@ -50,7 +59,7 @@ def test_a_folder_must_be_named() -> None:
         open_photos("folder")
 
 
-@pytest.mark.parametrize("name", ["animals", "folder"])
+@pytest.mark.parametrize("name", ["animals", "folder", "imagenet", "places2"])
 def test_folders_that_cannot_be_used(tmp_path: Path, name: str) -> None:
     (tmp_path / "file.jpg").touch()
     (tmp_path / "empty").mkdir()
