@@ -202,3 +202,23 @@ def random(*shape: int, seed: int = 0, scale: float = 1.0) -> np.ndarray:
     """Return normal float32 numbers."""
     values = np.random.default_rng(seed).normal(size=shape) * scale
     return values.astype("float32")
+
+
+def lively(layer: keras.layers.Layer) -> keras.layers.Layer:
+    """Double the kernels of a built layer: fresh ReLU networks let signals fade to nothing."""
+    layer.set_weights([2 * x if x.ndim > 1 else x for x in layer.get_weights()])
+    return layer
+
+
+def weights_of_chain(channels: int, *convs: tuple[int, int]) -> int:
+    """Count the weights of convolutions (side of the kernel, channels out) in a row."""
+    total = 0
+    for side, filters in convs:
+        total += side * side * channels * filters + filters
+        channels = filters
+    return total
+
+
+def count_outside_norms(layer: keras.layers.Layer) -> int:
+    """Count the numbers in a layer without those of its batch normalisations."""
+    return count([weight for weight in layer.weights if "norm/" not in weight.path])

@@ -1,4 +1,4 @@
-"""Stacks of convolutions of which the coarse and the refinement network are made."""
+"""What the networks are made of: layers in a row, and what stands at both ends of the row."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any
 import keras
 from keras import ops
 
-from inpaint_tf.layers import CompatConv2D, UpsampleConv2D
+from inpaint_tf.layers import CompatConv2D, NormConv2D, UpsampleConv2D
+from inpaint_tf.layers._compat import check_positive
 
 
 class ConvFactory:
-    """Makes the networks' layers: ELU, no normalisation, the dialect and precision of the network.
+    """Makes the networks' layers, in the dialect and precision of the network.
 
     Args:
         compat: dialect of the weights.
@@ -32,7 +33,7 @@ class ConvFactory:
         dilation: int = 1,
         activation: str = "elu",
     ) -> CompatConv2D:
-        """Make a convolution."""
+        """Make a convolution without normalisation."""
         return CompatConv2D(
             filters,
             kernel_size,
@@ -44,21 +45,57 @@ class ConvFactory:
             name=name,
         )
 
+    def norm_conv(
+        self,
+        name: str,
+        filters: int,
+        kernel_size: int = 3,
+        strides: int = 1,
+        dilation: int = 1,
+        activation: str = "relu",
+    ) -> NormConv2D:
+        """Make a convolution with batch normalisation."""
+        return NormConv2D(
+            filters,
+            kernel_size,
+            self.compat,
+            strides,
+            dilation,
+            activation,
+            dtype=self.dtype,
+            name=name,
+        )
+
+    def norm_deconv(self, name: str, filters: int) -> NormConv2D:
+        """Make a 4x4 transposed convolution that doubles, with batch normalisation and ReLU."""
+        return NormConv2D(
+            filters, 4, self.compat, strides=2, transposed=True, dtype=self.dtype, name=name
+        )
+
     def upsample(self, name: str, filters: int) -> UpsampleConv2D:
         """Make a doubling and the 3x3 convolution after it."""
         return UpsampleConv2D(filters, activation="elu", dtype=self.dtype, name=name)
 
-    def picture(self, name: str) -> CompatConv2D:
+    def picture(self, name: str, kernel_size: int = 3) -> CompatConv2D:
         """Make the last convolution, in float32: bfloat16 near 1 is coarser than a grey level."""
-        return CompatConv2D(3, 3, self.compat, dtype="float32", name=name)
+        return CompatConv2D(3, kernel_size, self.compat, dtype="float32", name=name)
 
 
-def build_chain(layers: Iterable[keras.layers.Layer], channels: int) -> int:
-    """Build layers that follow each other; return the channels that come out."""
+def build_chain(
+    layers: Iterable[keras.layers.Layer], channels: int, size: int | None = None
+) -> int:
+    """Build layers that follow each other; return the channels that come out.
+
+    Args:
+        layers: from input to output.
+        channels: of the input.
+        size: side of the input in pixels, if a layer must know it.
+    """
+    shape = (None, size, size, channels)
     for layer in layers:
-        layer.build((None, None, None, channels))
-        channels = layer.filters
-    return channels
+        layer.build(shape)
+        shape = layer.compute_output_shape(shape)
+    return shape[-1]
 
 
 def run_chain(layers: Iterable[keras.layers.Layer], inputs: Any) -> Any:
@@ -71,3 +108,26 @@ def run_chain(layers: Iterable[keras.layers.Layer], inputs: Any) -> Any:
 def clip_to_picture(inputs: Any) -> Any:
     """Clip to [-1, 1] in float32."""
     return ops.clip(ops.cast(inputs, "float32"), -1.0, 1.0)
+
+
+def squash_to_picture(inputs: Any) -> Any:
+    """Map with a sigmoid to [-1, 1] in float32."""
+    return 2 * ops.sigmoid(ops.cast(inputs, "float32")) - 1
+
+
+def check_size(name: str, size: int | tuple[int, int]) -> tuple[int, int]:
+    """Return `size` as (height, width).
+
+    Raises:
+        ValueError: if it is neither a positive integer nor two of them.
+    """
+    height, width = (size, size) if isinstance(size, int) else size
+    return check_positive(name, height), check_positive(name, width)
+
+
+def check_pictures(pictures: Any, size: tuple[int, int]) -> None:
+    """Raise a ValueError if pictures `(B, H, W, C)` are not of this (height, width)."""
+    if tuple(pictures.shape[1:3]) != size:
+        raise ValueError(
+            f"This critic judges pictures of {size} pixels. Received: shape {tuple(pictures.shape)}"
+        )

@@ -42,6 +42,8 @@ class ContextualAttentionModel(InpaintingModel):
         Yu et al. 2018 (arxiv.org/abs/1801.07892), sections 3 and 4.
     """
 
+    has_attention = True
+
     def __init__(
         self,
         width: int = 32,

@@ -9,7 +9,7 @@ from keras import ops
 
 from inpaint_tf.layers import CompatConv2D
 from inpaint_tf.layers._compat import check_compat, check_positive
-from inpaint_tf.models.blocks import build_chain
+from inpaint_tf.models.blocks import build_chain, check_pictures, check_size
 
 SLOPE = 0.2
 
@@ -47,9 +47,7 @@ class Critic(keras.Model):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.size = (size, size) if isinstance(size, int) else tuple(size)
-        for side in self.size:
-            check_positive("size", side)
+        self.size = check_size("size", size)
         self.width = check_positive("width", width)
         self.last_width = check_positive(
             "last_width", 4 * width if last_width is None else last_width
@@ -67,11 +65,7 @@ class Critic(keras.Model):
         self.built = True
 
     def call(self, inputs: Any) -> Any:
-        if tuple(inputs.shape[1:3]) != self.size:
-            raise ValueError(
-                f"This critic judges pictures of {self.size} pixels. "
-                f"Received: shape {tuple(inputs.shape)}"
-            )
+        check_pictures(inputs, self.size)
         features = inputs
         for conv in self.convs:
             features = _leaky_relu(conv(features))

@@ -19,14 +19,23 @@ class InpaintingModel(keras.Model):
         compat: `"keras"`, `"torch"` or `"tf1"`: the dialect of the weights.
         mask_mode: what the network is shown in a hole: a `MaskMode`, its name or its config.
 
+    Attributes:
+        multiple: height and width of its pictures are multiples of this many pixels.
+        fixed_size: side of the only pictures it takes; None where any size will do.
+        has_attention: whether a call takes `return_attention` and then returns `"offsets"`.
+
     Call arguments:
         inputs: a pair (masked image `(B, H, W, 3)` in [-1, 1] as the mask mode leaves it, mask
-            `(B, H, W, 1)`, 1 where missing). H and W are multiples of 8.
+            `(B, H, W, 1)`, 1 where missing).
 
     Returns:
         A dict with at least `"refined"`, the final picture `(B, H, W, 3)` in [-1, 1], float32, not
         composited.
     """
+
+    multiple: int = 8
+    fixed_size: int | None = None
+    has_attention: bool = False
 
     def __init__(
         self,

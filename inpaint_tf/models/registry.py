@@ -6,12 +6,22 @@ from typing import Any
 
 import keras
 
+from inpaint_tf.models.autoencoder import Autoencoder
+from inpaint_tf.models.context_encoder import ContextEncoder
 from inpaint_tf.models.contextual_attention import ContextualAttentionModel
 from inpaint_tf.models.critic import Critic
+from inpaint_tf.models.glcic import GLCIC
 from inpaint_tf.models.inpainting_model import InpaintingModel
+from inpaint_tf.models.stable_glcic import StableGLCIC
 from neuralgym_lite.errors import UserError, did_you_mean
 
-MODELS: dict[str, type[InpaintingModel]] = {"ca": ContextualAttentionModel}
+MODELS: dict[str, type[InpaintingModel]] = {
+    "ca": ContextualAttentionModel,
+    "stable-glcic": StableGLCIC,
+    "glcic": GLCIC,
+    "context-encoder": ContextEncoder,
+    "autoencoder": Autoencoder,
+}
 CRITIC_SIZES = {"local": 128, "global": 256}
 
 
@@ -19,7 +29,7 @@ def create(name: str, /, **options: Any) -> keras.Model:
     """Make a network with fresh weights.
 
     Args:
-        name: `"ca"`.
+        name: `"ca"`, `"stable-glcic"`, `"glcic"`, `"context-encoder"` or `"autoencoder"`.
         **options: arguments of its class, such as `width`, `compat`, `mask_mode` and `dtype`.
 
     Returns:

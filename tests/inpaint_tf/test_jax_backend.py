@@ -10,18 +10,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from layer_harness import random
+from layer_harness import lively, random
 
-from inpaint_tf.layers import ContextualAttention
+from inpaint_tf.layers import ContextualAttention, NormConv2D
 from inpaint_tf.masks import MaskMode, mosaic
 from inpaint_tf.models import create, create_critic
 
 COMPAT = ("keras", "torch", "tf1")
+BASELINES = ("stable-glcic", "glcic", "context-encoder", "autoencoder")
 SCRIPT = """
 import sys
 import jax, keras, numpy as np
 import inpaint_tf.losses
-from inpaint_tf.layers import ContextualAttention
+from inpaint_tf.layers import ContextualAttention, NormConv2D
 from inpaint_tf.masks import mosaic
 from inpaint_tf.models import create, create_critic
 
@@ -40,6 +41,16 @@ results |= jax.jit(lambda *inputs: model(inputs, return_attention=True))(*inputs
 critic = create_critic("local", size=(32, 24), width=4)
 critic.set_weights([arrays[f"critic{i}"] for i in range(len(critic.weights))])
 results["critic"] = critic(arrays["image"])
+square = tuple(x[:, :16, :16] for x in inputs)
+for name in ("stable-glcic", "glcic", "context-encoder", "autoencoder"):
+    model = create(name, width=2, **({"image_size": 16} if name == "context-encoder" else {}))
+    model.set_weights([arrays[f"{name}{i}"] for i in range(len(model.weights))])
+    results[name] = jax.jit(lambda *inputs: model(inputs)["refined"])(*square)
+norm = NormConv2D(5, 3)
+norm.build(arrays["image"].shape)
+norm.set_weights([arrays[f"norm{i}"] for i in range(6)])
+results["norm"] = norm(arrays["image"], training=True)
+results |= {f"norm{i}": weight for i, weight in enumerate(norm.get_weights())}
 np.savez(sys.argv[2], **{name: np.asarray(value) for name, value in results.items()})
 """
 
@@ -59,7 +70,24 @@ def arrays():
         "back": random(2, 8, 6, 4, seed=1),
         **{f"model{i}": weight for i, weight in enumerate(model.get_weights())},
         **{f"critic{i}": weight for i, weight in enumerate(critic.get_weights())},
+        **{
+            f"{name}{i}": weight
+            for name in BASELINES
+            for i, weight in enumerate(baseline(name).get_weights())
+        },
+        **{f"norm{i}": weight for i, weight in enumerate(norm_conv().get_weights())},
     }
+
+
+def baseline(name):
+    model = create(name, width=2, **({"image_size": 16} if name == "context-encoder" else {}))
+    return model if name == "stable-glcic" else lively(model)
+
+
+def norm_conv():
+    layer = NormConv2D(5, 3)
+    layer.build((None, None, None, 3))
+    return layer
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +124,24 @@ def test_critic(arrays, jax_results):
     critic = create_critic("local", size=(32, 24), width=4)
     critic.set_weights([arrays[f"critic{i}"] for i in range(len(critic.weights))])
     np.testing.assert_allclose(jax_results["critic"], critic(arrays["image"]), atol=1e-4)
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_baseline(arrays, jax_results, name):
+    model = baseline(name)
+    model.set_weights([arrays[f"{name}{i}"] for i in range(len(model.weights))])
+    outputs = model((arrays["image"][:, :16, :16], arrays["mask"][:, :16, :16]))["refined"]
+    assert np.std(outputs) > 1e-3
+    np.testing.assert_allclose(jax_results[name], outputs, atol=1e-4)
+
+
+def test_batch_normalisation_in_training(arrays, jax_results):
+    layer = norm_conv()
+    layer.set_weights([arrays[f"norm{i}"] for i in range(6)])
+    outputs = layer(arrays["image"], training=True)
+    np.testing.assert_allclose(jax_results["norm"], outputs, atol=1e-4)
+    for i, weight in enumerate(layer.get_weights()):
+        np.testing.assert_allclose(jax_results[f"norm{i}"], weight, atol=1e-5)
 
 
 def test_mosaic(arrays, jax_results):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tensorflow as tf
-from layer_harness import random, run_layer_test
+from layer_harness import random, run_layer_test, weights_of_chain
 
 from inpaint_tf.models import ContextualAttentionModel, Critic
 from inpaint_tf.models.coarse import CoarseNetwork
@@ -31,15 +31,6 @@ def holes(batch=2, height=32, width=24):
 def masked(batch=2, height=32, width=24, seed=0):
     mask = holes(batch, height, width)
     return pictures(batch, height, width, seed) * (1 - mask), mask
-
-
-def weights_of_chain(channels, *convs):
-    """Count the weights of convolutions (side of the kernel, channels out) in a row."""
-    total = 0
-    for side, filters in convs:
-        total += side * side * channels * filters + filters
-        channels = filters
-    return total
 
 
 DECODER = [(3, 16), (3, 16), (3, 8), (3, 8), (3, 4), (3, 2), (3, 3)]

@@ -1,0 +1,68 @@
+"""The baseline: an autoencoder that is shown a picture with a hole and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from inpaint_tf.masks import MaskMode
+from inpaint_tf.models.blocks import ConvFactory, build_chain, run_chain, squash_to_picture
+from inpaint_tf.models.inpainting_model import InpaintingModel
+
+
+@keras.saving.register_keras_serializable(package="inpaint_tf")
+class Autoencoder(InpaintingModel):
+    """Eight convolutions in four blocks, a pool after each, and four transposed convolutions.
+
+    It does not see the mask, and its decoder has no activation until the sigmoid at the end.
+
+    Args:
+        width: channels of the first block; 64 gives 5,390,595 weights.
+        compat: `"keras"`, `"torch"` or `"tf1"`: the dialect of the weights. All compute the same,
+            as no convolution is strided.
+        mask_mode: what the network is shown in a hole.
+
+    Call arguments:
+        inputs: a pair (masked image `(B, H, W, 3)` in [-1, 1], mask `(B, H, W, 1)`); H and W are
+            multiples of 16.
+
+    Returns:
+        A dict of `"refined"`, `(B, H, W, 3)` float32 in [-1, 1].
+
+    Raises:
+        ValueError: on an argument out of range.
+    """
+
+    multiple = 16
+
+    def __init__(
+        self,
+        width: int = 64,
+        compat: str = "keras",
+        mask_mode: MaskMode | str | dict[str, Any] = "hole",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(width, compat, mask_mode, **kwargs)
+        policy = self.dtype_policy
+        make = ConvFactory(compat, policy)
+        self.chain: list[keras.layers.Layer] = []
+        for block, filters in enumerate((width, 2 * width, 4 * width, 8 * width), start=1):
+            self.chain += [
+                make.conv(f"conv{block}_1", filters, activation="relu"),
+                make.conv(f"conv{block}_2", filters, activation="relu"),
+                keras.layers.MaxPooling2D(dtype=policy, name=f"pool{block}"),
+            ]
+        for block, filters in enumerate((4 * width, 2 * width, width, width), start=1):
+            self.chain.append(
+                keras.layers.Conv2DTranspose(
+                    filters, 2, strides=2, padding="same", dtype=policy, name=f"deconv{block}"
+                )
+            )
+        self.chain.append(make.picture("picture", kernel_size=1))
+        build_chain(self.chain, channels=3)
+        self.built = True
+
+    def call(self, inputs: tuple[Any, Any]) -> dict[str, Any]:
+        masked_image, _ = inputs
+        return {"refined": squash_to_picture(run_chain(self.chain, masked_image))}

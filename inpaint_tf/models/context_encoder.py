@@ -1,0 +1,92 @@
+"""Context encoder: an autoencoder whose two halves meet in a channel-wise dense layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from inpaint_tf.layers import ChannelwiseDense
+from inpaint_tf.layers._compat import check_positive
+from inpaint_tf.masks import MaskMode
+from inpaint_tf.models.blocks import ConvFactory, build_chain, run_chain
+from inpaint_tf.models.inpainting_model import InpaintingModel
+
+
+@keras.saving.register_keras_serializable(package="inpaint_tf")
+class ContextEncoder(InpaintingModel):
+    """Encoder, channel-wise dense layer and decoder, for pictures of one size.
+
+    This is the network of the paper's text, for holes anywhere. The authors' released inpainting
+    code differs: it has a second strided layer of 64 channels, a full bottleneck instead of the
+    channel-wise layer, and predicts the middle quarter of the picture only.
+
+    Args:
+        image_size: side of its pictures in pixels, a multiple of 16.
+        width: channels after the first convolution; then 2, 4 and 8 times as many.
+        compat: `"keras"`, `"torch"` or `"tf1"`: the dialect of the weights. All compute the same:
+            4x4 windows have one position only.
+        mask_mode: what the network is shown in a hole.
+
+    Call arguments:
+        inputs: a pair (masked image `(B, image_size, image_size, 3)` in [-1, 1], mask
+            `(B, image_size, image_size, 1)`). The network does not see the mask.
+
+    Returns:
+        A dict of `"refined"`, `(B, image_size, image_size, 3)` float32 in [-1, 1].
+
+    Raises:
+        ValueError: on an argument out of range, or pictures of another size.
+
+    Reference:
+        Pathak et al. 2016, "Context Encoders" (arxiv.org/abs/1604.07379).
+    """
+
+    multiple = 16
+
+    def __init__(
+        self,
+        image_size: int = 128,
+        width: int = 64,
+        compat: str = "keras",
+        mask_mode: MaskMode | str | dict[str, Any] = "hole",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(width, compat, mask_mode, **kwargs)
+        if check_positive("image_size", image_size) % self.multiple:
+            raise ValueError(
+                f"`image_size` must be a multiple of {self.multiple}. "
+                f"Received: image_size={image_size}"
+            )
+        self.fixed_size = image_size
+        policy = self.dtype_policy
+        make = ConvFactory(compat, policy)
+        self.chain = [
+            make.conv("conv1", width, kernel_size=4, strides=2, activation="leaky_relu"),
+            *[
+                make.norm_conv(f"conv{i}", times * width, 4, strides=2, activation="leaky_relu")
+                for i, times in ((2, 2), (3, 4), (4, 8))
+            ],
+            ChannelwiseDense(dtype=policy, name="channelwise_dense"),
+            make.norm_conv("mix", 8 * width, kernel_size=1),
+            make.norm_deconv("deconv1", 4 * width),
+            make.norm_deconv("deconv2", 2 * width),
+            make.norm_deconv("deconv3", width),
+            keras.layers.Conv2DTranspose(
+                3, 4, strides=2, padding="same", activation="tanh", dtype="float32", name="deconv4"
+            ),
+        ]
+        build_chain(self.chain, channels=3, size=image_size)
+        self.built = True
+
+    def call(self, inputs: tuple[Any, Any]) -> dict[str, Any]:
+        masked_image, _ = inputs
+        if any(side not in (None, self.fixed_size) for side in masked_image.shape[1:3]):
+            raise ValueError(
+                f"This network fills pictures of {self.fixed_size}x{self.fixed_size} pixels. "
+                f"Received: shape {tuple(masked_image.shape)}"
+            )
+        return {"refined": run_chain(self.chain, masked_image)}
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "image_size": self.fixed_size}

@@ -1,0 +1,76 @@
+"""GLCIC: one completion network with dilated convolutions and batch normalisation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from inpaint_tf.masks import MaskMode
+from inpaint_tf.models.blocks import ConvFactory, build_chain, run_chain, squash_to_picture
+from inpaint_tf.models.inpainting_model import InpaintingModel
+
+
+@keras.saving.register_keras_serializable(package="inpaint_tf")
+class GLCIC(InpaintingModel):
+    """Completion network of "Globally and Locally Consistent Image Completion".
+
+    Args:
+        width: channels after the first convolution; 64 gives 6,066,179 weights in the
+            convolutions.
+        compat: `"keras"`, `"torch"` or `"tf1"`: the dialect of the weights.
+        mask_mode: what the network is shown in a hole.
+
+    Call arguments:
+        inputs: a pair (masked image `(B, H, W, 3)` in [-1, 1], mask `(B, H, W, 1)`); H and W are
+            multiples of 4.
+
+    Returns:
+        A dict of `"refined"`, `(B, H, W, 3)` float32 in [-1, 1].
+
+    Raises:
+        ValueError: on an argument out of range.
+
+    Reference:
+        Iizuka et al. 2017, section 3.2.
+    """
+
+    multiple = 4
+
+    def __init__(
+        self,
+        width: int = 64,
+        compat: str = "keras",
+        mask_mode: MaskMode | str | dict[str, Any] = "hole",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(width, compat, mask_mode, **kwargs)
+        make = ConvFactory(compat, self.dtype_policy)
+        self.chain = [
+            make.norm_conv("conv1", width, kernel_size=5),
+            make.norm_conv("conv2_downsample", 2 * width, strides=2),
+            make.norm_conv("conv3", 2 * width),
+            make.norm_conv("conv4_downsample", 4 * width, strides=2),
+            make.norm_conv("conv5", 4 * width),
+            make.norm_conv("conv6", 4 * width),
+            make.norm_conv("conv7_atrous", 4 * width, dilation=2),
+            make.norm_conv("conv8_atrous", 4 * width, dilation=4),
+            make.norm_conv("conv9_atrous", 4 * width, dilation=8),
+            make.norm_conv("conv10_atrous", 4 * width, dilation=16),
+            make.norm_conv("conv11", 4 * width),
+            make.norm_conv("conv12", 4 * width),
+            make.norm_deconv("deconv13", 2 * width),
+            make.norm_conv("conv14", 2 * width),
+            make.norm_deconv("deconv15", width),
+            make.norm_conv("conv16", width // 2),
+            make.picture("conv17"),
+        ]
+        build_chain(self.chain, channels=4)
+        self.built = True
+
+    def call(self, inputs: tuple[Any, Any]) -> dict[str, Any]:
+        masked_image, mask = inputs
+        mask = ops.cast(mask, masked_image.dtype)
+        features = run_chain(self.chain, ops.concatenate([masked_image, mask], axis=-1))
+        return {"refined": squash_to_picture(features)}

@@ -1,0 +1,76 @@
+"""Stable GLCIC: the paper's model without contextual attention."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from inpaint_tf.masks import MaskMode
+from inpaint_tf.models.coarse import CoarseNetwork
+from inpaint_tf.models.inpainting_model import InpaintingModel, composite, with_mask_channels
+from neuralgym_lite.errors import did_you_mean
+
+WIRINGS = ("composite", "paper-code")
+
+
+@keras.saving.register_keras_serializable(package="inpaint_tf")
+class StableGLCIC(InpaintingModel):
+    """A coarse network twice; the second refines what the first has guessed.
+
+    Args:
+        width: channels after the first convolutions; 32 gives 2,896,454 weights.
+        compat: `"keras"`, `"torch"` or `"tf1"`: the dialect of the weights.
+        mask_mode: what the network is shown in a hole.
+        wiring: what the second network sees. `"composite"`: the first one's guess pasted into the
+            photograph, and the mask. `"paper-code"`: the masked image again and an empty mask, so
+            that it knows neither guess nor hole; for weights trained with the paper's own code.
+
+    Call arguments:
+        inputs: a pair (masked image `(B, H, W, 3)` in [-1, 1], mask `(B, H, W, 1)`); H and W are
+            multiples of 4.
+
+    Returns:
+        A dict of `"coarse"` and `"refined"`, `(B, H, W, 3)` float32 in [-1, 1].
+
+    Raises:
+        ValueError: on an argument out of range.
+
+    Reference:
+        Yu et al. 2018 (arxiv.org/abs/1801.07892), section 3.
+    """
+
+    multiple = 4
+
+    def __init__(
+        self,
+        width: int = 32,
+        compat: str = "keras",
+        mask_mode: MaskMode | str | dict[str, Any] = "hole",
+        wiring: str = "composite",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(width, compat, mask_mode, **kwargs)
+        if wiring not in WIRINGS:
+            raise ValueError(
+                f"`wiring` must be one of {WIRINGS}. Received: wiring={wiring!r}. "
+                f"{did_you_mean(wiring, WIRINGS)}"
+            )
+        self.wiring = wiring
+        policy = self.dtype_policy
+        self.coarse = CoarseNetwork(width, compat, dtype=policy, name="coarse")
+        self.refinement = CoarseNetwork(width, compat, dtype=policy, name="refinement")
+        self.built = True
+
+    def call(self, inputs: tuple[Any, Any]) -> dict[str, Any]:
+        masked_image, mask = inputs
+        coarse = self.coarse(with_mask_channels(masked_image, mask))
+        if self.wiring == "composite":
+            seen = with_mask_channels(composite(coarse, masked_image, mask), mask)
+        else:
+            seen = with_mask_channels(masked_image, ops.zeros_like(mask))
+        return {"coarse": coarse, "refined": self.refinement(seen)}
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "wiring": self.wiring}
