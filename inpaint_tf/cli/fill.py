@@ -54,6 +54,11 @@ _FEW = 3
     help="Also write <name>.attention.png: where each part of the photograph was looked up.",
 )
 @click.option(
+    "--blend",
+    is_flag=True,
+    help="Fit brightness and color of what was filled to what surrounds it (Poisson blending).",
+)
+@click.option(
     "--max-megapixels",
     metavar="N",
     type=click.IntRange(min=1),
@@ -68,6 +73,7 @@ def command(
     source: str,
     out: Path,
     attention_map: bool,
+    blend: bool,
     max_megapixels: int,
     as_json: bool,
 ) -> None:
@@ -91,7 +97,7 @@ def command(
     failed = []
     with Progress() as progress:
         track = progress.track(len(jobs), "photographs") if len(jobs) > _FEW else None
-        for result in fill_photographs(inpainter, jobs, max_megapixels * 1_000_000):
+        for result in fill_photographs(inpainter, jobs, max_megapixels * 1_000_000, blend):
             if result.status == "failed":
                 failed.append(result)
             if as_json or result.status != "failed":

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from inpaint_tf.inference.blending import poisson_blend
 from neuralgym_lite.errors import UserError
 
 UInt8: TypeAlias = npt.NDArray[np.uint8]
@@ -29,7 +30,7 @@ class Inpainter(abc.ABC):
     name: str
     has_attention: bool = False
 
-    def fill(self, image: UInt8, mask: npt.NDArray[Any]) -> UInt8:
+    def fill(self, image: UInt8, mask: npt.NDArray[Any], blend: bool = False) -> UInt8:
         """Fill a photograph or a batch of them.
 
         Args:
@@ -38,6 +39,8 @@ class Inpainter(abc.ABC):
             mask: nonzero where the image is missing; bool, integer or float of shape (H, W),
                 (H, W, 1), (1, H, W, 1) or (B, H, W, 1). A mask with values above 1 is read as
                 grey levels: above 127 is missing.
+            blend: whether the holes' brightness and color are fitted to what surrounds them, by
+                Poisson blending.
 
         Returns:
             The filled image, of the shape of `image`. An empty mask gives a copy.
@@ -45,16 +48,17 @@ class Inpainter(abc.ABC):
         Raises:
             UserError: If image or mask are not as above, or the prediction fails.
         """
-        return self._fill(image, mask, lambda *batch: (self._predict(*batch), None))[0]
+        return self._fill(image, mask, blend, lambda *batch: (self._predict(*batch), None))[0]
 
     def fill_with_attention(
-        self, image: UInt8, mask: npt.NDArray[Any]
+        self, image: UInt8, mask: npt.NDArray[Any], blend: bool = False
     ) -> tuple[UInt8, Int32 | None]:
         """Fill like `fill`, and tell where the content came from.
 
         Args:
             image: as for `fill`.
             mask: as for `fill`.
+            blend: as for `fill`.
 
         Returns:
             The filled image, and offsets (dy, dx) on the network's attention grid, int32 of shape
@@ -63,10 +67,10 @@ class Inpainter(abc.ABC):
         Raises:
             UserError: As `fill`.
         """
-        return self._fill(image, mask, self._predict_with_attention)
+        return self._fill(image, mask, blend, self._predict_with_attention)
 
     def _fill(
-        self, image: UInt8, mask: npt.NDArray[Any], predict: Predict
+        self, image: UInt8, mask: npt.NDArray[Any], blend: bool, predict: Predict
     ) -> tuple[UInt8, Int32 | None]:
         images = _as_images(image)
         masks = _as_masks(mask, images.shape)
@@ -74,6 +78,9 @@ class Inpainter(abc.ABC):
             return image.copy(), None
         predicted, offsets = predict(images, masks)
         filled = np.where(masks == 1, predicted, images)
+        if blend:
+            pairs = zip(filled, masks[..., 0], strict=True)
+            filled = np.stack([poisson_blend(*pair) for pair in pairs])
         return filled.reshape(image.shape), offsets
 
     @abc.abstractmethod

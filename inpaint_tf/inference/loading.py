@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import zipfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -10,18 +14,21 @@ from inpaint_tf.inference.classical import ClassicalInpainter
 from inpaint_tf.inference.inpainter import Inpainter
 from inpaint_tf.inference.network import NetworkInpainter
 from inpaint_tf.models import InpaintingModel
+from neuralgym_lite.checkpoint import latest_checkpoint, verify
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.experiment import RunFolder
 
 CLASSICAL = ("ns", "telea")
+GENERATOR_FILE = "generator.keras"
+_MAX_CONFIG_BYTES = 1 << 20
 
 
 def load(path_or_name: str | Path) -> Inpainter:
     """Load what fills photographs.
 
     Args:
-        path_or_name: `"ns"` or `"telea"`; a run folder, whose newest checkpoint is taken; or a
-            model saved as `.keras`.
+        path_or_name: `"ns"` or `"telea"`; a run folder, whose newest checkpoint is taken; a folder
+            that `inpaint-tf import` wrote; or a model saved as `.keras`.
 
     Raises:
         UserError: if there is no such thing, or it is damaged or no inpainting model.
@@ -29,9 +36,9 @@ def load(path_or_name: str | Path) -> Inpainter:
     if str(path_or_name) in CLASSICAL:
         return ClassicalInpainter(str(path_or_name))
     path = Path(path_or_name)
-    if path.is_dir():
-        from inpaint_tf.training.run import load_generator
-
+    if (path / GENERATOR_FILE).is_file():
+        model = _load_file(path / GENERATOR_FILE)
+    elif path.is_dir():
         model = load_generator(RunFolder.open(path))
     elif path.is_file():
         model = _load_file(path)
@@ -43,12 +50,60 @@ def load(path_or_name: str | Path) -> Inpainter:
     return NetworkInpainter(model, model.mask_mode, path.stem if path.is_file() else path.name)
 
 
+def load_generator(run: RunFolder) -> InpaintingModel:
+    """Load the network of a run's newest checkpoint.
+
+    Raises:
+        UserError: if there is no checkpoint, or it is damaged or not safe to load.
+    """
+    return _load_file(newest_checkpoint(run) / GENERATOR_FILE)
+
+
+def newest_checkpoint(run: RunFolder) -> Path:
+    """Return the folder of a run's newest checkpoint, which is whole.
+
+    Raises:
+        UserError: if there is none, or it is damaged.
+    """
+    latest = latest_checkpoint(run.checkpoints)
+    if latest is None:
+        raise UserError(f"Run '{run.path}' has no checkpoint yet. Train it further first.")
+    verify(latest)
+    return latest
+
+
 def _load_file(path: Path) -> InpaintingModel:
     try:
-        model = keras.models.load_model(path, compile=False)
-    except Exception as error:  # noqa: BLE001 - Keras raises whatever its readers raise
-        reason = str(error).splitlines()[0]
+        with zipfile.ZipFile(path) as archive:
+            if archive.getinfo("config.json").file_size > _MAX_CONFIG_BYTES:
+                raise ValueError("its config.json is too long")
+            config = json.loads(archive.read("config.json"))
+        _check_config(path, config)
+        return keras.models.load_model(path, compile=False, safe_mode=True)
+    except UserError:
+        raise
+    except Exception as error:  # Keras, zipfile and JSON raise whatever their readers raise
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise UserError(f"'{path}' cannot be read as a Keras model: {reason}") from None
-    if not isinstance(model, InpaintingModel):
-        raise UserError(f"'{path}' holds a {type(model).__name__}, not an inpainting model.")
-    return model
+
+
+def _check_config(path: Path, config: Any) -> None:
+    """Refuse a model that is not one of ours, before any of it is made."""
+    if any(name in ("Lambda", "__lambda__") for name in _class_names(config)):
+        raise UserError(
+            f"'{path}' has a Lambda layer: Python code that would run when it is loaded. It is "
+            "refused, and nothing of it was run."
+        )
+    name = config["registered_name"]
+    known = keras.saving.get_registered_object(name)
+    if not (isinstance(known, type) and issubclass(known, InpaintingModel)):
+        raise UserError(f"'{path}' holds a {config['class_name']}, not an inpainting model.")
+
+
+def _class_names(config: Any) -> Iterator[Any]:
+    if isinstance(config, dict):
+        yield config.get("class_name")
+        config = list(config.values())
+    if isinstance(config, list):
+        for part in config:
+            yield from _class_names(part)

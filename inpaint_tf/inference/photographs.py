@@ -11,7 +11,6 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from inpaint_tf.inference.inpainter import Inpainter, Int32, UInt8
-from inpaint_tf.inference.network import MULTIPLE
 from inpaint_tf.report.flow_colors import flow_to_rgb
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.images import (
@@ -26,6 +25,8 @@ from neuralgym_lite.images import (
 )
 
 Status: TypeAlias = Literal["filled", "empty-mask", "failed"]
+
+ATTENTION_CELL = 8  # pixels a side that one offset stands for
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,10 @@ def plan_jobs(
 
 
 def fill_photographs(
-    inpainter: Inpainter, jobs: Iterable[Job], max_pixels: int = MAX_PIXELS
+    inpainter: Inpainter,
+    jobs: Iterable[Job],
+    max_pixels: int = MAX_PIXELS,
+    blend: bool = False,
 ) -> Iterator[Result]:
     """Fill photographs one at a time; one that fails does not stop the others.
 
@@ -117,13 +121,14 @@ def fill_photographs(
         inpainter: what fills them.
         jobs: as `plan_jobs` gives them.
         max_pixels: the most pixels of a photograph or mask.
+        blend: whether the holes are blended into what surrounds them.
 
     Yields:
         One result a job, as soon as its files are written.
     """
     for job in jobs:
         try:
-            yield _fill(inpainter, job, max_pixels)
+            yield _fill(inpainter, job, max_pixels, blend)
         except ImageError as error:
             yield Result(job.source, job.target, "failed", str(error))
         except (UserError, OSError, MemoryError) as error:
@@ -131,7 +136,7 @@ def fill_photographs(
             yield Result(job.source, job.target, "failed", f"{job.source}: {reason}")
 
 
-def _fill(inpainter: Inpainter, job: Job, max_pixels: int) -> Result:
+def _fill(inpainter: Inpainter, job: Job, max_pixels: int, blend: bool) -> Result:
     if len(job.masks) != 1:
         found = " and ".join(map(str, job.masks)) or "none"
         raise UserError(f"needs one mask of its name, found {found}")
@@ -146,7 +151,10 @@ def _fill(inpainter: Inpainter, job: Job, max_pixels: int) -> Result:
         atomic_write(job.target, job.source.read_bytes())
         message = f"{job.source}: its mask {job.masks[0]} marks nothing as missing; copied"
         return Result(job.source, job.target, "empty-mask", message)
-    filled, offsets = _filled(inpainter, picture.rgb, mask, job.attention_map is not None)
+    if job.attention_map is None:
+        filled, offsets = inpainter.fill(picture.rgb, mask, blend=blend), None
+    else:
+        filled, offsets = inpainter.fill_with_attention(picture.rgb, mask, blend=blend)
     job.target.parent.mkdir(parents=True, exist_ok=True)
     if job.attention_map is not None and offsets is not None:
         write_picture(job.attention_map, Picture(_attention_map(offsets[0], mask.shape)))
@@ -154,18 +162,10 @@ def _fill(inpainter: Inpainter, job: Job, max_pixels: int) -> Result:
     return Result(job.source, job.target, "filled")
 
 
-def _filled(
-    inpainter: Inpainter, rgb: UInt8, mask: UInt8, with_attention: bool
-) -> tuple[UInt8, Int32 | None]:
-    if with_attention:
-        return inpainter.fill_with_attention(rgb, mask)
-    return inpainter.fill(rgb, mask), None
-
-
 def _attention_map(offsets: Int32, shape: tuple[int, ...]) -> UInt8:
     """Colour offsets (h, w, 2), a cell for each 8x8 pixels, at the size of the photograph."""
     cells = flow_to_rgb(offsets)
-    pixels = cells.repeat(MULTIPLE, axis=0).repeat(MULTIPLE, axis=1)
+    pixels = cells.repeat(ATTENTION_CELL, axis=0).repeat(ATTENTION_CELL, axis=1)
     return np.ascontiguousarray(pixels[: shape[0], : shape[1]])
 
 

@@ -112,6 +112,17 @@ def test_attention_map() -> None:
     assert written() == ["out/a.attention.png", "out/a.png"]
 
 
+@pytest.mark.parametrize("options", [[], ["--attention-map"]])
+def test_blending(options: list[str]) -> None:
+    Image.new("RGB", (24, 16), (200, 150, 100)).save("plain.png")
+    fill("plain.png", *options, model="attentive")
+    assert np.array(Image.open("out/plain.png")).min() == 0
+    result = fill("plain.png", "--blend", *options, model="attentive")
+    assert result.exit_code == 0, result.exception
+    blended = np.array(Image.open("out/plain.png")).astype(int)
+    np.testing.assert_allclose(blended, np.full((16, 24, 3), (200, 150, 100)), atol=3)
+
+
 @pytest.mark.filterwarnings("default")
 def test_a_terminal_shows_a_bar_and_stdout_stays_clean(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = []

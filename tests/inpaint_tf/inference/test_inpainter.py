@@ -66,6 +66,35 @@ def test_classical_methods_carry_a_plain_colour_into_the_hole(name: str) -> None
     np.testing.assert_allclose(filled[mask == 1].astype(int), [[200, 100, 50]] * mask.sum(), atol=3)
 
 
+@pytest.mark.parametrize("inpainter", [Inverting(), *map(ClassicalInpainter, ("ns", "telea"))])
+@settings(max_examples=15, deadline=None)
+@given(height=st.integers(8, 30), width=st.integers(8, 30), seed=st.integers(0, 99))
+def test_blending_keeps_known_pixels_too(
+    inpainter: Inpainter, height: int, width: int, seed: int
+) -> None:
+    image = photo(height, width)
+    mask = np.random.default_rng(seed).random((height, width)) < seed / 99
+    filled = inpainter.fill(image, mask, blend=True)
+    assert filled.dtype == np.uint8
+    np.testing.assert_array_equal(filled[~mask], image[~mask])
+    again, _ = inpainter.fill_with_attention(image, mask, blend=True)
+    np.testing.assert_array_equal(again, filled)
+
+
+def test_blending_a_batch_equals_blending_its_photographs() -> None:
+    images = np.stack([np.full((20, 24, 3), level, np.uint8) for level in (60, 100, 140)])
+    masks = np.zeros((3, 20, 24, 1), np.uint8)
+    masks[0, 5:12, 5:18] = masks[1, 0:9, 15:] = 1
+    together = Inverting().fill(images, masks, blend=True)
+    for image, mask, filled in zip(images, masks, together, strict=True):
+        np.testing.assert_array_equal(Inverting().fill(image, mask, blend=True), filled)
+    # A plain negative, fitted to its surroundings, is what surrounds it.
+    np.testing.assert_allclose(together.astype(int), images, atol=3)
+    assert (np.abs(Inverting().fill(images, masks).astype(int) - images).max(axis=(1, 2, 3)))[
+        0
+    ] > 99
+
+
 def test_an_empty_mask_gives_a_copy() -> None:
     image = photo(8, 8)
     filled, offsets = Inverting().fill_with_attention(image, np.zeros((8, 8)))

@@ -13,11 +13,12 @@ from keras import ops
 
 from inpaint_tf.inference import NetworkInpainter
 from inpaint_tf.masks import MaskMode
-from inpaint_tf.models import create
+from inpaint_tf.models import InpaintingModel, create
+from inpaint_tf.models.registry import MODELS
 from neuralgym_lite.errors import UserError
 
 
-class Echo(keras.Model):
+class Echo(InpaintingModel):
     """Predicts what it is shown, times `gain`, and remembers what it was traced with."""
 
     def __init__(self, gain: float = 1.0) -> None:
@@ -35,12 +36,25 @@ class Echo(keras.Model):
 class Looking(Echo):
     """Tells the padded size through its offsets, and shows the mask."""
 
+    has_attention = True
+
     def call(self, inputs: tuple[Any, Any], return_attention: bool = False) -> dict[str, Any]:
         _, mask = inputs
         outputs = {"refined": ops.repeat(mask, 3, axis=-1)}
         if return_attention:
             outputs["offsets"] = ops.cast(mask[:, ::8, ::8], "int32") * ops.ones(2, "int32")
         return outputs
+
+
+class Square(Echo):
+    """Takes 16x16 pixels only, and shows what it is shown, but white in the hole."""
+
+    fixed_size = 16
+
+    def call(self, inputs: tuple[Any, Any]) -> dict[str, Any]:
+        image, mask = inputs
+        self.shapes.append(tuple(image.shape))
+        return {"refined": image * (1 - mask) + mask}
 
 
 def photo(*shape: int) -> np.ndarray:
@@ -94,6 +108,68 @@ def test_a_hole_at_the_border_stays_unknown_in_the_padding() -> None:
     assert padded[0, 0, :, 0].tolist() == expected
 
 
+@pytest.mark.parametrize("multiple", [4, 16])
+def test_pictures_are_padded_to_the_multiple_of_the_model(multiple: int) -> None:
+    seen: list[tuple[int, ...]] = []
+    model = Echo()
+    model.multiple = multiple
+    inpainter = NetworkInpainter(model, MaskMode("mosaic", unit=1), "echo")
+    network = inpainter._network
+    inpainter._network = lambda image, mask: seen.append(image.shape) or network(image, mask)
+    image = photo(10, 17)
+    np.testing.assert_array_equal(inpainter.fill(image, np.ones((10, 17))), image)
+    assert seen == [(1, -(-10 // multiple) * multiple, -(-17 // multiple) * multiple, 3)]
+
+
+@pytest.mark.parametrize("size", [(8, 8), (16, 16), (40, 70), (333, 17)])
+def test_a_model_of_one_size_fills_any(size: tuple[int, int]) -> None:
+    model = Square()
+    inpainter = NetworkInpainter(model, MaskMode("hole"), "square")
+    image, mask = photo(*size), np.zeros(size, np.uint8)
+    mask[2:6, 3:8] = 1
+    filled = inpainter.fill(image, mask)
+    assert model.shapes == [(None, 16, 16, 3)]
+    np.testing.assert_array_equal(filled[mask == 0], image[mask == 0])
+    np.testing.assert_array_equal(inpainter.fill(image, mask), filled)
+    # Some of what lies beside the square's hole leaks in where it is resized back.
+    assert filled[mask == 1].mean() > 220
+
+
+def test_at_its_own_size_a_model_of_one_size_is_like_any_other() -> None:
+    inpainter = NetworkInpainter(Square(), MaskMode("hole"), "square")
+    image, mask = photo(16, 16), np.zeros((16, 16), np.uint8)
+    mask[4:9, 5:11] = 1
+    assert (inpainter.fill(image, mask)[mask == 1] == 255).all()
+
+
+@pytest.mark.parametrize("size", [(12, 12), (40, 70), (100, 33)])
+def test_nothing_of_a_hole_is_shown_to_a_model_of_one_size(size: tuple[int, int]) -> None:
+    seen: list[tuple[np.ndarray, np.ndarray]] = []
+    inpainter = NetworkInpainter(Square(), MaskMode("hole"), "square")
+    network = inpainter._network
+    inpainter._network = lambda *pair: seen.append(pair) or network(*pair)
+    image, mask = photo(*size), np.zeros(size, np.uint8)
+    mask[3:9, 4:7] = mask[-1, -1] = 1
+    inpainter.fill(image, mask)
+    inpainter.fill(np.where(mask[..., None] == 1, 255 - image, image), mask)
+    (shown, hole), (again, _) = seen
+    np.testing.assert_array_equal(shown, again)
+    # All of it is missing, and little else.
+    assert hole[0, -1, -1, 0] == 1
+    assert hole[0, ..., 0].sum() < 16 * 16 / 2
+    assert (shown[0][hole[0, ..., 0] == 0] != 0).mean() > 0.9
+
+
+def test_a_model_of_one_size_does_not_look_at_the_rest_of_the_batch() -> None:
+    inpainter = NetworkInpainter(Square(), MaskMode("mosaic", unit=4), "square")
+    images = photo(3, 24, 31)
+    masks = (np.random.default_rng(1).random((3, 24, 31, 1)) < 0.1).astype(np.uint8)
+    together = inpainter.fill(images, masks)
+    for index in range(3):
+        alone = inpainter.fill(images[index], masks[index])
+        np.testing.assert_array_equal(alone, together[index])
+
+
 def test_one_graph_serves_all_sizes() -> None:
     model = Echo()
     inpainter = NetworkInpainter(model, MaskMode("hole"), "echo")
@@ -113,6 +189,21 @@ def test_a_diverged_model_is_named() -> None:
     inpainter = NetworkInpainter(Echo(float("nan")), MaskMode("mosaic"), "my-run")
     with pytest.raises(UserError, match="'my-run' is broken: it predicts NaN"):
         inpainter.fill(photo(8, 8), np.ones((8, 8)))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_fills_a_photograph_of_odd_size(name: str) -> None:
+    keras.utils.set_random_seed(1)
+    options = {"image_size": 64} if name == "context-encoder" else {}
+    model = create(name, width=4, **options)
+    inpainter = NetworkInpainter(model, model.mask_mode, name)
+    image, mask = photo(333, 517), np.zeros((333, 517), np.uint8)
+    mask[100:180, 300:] = 1
+    filled = inpainter.fill(image, mask)
+    assert filled.shape == image.shape
+    np.testing.assert_array_equal(filled[mask == 0], image[mask == 0])
+    np.testing.assert_array_equal(inpainter.fill(image, mask), filled)
+    assert (filled[mask == 1] != image[mask == 1]).any()
 
 
 @pytest.fixture(scope="module")
