@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import keyword
 import sys
 
 import click
 
 from neuralgym_lite.errors import UserError, did_you_mean
 
-COMMANDS = ("data", "evaluate", "fill", "train")
+COMMANDS = ("data", "evaluate", "fill", "finetune", "import", "train")
 USAGE_ERROR = 2
 
 
@@ -22,7 +23,8 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"inpaint_tf.cli.{name}").command
+        module = f"{name}_" if keyword.iskeyword(name) else name
+        command: click.Command = importlib.import_module(f"inpaint_tf.cli.{module}").command
         return command
 
     def resolve_command(

@@ -1,33 +1,82 @@
-"""Weights under the names and layouts of the PyTorch port, put into our networks."""
+"""Weights under the names and layouts of the PyTorch port, put into our networks.
+
+The paper's own code has the port's names and dialect too.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from inpaint_tf.models import ContextualAttentionModel, Critic
+from inpaint_tf.importers.slots import MAX_WIDTH, Slot, dimension, fill_slots
+from inpaint_tf.masks import MaskMode
+from inpaint_tf.models import Critic, InpaintingModel, create, create_critic
 from neuralgym_lite.errors import UserError
 
+COMPAT = "torch"
+CRITICS = {"local": "localD.", "global": "globalD."}
 
-def assign_generator(model: ContextualAttentionModel, arrays: Mapping[str, Any]) -> None:
-    """Put a generator's state dict into a model.
+
+def make_generator(arrays: Mapping[str, Any], mask_mode: MaskMode) -> tuple[str, InpaintingModel]:
+    """Find out which network a generator's state dict is of, make it, and put the weights in.
+
+    Args:
+        arrays: as for `assign_generator`; all names may begin with `module.`.
+        mask_mode: what the network was shown in a hole.
+
+    Returns:
+        The network's name in our registry, and the network.
+
+    Raises:
+        UserError: if it is of no network that is known here.
+    """
+    arrays = _without_prefix(arrays)
+    name = _architecture(arrays)
+    options: dict[str, Any] = {} if name == "ca" else {"wiring": "paper-code"}
+    width = dimension(arrays, "coarse_generator.conv1.conv.weight", axis=0, default=32)
+    model = create(name, width=width, compat=COMPAT, mask_mode=mask_mode, **options)
+    assign_generator(model, arrays)
+    return name, model
+
+
+def make_critics(arrays: Mapping[str, Any]) -> dict[str, Critic]:
+    """Make the local and the global critic of a file with the state dicts `localD` and `globalD`.
+
+    Raises:
+        UserError: if it holds something else, or a critic does not fit.
+    """
+    strange = [name for name in arrays if not name.startswith(tuple(CRITICS.values()))]
+    if strange or not arrays:
+        what = f"'{strange[0]}'" if strange else "no tensors"
+        raise UserError(f"These are not critics: expected 'localD' and 'globalD', found {what}.")
+    critics = {}
+    for kind, prefix in CRITICS.items():
+        own = {key.removeprefix(prefix): arrays[key] for key in arrays if key.startswith(prefix)}
+        if own:
+            critics[kind] = _make_critic(kind, _without_prefix(own))
+    return critics
+
+
+def assign_generator(model: InpaintingModel, arrays: Mapping[str, Any]) -> None:
+    """Put a generator's state dict into a model of two stages.
 
     Args:
         model: a model of the same width, usually with `compat="torch"`.
         arrays: name to array, such as `coarse_generator.conv1.conv.weight`, kernels OIHW.
 
     Raises:
-        UserError: if a name is missing or left over, or a shape differs.
+        UserError: if names are missing or left over, or shapes differ.
     """
-    names = {}
+    slots = {}
     for stage, network in (("coarse", model.coarse), ("fine", model.refinement)):
         for variable in network.weights:
             layer, kind = variable.path.split("/")[-2:]
             part = "weight" if kind == "kernel" else "bias"
-            names[f"{stage}_generator.{layer}.conv.{part}"] = variable
-    _assign(names, {name: _from_oihw(value) for name, value in arrays.items()})
+            slots[f"{stage}_generator.{layer}.conv.{part}"] = _slot(variable)
+    fill_slots(slots, arrays)
 
 
 def assign_critic(critic: Critic, arrays: Mapping[str, Any]) -> None:
@@ -38,36 +87,67 @@ def assign_critic(critic: Critic, arrays: Mapping[str, Any]) -> None:
         arrays: name to array, such as `dis_conv_module.conv1.conv.weight`, and `linear.weight`.
 
     Raises:
-        UserError: if a name is missing or left over, or a shape differs.
+        UserError: if names are missing or left over, or shapes differ.
     """
-    names = {}
+    slots = {}
     for conv in critic.convs:
-        names[f"dis_conv_module.{conv.name}.conv.weight"] = conv.kernel
-        names[f"dis_conv_module.{conv.name}.conv.bias"] = conv.bias
-    names["linear.weight"], names["linear.bias"] = critic.score.kernel, critic.score.bias
-    values = {name: _from_oihw(value) for name, value in arrays.items()}
-    if np.size(values.get("linear.weight", ())) == critic.score.kernel.shape[0]:
+        slots[f"dis_conv_module.{conv.name}.conv.weight"] = _slot(conv.kernel)
+        slots[f"dis_conv_module.{conv.name}.conv.bias"] = _slot(conv.bias)
+    height, width = (-(-side // 16) for side in critic.size)
+
+    def reorder(kernel: Any) -> Any:
         # PyTorch flattens channels first, Keras channels last.
-        height, width = (-(-side // 16) for side in critic.size)
-        maps = np.reshape(values["linear.weight"], (-1, height, width))
-        values["linear.weight"] = maps.transpose(1, 2, 0).reshape(-1, 1)
-    _assign(names, values)
+        return kernel.reshape(-1, height, width).transpose(1, 2, 0).reshape(-1, 1)
+
+    dense = critic.score.kernel
+    slots["linear.weight"] = Slot(dense, (1, dense.shape[0]), reorder)
+    slots["linear.bias"] = _slot(critic.score.bias)
+    fill_slots(slots, arrays)
 
 
-def _from_oihw(value: Any) -> Any:
-    array = np.asarray(value, "float32")
-    return array.transpose(2, 3, 1, 0) if array.ndim == 4 else array
+def _architecture(arrays: Mapping[str, Any]) -> str:
+    if any(name.startswith(("fine_generator.pmconv", "fine_generator.allconv")) for name in arrays):
+        return "ca"
+    if any(name.startswith("fine_generator.conv") for name in arrays):
+        return "stable-glcic"
+    if any(name.startswith(tuple(CRITICS.values())) for name in arrays):
+        raise UserError("These are critics. Give the generator's file, and this with --critics.")
+    found = f"found '{next(iter(arrays))}'" if arrays else "found no tensors at all"
+    raise UserError(
+        "These weights are of no generator known here: expected names such as "
+        f"'fine_generator.pmconv1.conv.weight', {found}."
+    )
 
 
-def _assign(variables: Mapping[str, Any], values: Mapping[str, Any]) -> None:
-    wrong = sorted(set(variables) ^ set(values))
-    if wrong:
-        raise UserError(f"These weights are of another network: '{wrong[0]}' does not match.")
-    for name, variable in variables.items():
-        if tuple(variable.shape) != values[name].shape:
-            raise UserError(
-                f"These weights are of another network: '{name}' has shape "
-                f"{values[name].shape}, expected {tuple(variable.shape)}."
-            )
-    for name, variable in variables.items():
-        variable.assign(values[name])
+def _make_critic(kind: str, arrays: Mapping[str, Any]) -> Critic:
+    first, last = (f"dis_conv_module.conv{i}.conv.weight" for i in (1, 4))
+    width = dimension(arrays, first, axis=0, default=64)
+    last_width = dimension(arrays, last, axis=0, default=4 * width, limit=8 * MAX_WIDTH)
+    inputs = np.size(arrays.get("linear.weight", ()))
+    side = math.isqrt(inputs // last_width)
+    if inputs and inputs != side * side * last_width:
+        raise UserError(
+            f"The {kind} critic judges no square pictures: its dense layer has {inputs} inputs, "
+            f"for {last_width} channels."
+        )
+    critic = create_critic(
+        kind, size=16 * max(side, 1), width=width, last_width=last_width, compat=COMPAT
+    )
+    assign_critic(critic, arrays)
+    return critic
+
+
+def _without_prefix(arrays: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Drop the prefix that `torch.nn.DataParallel` puts before all names."""
+    prefix = "module."
+    if not all(name.startswith(prefix) for name in arrays):
+        return arrays
+    return {name.removeprefix(prefix): array for name, array in arrays.items()}
+
+
+def _slot(variable: Any) -> Slot:
+    shape = tuple(variable.shape)
+    if len(shape) == 4:  # OIHW there, HWIO here
+        height, width, inputs, outputs = shape
+        return Slot(variable, (outputs, inputs, height, width), lambda a: a.transpose(2, 3, 1, 0))
+    return Slot(variable, shape, lambda array: array)

@@ -5,24 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from layer_harness import random
+from weight_files import critic_dict, generator_dict
 
-from inpaint_tf.importers.torch_names import assign_critic, assign_generator
+from inpaint_tf.importers.torch_names import (
+    assign_critic,
+    assign_generator,
+    make_critics,
+    make_generator,
+)
+from inpaint_tf.masks import MaskMode
 from inpaint_tf.models import create, create_critic
 from neuralgym_lite.errors import UserError
-
-
-def state_dict(model):
-    """Write a generator's weights as PyTorch would name and lay them out."""
-    arrays = {}
-    for stage, network in (("coarse", model.coarse), ("fine", model.refinement)):
-        for weight in network.weights:
-            layer, kind = weight.path.split("/")[-2:]
-            value = random(*weight.shape, seed=len(arrays))
-            if kind == "kernel":
-                arrays[f"{stage}_generator.{layer}.conv.weight"] = value.transpose(3, 2, 0, 1)
-            else:
-                arrays[f"{stage}_generator.{layer}.conv.bias"] = value
-    return arrays
 
 
 @pytest.fixture
@@ -35,20 +28,8 @@ def critic():
     return create_critic("local", size=(32, 48), width=2, compat="torch")
 
 
-def critic_dict(critic):
-    arrays = {}
-    for conv in critic.convs:
-        filters, channels = conv.kernel.shape[3], conv.kernel.shape[2]
-        name = f"dis_conv_module.{conv.name}.conv"
-        arrays[f"{name}.weight"] = random(filters, channels, 5, 5, seed=len(arrays))
-        arrays[f"{name}.bias"] = random(filters, seed=len(arrays))
-    arrays["linear.weight"] = random(1, critic.score.kernel.shape[0], seed=99)
-    arrays["linear.bias"] = random(1, seed=100)
-    return arrays
-
-
 def test_every_weight_of_the_generator_finds_its_place(model):
-    arrays = state_dict(model)
+    arrays = generator_dict(model)
     assert len(arrays) == 84
     assign_generator(model, arrays)
     kernel = arrays["fine_generator.pmconv4_downsample.conv.weight"]
@@ -77,14 +58,14 @@ def test_dense_weights_of_the_critic_are_reordered(critic):
 
 
 def test_half_precision_is_widened(model):
-    arrays = {name: array.astype("float16") for name, array in state_dict(model).items()}
+    arrays = {name: array.astype("float16") for name, array in generator_dict(model).items()}
     assign_generator(model, arrays)
     assert all(weight.dtype == "float32" for weight in model.weights)
 
 
 @pytest.mark.parametrize("change", ["missing", "left over", "shape"])
 def test_weights_of_another_generator(model, change):
-    arrays, before = state_dict(model), model.get_weights()
+    arrays, before = generator_dict(model), model.get_weights()
     name = "coarse_generator.conv3.conv.weight"
     if change == "missing":
         del arrays[name]
@@ -110,3 +91,100 @@ def test_critic_without_its_dense_weights(critic):
     del arrays["linear.weight"]
     with pytest.raises(UserError, match="another network: 'linear.weight'"):
         assign_critic(critic, arrays)
+
+
+@pytest.mark.parametrize("prefix", ["", "module."])
+@pytest.mark.parametrize("name", ["ca", "stable-glcic"])
+def test_a_generator_is_found_out(name, prefix):
+    options = {} if name == "ca" else {"wiring": "paper-code"}
+    source = create(name, width=6, compat="torch", **options)
+    arrays = generator_dict(source)
+    assign_generator(source, arrays)
+    arrays = {f"{prefix}{key}": array for key, array in arrays.items()}
+    found, model = make_generator(arrays, MaskMode("hole_ns"))
+    assert (found, model.mask_mode.name) == (name, "hole_ns")
+    assert model.get_config() == {
+        **source.get_config(),
+        "name": model.name,
+        "mask_mode": MaskMode("hole_ns").get_config(),
+    }
+    mask = np.zeros((1, 32, 32, 1), "float32")
+    mask[:, 8:20, 8:20] = 1
+    image = random(1, 32, 32, 3) * (1 - mask)
+    for actual, expected in zip(
+        model((image, mask)).values(), source((image, mask)).values(), strict=True
+    ):
+        np.testing.assert_array_equal(actual, expected)
+
+
+def test_critics_are_found_out():
+    made = {
+        kind: create_critic(kind, size=size, width=width, last_width=last, compat="torch")
+        for kind, size, width, last in (("local", 32, 4, 24), ("global", 64, 6, None))
+    }
+    arrays = {
+        f"{kind}D.module.{name}": array
+        for kind, critic in made.items()
+        for name, array in critic_dict(critic).items()
+    }
+    critics = make_critics(arrays)
+    for kind, critic in made.items():
+        own = f"{kind}D.module."
+        assign_critic(critic, {k.removeprefix(own): a for k, a in arrays.items() if own in k})
+        assert critics[kind].get_config() == critic.get_config()
+        image = random(2, *critic.size, 3)
+        np.testing.assert_array_equal(critics[kind](image), critic(image))
+
+
+def test_every_difference_counts(model):
+    arrays = generator_dict(model)
+    for layer in ("conv1", "conv2_downsample", "conv3"):
+        del arrays[f"coarse_generator.{layer}.conv.bias"]
+    arrays["fine_generator.extra.weight"] = np.zeros(2)
+    arrays["fine_generator.conv3.conv.bias"] = np.zeros(3)
+    with pytest.raises(UserError) as error:
+        make_generator(arrays, MaskMode())
+    assert "conv1.conv.bias' is missing" in str(error.value)
+    assert str(error.value).endswith(", and 2 more.")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 1e300])
+def test_weights_that_are_no_numbers(model, bad):
+    arrays = generator_dict(model)
+    name = "fine_generator.pmconv5.conv.bias"
+    arrays[name] = np.full(8, bad)
+    with pytest.raises(UserError, match=f"finite numbers: '{name}'"):
+        make_generator(arrays, MaskMode())
+
+
+@pytest.mark.parametrize("width", [1, 100_000])
+def test_a_width_that_no_network_has(model, width):
+    arrays = generator_dict(model)
+    # Such an array costs nothing, a network of that width all memory.
+    arrays["coarse_generator.conv1.conv.weight"] = np.broadcast_to(np.float32(0), (width, 5, 5, 5))
+    with pytest.raises(UserError, match=f"{width} channels are not in 2 to 256"):
+        make_generator(arrays, MaskMode())
+
+
+@pytest.mark.parametrize(
+    ("arrays", "words"),
+    [
+        ({}, "no tensors at all"),
+        ({"encoder.weight": np.zeros(3)}, "no generator known here: .*found 'encoder.weight'"),
+        ({"localD.linear.bias": np.zeros(1)}, "critics.*--critics"),
+    ],
+)
+def test_no_generator(arrays, words):
+    with pytest.raises(UserError, match=words):
+        make_generator(arrays, MaskMode())
+
+
+def test_no_critics(critic):
+    with pytest.raises(UserError, match="not critics: .*'coarse_generator.conv1.conv.bias'"):
+        make_critics({"coarse_generator.conv1.conv.bias": np.zeros(3)})
+    with pytest.raises(UserError, match="not critics: .*no tensors"):
+        make_critics({})
+    oblong = {f"localD.{name}": array for name, array in critic_dict(critic).items()}
+    with pytest.raises(UserError, match="local critic judges no square pictures.* 48 inputs"):
+        make_critics(oblong)

@@ -1,0 +1,108 @@
+"""`inpaint-tf import`: someone else's weights as a model of ours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from neuralgym_lite.errors import UserError
+from neuralgym_lite.quiet import import_tensorflow
+
+if TYPE_CHECKING:
+    from inpaint_tf.importers.probe import Probe
+    from inpaint_tf.models import InpaintingModel
+
+
+@click.command("import")
+@click.argument("checkpoint", type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    metavar="DIR",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="New folder for the model; give it to `fill --model`.",
+)
+@click.option(
+    "--critics",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Critics of a .pt generator.  [default: dis_X.pt beside gen_X.pt]",
+)
+@click.option(
+    "--mask",
+    default="hole",
+    show_default=True,
+    help="What the weights were trained on: hole, mosaic, hole_ns or hole_telea.",
+)
+@click.option("--licence", metavar="TEXT", help="Licence of the weights, for the model card.")
+@click.option(
+    "--probe",
+    "probe_file",
+    metavar="NPZ",
+    type=click.Path(path_type=Path),
+    help="Arrays masked_input and mask (RGB in [-1, 1]), and x_stage1 and x_stage2 as the source "
+    "gave them for those. A model that differs by more than 3e-4 is refused.",
+)
+def command(
+    checkpoint: Path,
+    out: Path,
+    critics: Path | None,
+    mask: str,
+    licence: str | None,
+    probe_file: Path | None,
+) -> None:
+    """Import weights of the PyTorch port, the paper's own code or the 2018 release.
+
+    CHECKPOINT is a .pt file of a generator, or a TensorFlow 1 checkpoint such as snap-0 or its
+    folder. Nothing in it is run. PyTorch is not needed.
+    """
+    import_tensorflow()
+    from inpaint_tf.importers import folder
+    from inpaint_tf.importers.checkpoint import read_checkpoint
+    from inpaint_tf.importers.probe import read_probe
+
+    folder.check_target(out)
+    probe = read_probe(probe_file) if probe_file else None
+    imported = read_checkpoint(checkpoint, critics, mask)
+    differences = _compare(imported.generator, probe, checkpoint)
+    facts = folder.describe(imported, licence, differences)
+    folder.write_folder(out, imported, facts)
+    _tell(facts)
+    click.echo(click.format_filename(out))
+
+
+def _compare(model: InpaintingModel, probe: Probe | None, checkpoint: Path) -> dict[str, float]:
+    from inpaint_tf.importers.probe import LIMIT, differences, formulations_differ
+
+    if probe is None:
+        click.echo("probe: what the source gives is not known (see --probe)", err=True)
+        gap = formulations_differ(model)
+        if gap is not None:
+            click.echo(f"probe: both formulations of attention agree to {gap:.1e}", err=True)
+        return {}
+    found = differences(model, probe)
+    text = ", ".join(f"{stage} {value:.1e}" for stage, value in found.items())
+    if not all(value <= LIMIT for value in found.values()):
+        raise UserError(
+            f"'{checkpoint}' does not give what the probe says: largest differences {text}, "
+            f"limit {LIMIT:.0e}. Is the probe of these weights?"
+        )
+    click.echo(f"probe: largest differences from the source: {text}", err=True)
+    return found
+
+
+def _tell(facts: dict[str, Any]) -> None:
+    click.echo(
+        f"{facts['architecture']}, width {facts['width']}, {facts['weights']:,} weights, dialect "
+        f"{facts['compat']}, mask {facts['mask']['name']}",
+        err=True,
+    )
+    for kind, critic in facts["critics"].items():
+        click.echo(
+            f"{kind} critic, {'x'.join(map(str, critic['size']))} pixels, width {critic['width']}, "
+            f"{critic['weights']:,} weights",
+            err=True,
+        )
+    click.echo(f"licence: {facts['source']['licence']}", err=True)

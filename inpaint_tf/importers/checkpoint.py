@@ -1,0 +1,108 @@
+"""Someone else's checkpoint, whatever its format, as networks of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from inpaint_tf.importers import tf1, torch_names
+from inpaint_tf.importers.torch_zip import read_torch
+from inpaint_tf.masks import MaskMode
+from inpaint_tf.models import Critic, InpaintingModel
+from neuralgym_lite.errors import UserError
+
+UNKNOWN_LICENCE = "unknown: ask the author; weights of the 2018 release are CC BY-NC 4.0"
+RELEASE_LICENCE = "CC BY-NC 4.0, if these are the weights of the 2018 release"
+
+
+@dataclass(frozen=True)
+class Imported:
+    """Networks with someone else's weights.
+
+    Attributes:
+        architecture: the generator's name in the registry.
+        generator: of `compat` "torch" or "tf1".
+        critics: `"local"` and `"global"`, as far as there are any.
+        format: of the source, in words.
+        files: that were read.
+        licence: what is known of it from the format alone.
+    """
+
+    architecture: str
+    generator: InpaintingModel
+    critics: dict[str, Critic]
+    format: str
+    files: tuple[Path, ...]
+    licence: str
+
+
+def read_checkpoint(
+    path: str | Path, critics: str | Path | None = None, mask: str = "hole"
+) -> Imported:
+    """Read a checkpoint of the PyTorch port, the paper's own code, or the 2018 release.
+
+    Args:
+        path: a `.pt` file of a generator; or a TensorFlow 1 checkpoint: `snap-0`, one of its
+            files, or the folder that it is alone in.
+        critics: a `.pt` file of critics. Default: for `gen_X.pt` the `dis_X.pt` beside it, if it is
+            there. A TensorFlow checkpoint has its critics in it.
+        mask: name of the mask mode that the weights were trained with; no checkpoint says it.
+
+    Raises:
+        UserError: if it is damaged, not safe to read, or of a network that is not known here.
+    """
+    path = Path(path)
+    prefix = tf1.find_checkpoint(path)
+    if prefix is None:
+        return _read_torch(path, None if critics is None else Path(critics), mask)
+    if critics is not None:
+        raise UserError(
+            f"'{path}' holds its critics itself, as TensorFlow does. Leave out --critics."
+        )
+    return _read_tf1(prefix, MaskMode(mask))
+
+
+def _read_torch(path: Path, critics: Path | None, mask: str) -> Imported:
+    if not path.is_file():
+        raise UserError(f"There is no checkpoint '{path}'. Give a .pt file, or snap-0.")
+    if path.suffix == ".keras":
+        raise UserError(f"'{path}' is a Keras model and needs no import. Give it to --model.")
+    # The code of the weights, unlike the paper's text, samples the mosaic by nearest neighbour.
+    mode = MaskMode(mask, interpolation="nearest" if mask == "mosaic" else "bilinear")
+    arrays = read_torch(path)
+    with _naming(path):
+        architecture, generator = torch_names.make_generator(arrays, mode)
+    critics = critics or _sibling(path)
+    made = {}
+    if critics:
+        arrays = read_torch(critics)
+        with _naming(critics):
+            made = torch_names.make_critics(arrays)
+    files = (path, critics) if critics else (path,)
+    return Imported(architecture, generator, made, "PyTorch zip", files, UNKNOWN_LICENCE)
+
+
+def _read_tf1(prefix: Path, mode: MaskMode) -> Imported:
+    arrays = tf1.read_tf1(prefix)
+    with _naming(prefix):
+        generator, critics = tf1.make_generator(arrays, mode), tf1.make_critics(arrays)
+    files = tuple(tf1.checkpoint_files(prefix))
+    return Imported("ca", generator, critics, "TensorFlow 1 checkpoint", files, RELEASE_LICENCE)
+
+
+def _sibling(path: Path) -> Path | None:
+    if not path.name.startswith("gen_"):
+        return None
+    sibling = path.with_name(f"dis_{path.name.removeprefix('gen_')}")
+    return sibling if sibling.is_file() else None
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Put the file's name before what is wrong with its weights."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"'{path}': {error}") from None

@@ -1,0 +1,177 @@
+"""Checkpoints of the 2018 release, a TensorFlow 1 program, put into our networks.
+
+The release was trained on pictures with the channels blue, green, red. The kernels that see or
+make pictures are turned round here, so that the networks take and give RGB like all others.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from inpaint_tf.importers.slots import MAX_WIDTH, Slot, dimension, fill_slots
+from inpaint_tf.masks import MaskMode
+from inpaint_tf.models import Critic, InpaintingModel, create, create_critic
+from neuralgym_lite.errors import UserError
+
+COMPAT = "tf1"
+GENERATOR = "inpaint_net/"
+CRITICS = "discriminator/"
+
+_OPTIMIZER = re.compile(r".*/(Adam|RMSProp|Momentum|beta[12]_power)(_\d+)?")
+_UPSAMPLED = ("conv13", "conv15", "allconv13", "allconv15")
+_SEE_PICTURES = ("conv1", "pmconv1")
+_MAKE_PICTURES = ("conv17", "allconv17")
+
+
+def find_checkpoint(path: Path) -> Path | None:
+    """Return the prefix of a TensorFlow checkpoint's files, or None if `path` names none.
+
+    Args:
+        path: `snap-0`, one of its files, or a folder with such a checkpoint.
+
+    Raises:
+        UserError: if its index is missing, or several lie in the folder and nothing says which.
+    """
+    if path.is_dir():
+        return _newest(path)
+    prefix = path.with_name(re.sub(r"\.(index|data-\d+-of-\d+)$", "", path.name))
+    if _index(prefix).is_file():
+        return prefix
+    if prefix != path:
+        raise UserError(f"'{path}' is a part of a TensorFlow checkpoint without its index file.")
+    return None
+
+
+def checkpoint_files(prefix: Path) -> list[Path]:
+    """List the files of a checkpoint, its index first."""
+    pattern = re.compile(re.escape(prefix.name) + r"\.data-\d+-of-\d+")
+    return [_index(prefix), *sorted(p for p in prefix.parent.iterdir() if pattern.match(p.name))]
+
+
+def read_tf1(prefix: Path) -> dict[str, NDArray[Any]]:
+    """Read the float tensors of a generator and its critics; the optimizer's are left out.
+
+    Raises:
+        UserError: if it is damaged, or none of the 2018 release.
+    """
+    try:
+        reader = tf.train.load_checkpoint(str(prefix))
+        shapes, dtypes = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
+        names = [name for name in sorted(shapes) if _is_weight(name) and dtypes[name].is_floating]
+        needed = sum(math.prod(shapes[name]) * dtypes[name].size for name in names)
+        if needed > sum(file.stat().st_size for file in checkpoint_files(prefix)):
+            raise ValueError(f"its tensors would take {needed:,} bytes, more than its files have")
+        arrays = {name: reader.get_tensor(name) for name in names}
+    except Exception as error:  # TensorFlow answers damage with its own errors, and Python's
+        raise UserError(f"'{prefix}' is damaged: {' '.join(str(error).split())}") from error
+    if not any(name.startswith(GENERATOR) for name in arrays):
+        found = f"found '{min(shapes)}'" if shapes else "found nothing"
+        raise UserError(
+            f"'{prefix}' is no checkpoint of the 2018 release: expected names such as "
+            f"'{GENERATOR}conv1/kernel', {found}."
+        )
+    return arrays
+
+
+def make_generator(arrays: Mapping[str, Any], mask_mode: MaskMode) -> InpaintingModel:
+    """Make the release's generator from its tensors, those of critics among them ignored.
+
+    Raises:
+        UserError: if names are missing or left over, or shapes differ.
+    """
+    width = dimension(arrays, f"{GENERATOR}conv1/kernel", axis=3, default=32)
+    model = create("ca", width=width, compat=COMPAT, mask_mode=mask_mode)
+    slots = {}
+    for prefix, network in (("", model.coarse), ("x", model.refinement)):
+        for variable in network.weights:
+            layer, kind = variable.path.split("/")[-2:]
+            name = layer if layer.startswith(("pm", "all")) else f"{prefix}{layer}"
+            if layer in _UPSAMPLED:
+                name = f"{name}_upsample/{name}_upsample_conv"
+            slots[f"{GENERATOR}{name}/{kind}"] = _slot(variable, layer)
+    fill_slots(slots, _only(arrays, GENERATOR))
+    return model
+
+
+def make_critics(arrays: Mapping[str, Any]) -> dict[str, Critic]:
+    """Make the release's critics from its tensors; none if it has none.
+
+    Raises:
+        UserError: if names are missing or left over, or shapes differ.
+    """
+    own = _only(arrays, CRITICS)
+    if not own:
+        return {}
+    critics = {kind: _make_critic(kind, own) for kind in ("local", "global")}
+    slots = {}
+    for kind, critic in critics.items():
+        for conv in critic.convs:
+            name = f"{CRITICS}discriminator_{kind}/{conv.name}"
+            slots[f"{name}/kernel"] = _slot(conv.kernel, conv.name)
+            slots[f"{name}/bias"] = _slot(conv.bias, conv.name)
+        slots[f"{CRITICS}dout_{kind}_fc/kernel"] = _slot(critic.score.kernel, "dense")
+        slots[f"{CRITICS}dout_{kind}_fc/bias"] = _slot(critic.score.bias, "dense")
+    fill_slots(slots, own)
+    return critics
+
+
+def _make_critic(kind: str, arrays: Mapping[str, Any]) -> Critic:
+    scope = f"{CRITICS}discriminator_{kind}"
+    width = dimension(arrays, f"{scope}/conv1/kernel", axis=3, default=64)
+    last_width = dimension(
+        arrays, f"{scope}/conv4/kernel", axis=3, default=4 * width, limit=8 * MAX_WIDTH
+    )
+    side = math.isqrt(np.size(arrays.get(f"{CRITICS}dout_{kind}_fc/kernel", ())) // last_width)
+    return create_critic(
+        kind, size=16 * max(side, 1), width=width, last_width=last_width, compat=COMPAT
+    )
+
+
+def _slot(variable: Any, layer: str) -> Slot:
+    shape = tuple(variable.shape)
+    if layer in _SEE_PICTURES and len(shape) == 4:
+        rest = range(3, shape[2])
+        return Slot(variable, shape, lambda kernel: kernel[:, :, [2, 1, 0, *rest]])
+    if layer in _MAKE_PICTURES:
+        return Slot(variable, shape, lambda array: array[..., ::-1])
+    return Slot(variable, shape, lambda array: array)
+
+
+def _newest(folder: Path) -> Path:
+    """Return the checkpoint that the folder's `checkpoint` names, or the only one in it."""
+    note = folder / "checkpoint"
+    text = note.read_text("utf-8", errors="replace") if note.is_file() else ""
+    if named := re.search(r'^model_checkpoint_path: "(.+)"', text, re.MULTILINE):
+        # The path is the author's; the files were moved.
+        prefix = folder / re.split(r"[/\\]", named[1])[-1]
+        if _index(prefix).is_file():
+            return prefix
+        raise UserError(f"'{note}' names '{prefix.name}', but '{_index(prefix)}' is missing.")
+    found = sorted(path.with_suffix("") for path in folder.glob("*.index"))
+    if len(found) != 1:
+        names = ", ".join(path.name for path in found) or "none"
+        raise UserError(
+            f"'{folder}' must hold one TensorFlow checkpoint; PyTorch's .pt files are "
+            f"given by name. Found: {names}."
+        )
+    return found[0]
+
+
+def _index(prefix: Path) -> Path:
+    return prefix.with_name(f"{prefix.name}.index")
+
+
+def _only(arrays: Mapping[str, Any], scope: str) -> dict[str, Any]:
+    return {name: array for name, array in arrays.items() if name.startswith(scope)}
+
+
+def _is_weight(name: str) -> bool:
+    return name.startswith((GENERATOR, CRITICS)) and not _OPTIMIZER.fullmatch(name)
