@@ -84,3 +84,40 @@ def known_l1(truth: Any, output: Any, mask: Any, normalise: bool = False) -> Any
     known = 1 - ops.cast(mask, truth.dtype)
     loss = ops.mean(ops.abs(truth - output) * known)
     return loss / ops.mean(known) if normalise else loss
+
+
+def hole_mse(truth: Any, output: Any, mask: Any) -> Any:
+    """Return the squared distance over the missing pixels, as a mean over all pixels.
+
+    It is the mean squared error of the composited picture.
+
+    Args:
+        truth: `(B, H, W, 3)`.
+        output: `(B, H, W, 3)`.
+        mask: `(B, H, W, 1)`, 1 where missing.
+    """
+    return ops.mean(ops.square(truth - output) * ops.cast(mask, truth.dtype))
+
+
+def overlap_mse(truth: Any, output: Any, mask: Any, pixels: int, weight: float) -> Any:
+    """Return the mean squared distance over the holes and a rim of known pixels around them.
+
+    Args:
+        truth: `(B, H, W, 3)`.
+        output: `(B, H, W, 3)`, not composited.
+        mask: `(B, H, W, 1)`, 1 where missing.
+        pixels: width of the rim.
+        weight: of a pixel in the rim; one in the hole has 1.
+
+    Returns:
+        The weighted sum over the number of pixels in hole and rim, as a mean over the batch.
+
+    Reference:
+        Pathak et al. 2016, section 3.2 and its released code.
+    """
+    mask = ops.cast(mask, truth.dtype)
+    around = ops.max_pool(mask, 2 * pixels + 1, strides=1, padding="same")
+    weights = mask + weight * (around - mask)
+    squares = ops.sum(ops.square(truth - output) * weights, axis=(1, 2, 3))
+    count = truth.shape[-1] * ops.sum(around, axis=(1, 2, 3))
+    return ops.mean(squares / ops.maximum(count, 1.0))

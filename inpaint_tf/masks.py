@@ -22,6 +22,7 @@ MODES = ("hole", "mosaic", "hole_ns", "hole_telea")
 INTERPOLATIONS = ("bilinear", "nearest")
 EVALUATION_KINDS = ("center", "hole")
 OPENCV_RADIUS = 3
+GREY = (127.5, 127.5, 127.5)
 
 UInt8 = NDArray[np.uint8]
 
@@ -32,25 +33,39 @@ class MaskMode:
     """What a network is shown in the missing region.
 
     Args:
-        name: `"hole"` shows mid grey; `"mosaic"` the blocks of a mosaic of the photograph;
+        name: `"hole"` shows one color; `"mosaic"` the blocks of a mosaic of the photograph;
             `"hole_ns"` and `"hole_telea"` what OpenCV's Navier-Stokes or TELEA fills in.
         unit: size of a mosaic block in pixels.
         interpolation: how the mosaic is sampled: `"bilinear"` as the paper says, or `"nearest"`
             as its code does.
+        color: of a hole, as grey levels of red, green and blue in 0..255.
 
     Raises:
-        UserError: on an unknown name or a unit below 1.
+        UserError: on an unknown name, a unit below 1 or a color that is none.
     """
 
     name: str = "hole"
     unit: int = 12
     interpolation: str = "bilinear"
+    color: tuple[float, float, float] = GREY
 
     def __post_init__(self) -> None:
+        # A config in JSON has a list.
+        object.__setattr__(self, "color", tuple(self.color))
+        if len(self.color) != 3 or not all(0 <= level <= 255 for level in self.color):
+            raise UserError(
+                "The color of a hole must be three grey levels in 0..255. "
+                f"Received: {list(self.color)}"
+            )
         _check_name("mask", self.name, MODES)
         _check_name("mosaic interpolation", self.interpolation, INTERPOLATIONS)
         if self.unit < 1:
             raise UserError(f"The mosaic unit must be at least 1 pixel. Received: {self.unit}")
+
+    @property
+    def is_grey(self) -> bool:
+        """Whether a hole has the color that is 0 in [-1, 1]."""
+        return self.color == GREY
 
     @property
     def prefills(self) -> bool:
@@ -77,8 +92,11 @@ class MaskMode:
             return image
         mask = ops.cast(mask, image.dtype)
         known = image * (1 - mask)
-        if self.name == "hole":
+        if self.name == "hole" and self.is_grey:
             return known
+        if self.name == "hole":
+            shown = [level / 127.5 - 1 for level in self.color]
+            return known + mask * ops.convert_to_tensor(shown, image.dtype)
         return mosaic(image, self.unit, self.interpolation) * mask + known
 
     def apply(self, images: UInt8, masks: UInt8) -> NDArray[np.float32]:
@@ -90,7 +108,7 @@ class MaskMode:
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make this mode again."""
-        return asdict(self)
+        return {**asdict(self), "color": list(self.color)}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> MaskMode:
@@ -163,6 +181,7 @@ class HoleShape:
             centred in it.
         margin: pixels at the border of the picture that the box keeps free.
         same_box: whether all photographs of a batch share one box (their holes still differ).
+        centered: whether the box is in the middle of the picture, always.
 
     Reference:
         The paper trains on 256x256 pixels with boxes of 128x128, max_delta 32 and margin 0.
@@ -173,6 +192,7 @@ class HoleShape:
     max_delta: int = 0
     margin: int = 0
     same_box: bool = True
+    centered: bool = False
 
     def check(self, size: int) -> None:
         """Raise a UserError if such a hole does not fit into a picture of `size` pixels."""
@@ -193,16 +213,25 @@ class HoleShape:
         self, rng: np.random.Generator, batch: int, size: int
     ) -> tuple[UInt8, NDArray[np.int32]]:
         """Draw masks `(batch, size, size, 1)` uint8 and their boxes `(batch, 4)` int32."""
-        count = 1 if self.same_box else batch
-        last = size - self.margin
-        tops = rng.integers(self.margin, max(last - self.height, self.margin + 1), count)
-        lefts = rng.integers(self.margin, max(last - self.width, self.margin + 1), count)
-        boxes = np.empty((batch, 4), "int32")
-        boxes[:, 0], boxes[:, 1] = tops, lefts
-        boxes[:, 2:] = self.height, self.width
+        boxes = self.draw_boxes(rng, batch, size)
         shrink = rng.integers(0, self.max_delta // 2 + 1, (batch, 2))
         holes = boxes + np.concatenate([shrink, -2 * shrink], axis=1)
         return np.stack([box_mask(hole, size) for hole in holes]), boxes
+
+    def draw_boxes(self, rng: np.random.Generator, batch: int, size: int) -> NDArray[np.int32]:
+        """Draw boxes `(batch, 4)` alone."""
+        count = 1 if self.same_box else batch
+        boxes = np.empty((batch, 4), "int32")
+        boxes[:, 0] = self._place(rng, count, size, self.height)
+        boxes[:, 1] = self._place(rng, count, size, self.width)
+        boxes[:, 2:] = self.height, self.width
+        return boxes
+
+    def _place(self, rng: np.random.Generator, count: int, size: int, side: int) -> Any:
+        if self.centered:
+            return (size - side) // 2
+        last = size - self.margin - side
+        return rng.integers(self.margin, max(last, self.margin + 1), count)
 
 
 def box_mask(box: Any, size: int) -> UInt8:

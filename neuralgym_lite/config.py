@@ -39,6 +39,7 @@ def load_config(
     cls: type[AnyConfig],
     yaml_path: str | Path | None = None,
     *,
+    base: Mapping[str, Any] | None = None,
     flags: Mapping[str, Any] | None = None,
     overrides: Sequence[str] = (),
 ) -> AnyConfig:
@@ -47,6 +48,7 @@ def load_config(
     Args:
         cls: the model to fill.
         yaml_path: a YAML (or JSON) file with any part of the settings.
+        base: what takes the place of the model's own defaults, nested or with dotted keys.
         flags: options given on the command line, nested or with dotted keys. An option that is
             `None` was not given.
         overrides: `key.of.section=value` strings; each value is read as YAML.
@@ -58,6 +60,7 @@ def load_config(
         UserError: one line that names every wrong key, its value, and what is expected.
     """
     layers = {
+        "by default": _nest(_leaves(base or {})),
         f"in {yaml_path}": {} if yaml_path is None else _read_yaml(Path(yaml_path)),
         "on the command line": _nest((k, v) for k, v in _leaves(flags or {}) if v is not None),
         "in --set": _nest(_parse_override(text) for text in overrides),

@@ -1,8 +1,9 @@
-"""Wasserstein GAN with gradient penalty, as pure functions.
+"""The losses of generative adversarial networks, as pure functions.
 
 Reference:
-    Arjovsky et al. 2017 (arxiv.org/abs/1701.07875), Gulrajani et al. 2017
-    (arxiv.org/abs/1704.00028).
+    Goodfellow et al. 2014 (arxiv.org/abs/1406.2661), with the non-saturating loss;
+    Wasserstein with gradient penalty: Arjovsky et al. 2017 (arxiv.org/abs/1701.07875), Gulrajani
+    et al. 2017 (arxiv.org/abs/1704.00028).
 """
 
 from __future__ import annotations
@@ -25,6 +26,20 @@ def critic_loss(real_scores: Any, fake_scores: Any) -> Any:
 def generator_loss(fake_scores: Any) -> Any:
     """Return the negative mean of the scores `(B, 1)` of what was generated."""
     return -ops.mean(fake_scores)
+
+
+def telling_apart_loss(real_logits: Any, fake_logits: Any) -> Any:
+    """Return a discriminator's mean cross entropy; logits are `(B, 1)`.
+
+    Half of it is of what is real, half of what was generated: one that cannot tell has log 2.
+    """
+    losses = ops.mean(ops.softplus(-real_logits)) + ops.mean(ops.softplus(fake_logits))
+    return losses / 2
+
+
+def fooling_loss(fake_logits: Any) -> Any:
+    """Return the mean cross entropy of calling what was generated, `(B, 1)`, real."""
+    return ops.mean(ops.softplus(-fake_logits))
 
 
 def interpolate(real: Any, fake: Any, alpha: Any) -> Any:

@@ -29,3 +29,14 @@ def shared() -> Path:
 def golden(shared: Path) -> Path:
     """Folder of the golden numbers."""
     return shared / "golden"
+
+
+@pytest.fixture(scope="session")
+def two_replicas():
+    """Return the one strategy of two replicas: TensorFlow mixes up the sums of several."""
+    import tensorflow as tf
+
+    from neuralgym_lite.distribution import make_strategy
+
+    assert len(tf.config.list_logical_devices("CPU")) == 2
+    return make_strategy("mirrored")

@@ -1,4 +1,8 @@
-"""The settings of a training run; every default is the paper's (Table I)."""
+"""The settings of a training run.
+
+Every default is the paper's for contextual attention (Table I); what other models start from is in
+`procedures.py`.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from inpaint_tf.masks import HoleShape, MaskMode
+from inpaint_tf.masks import GREY, HoleShape, MaskMode
 from neuralgym_lite.config import Config
+from neuralgym_lite.errors import UserError
 
 Positive = Annotated[int, Field(ge=1)]
+GreyLevel = Annotated[int, Field(ge=0, le=255)]
 Weight = Annotated[float, Field(ge=0)]
 
 
@@ -18,6 +24,7 @@ class DataConfig(Config):
 
     dataset: str = "animals"
     dir: str | None = None
+    subset: Positive | None = None
     image_size: Annotated[int, Field(ge=16, multiple_of=8)] = 256
 
 
@@ -25,10 +32,13 @@ class MaskConfig(Config):
     """What is missing, and what the network is shown there. Sizes in pixels.
 
     A height or width of None is half the picture, a max_delta of None an eighth of it (128 and 32
-    at 256 pixels).
+    at 256 pixels). The color of a hole is given in grey levels, or as the mean of the data set; a
+    run stores what that was.
     """
 
     mode: Literal["hole", "mosaic", "hole_ns", "hole_telea"] = "hole"
+    color: Literal["grey", "mean"] | tuple[GreyLevel, GreyLevel, GreyLevel] = "grey"
+    place: Literal["anywhere", "center"] = "anywhere"
     height: Positive | None = None
     width: Positive | None = None
     max_delta: Annotated[int, Field(ge=0)] | None = None
@@ -38,14 +48,24 @@ class MaskConfig(Config):
     mosaic_interpolation: Literal["bilinear", "nearest"] = "bilinear"
 
     def make_mode(self) -> MaskMode:
-        """Return what the network is shown."""
-        return MaskMode(self.mode, self.mosaic_unit_size, self.mosaic_interpolation)
+        """Return what the network is shown.
+
+        Raises:
+            UserError: if the hole has the data set's mean color, which is not known here.
+        """
+        if self.color == "mean":
+            raise UserError(
+                "mask.color=mean: give the data set's mean color instead, as [r, g, b]."
+            )
+        color = GREY if self.color == "grey" else self.color
+        return MaskMode(self.mode, self.mosaic_unit_size, self.mosaic_interpolation, color)
 
     def make_shape(self, image_size: int) -> HoleShape:
         """Return the shape of the holes in pictures of this size; a UserError if none fits."""
         delta = image_size // 8 if self.max_delta is None else self.max_delta
         height, width = self.height or image_size // 2, self.width or image_size // 2
-        shape = HoleShape(height, width, delta, self.margin, self.same_box)
+        centered = self.place == "center"
+        shape = HoleShape(height, width, delta, self.margin, self.same_box, centered)
         shape.check(image_size)
         return shape
 
@@ -58,10 +78,11 @@ class ModelConfig(Config):
     critic_width: Positive = 64
     local_critic_last_width: Positive | None = None
     compat: Literal["keras", "torch", "tf1"] = "keras"
+    wiring: Literal["composite", "paper-code"] = "composite"  # of stable-glcic
 
 
 class LossConfig(Config):
-    """Weights of the losses, under the paper's names."""
+    """Weights of the losses, under the paper's names; the overlap is the Context Encoder's."""
 
     spatial_discount_gamma: Annotated[float, Field(gt=0, le=1)] = 0.9
     spatial_discount: Literal["known", "box"] = "known"
@@ -71,15 +92,36 @@ class LossConfig(Config):
     global_wgan_loss_alpha: Weight = 1.0
     gan_loss_alpha: Weight = 0.001
     wgan_gp_lambda: Weight = 10.0
+    overlap_pixels: Annotated[int, Field(ge=0)] = 4
+    overlap_weight: Weight = 10.0
+
+
+class PhaseConfig(Config):
+    """GLCIC's first two phases, in iterations; the joint phase has the rest of the run.
+
+    None shares the run out as Iizuka et al. do: 18 % completion, then 2 % discriminator.
+    """
+
+    completion: Annotated[int, Field(ge=0)] | None = None
+    discriminator: Annotated[int, Field(ge=0)] | None = None
+
+    def stops(self, iterations: int) -> tuple[int, int]:
+        """Return the last iterations of both phases of a run of so many."""
+        completion = round(0.18 * iterations) if self.completion is None else self.completion
+        alone = round(0.02 * iterations) if self.discriminator is None else self.discriminator
+        return min(completion, iterations), min(completion + alone, iterations)
 
 
 class OptimizerConfig(Config):
-    """Adam, for the generator and for the critics.
+    """Adam or Adadelta, for the generator and for the critics.
 
-    The learning rate stays, as in the paper, or falls to zero along a cosine over the run.
+    The learning rate stays, as in the paper, or falls to zero along a cosine over the run. The
+    critics have the generator's, unless they are given their own. The betas are Adam's.
     """
 
+    name: Literal["adam", "adadelta"] = "adam"
     learning_rate: Annotated[float, Field(gt=0)] = 1e-4
+    critic_learning_rate: Annotated[float, Field(gt=0)] | None = None
     decay: Literal["none", "cosine"] = "none"
     beta_1: Annotated[float, Field(ge=0, lt=1)] = 0.5
     beta_2: Annotated[float, Field(ge=0, lt=1)] = 0.9
@@ -96,6 +138,7 @@ class TrainConfig(Config):
     mask: MaskConfig = MaskConfig()
     model: ModelConfig = ModelConfig()
     loss: LossConfig = LossConfig()
+    phases: PhaseConfig = PhaseConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     iterations: Positive = 150_000
     batch_size: Positive = 64

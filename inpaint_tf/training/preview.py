@@ -16,8 +16,6 @@ from inpaint_tf.report.flow_colors import flow_to_rgb
 from inpaint_tf.report.grid import image_grid
 from neuralgym_lite.images import to_uint8
 
-COLUMNS = ("input", "coarse", "refined", "truth", "attention")
-
 
 class Preview:
     """Fills the first test photographs with the network as it is.
@@ -48,31 +46,27 @@ class Preview:
         self.truth = np.stack([photos.load(key, size) for key in keys])
         self.masks = evaluation_masks("hole", len(keys), size, seed)
         self.inputs = generator.mask_mode.apply(self.truth, self.masks)
-        self._fill = tf.function(lambda *pair: generator(pair, return_attention=True))
+        options = {"return_attention": True} if generator.has_attention else {}
+        self._fill = tf.function(lambda *pair: generator(pair, **options))
 
     def run(self) -> tuple[dict[str, float], np.ndarray]:
         """Return the mean MSE and L1 of the composited pictures, and the grid as uint8 RGB."""
         filled = [self._batch(start) for start in range(0, len(self.truth), self.batch_size)]
         outputs = {name: np.concatenate([each[name] for each in filled]) for name in filled[0]}
-        coarse, refined = (
-            np.where(self.masks == 1, to_uint8(outputs[name]), self.truth)
-            for name in ("coarse", "refined")
-        )
+        columns = {"input": to_uint8(self.inputs)}
+        for stage in ("coarse", "refined"):
+            if stage in outputs:
+                columns[stage] = np.where(self.masks == 1, to_uint8(outputs[stage]), self.truth)
         scores = {
-            "val_mse": float(metrics.mse(self.truth, refined).mean()),
-            "val_l1": float(metrics.l1(self.truth, refined).mean()),
+            "val_mse": float(metrics.mse(self.truth, columns["refined"]).mean()),
+            "val_l1": float(metrics.l1(self.truth, columns["refined"]).mean()),
         }
-        rows = slice(self.shown)
-        colours = flow_to_rgb(outputs["offsets"][rows]).repeat(8, axis=1).repeat(8, axis=2)
-        columns = (
-            to_uint8(self.inputs[rows]),
-            coarse[rows],
-            refined[rows],
-            self.truth[rows],
-            colours,
-        )
-        grid = image_grid(list(zip(*columns, strict=True)), column_titles=COLUMNS)
-        return scores, grid
+        columns["truth"] = self.truth
+        if "offsets" in outputs:
+            cells = flow_to_rgb(outputs["offsets"][: self.shown])
+            columns["attention"] = cells.repeat(8, axis=1).repeat(8, axis=2)
+        rows = zip(*(images[: self.shown] for images in columns.values()), strict=True)
+        return scores, image_grid(list(rows), column_titles=tuple(columns))
 
     def _batch(self, start: int) -> dict[str, Any]:
         part = slice(start, start + self.batch_size)

@@ -53,7 +53,8 @@ class RoundMaker:
             The batch axis comes first, so that a strategy can split it; n is `n_critic`.
 
             * `image`: `(B, n, H, W, 3)` uint8, and `prefilled`, alike, where OpenCV fills first;
-            * `mask`: `(B, n, H, W, 1)` uint8; `box`: `(B, n, 4)` int32;
+            * `mask`: `(B, n, H, W, 1)` uint8; `box`: `(B, n, 4)` int32, and `real_box`, alike, that
+              was drawn apart;
             * `alpha`: `(B, n, 2)` float32 in [0, 1), for the local and global gradient penalty;
             * `discount`: `(B, H, W, 1)` float32, of the round's last batch.
         """
@@ -76,11 +77,15 @@ class RoundMaker:
         image = np.stack([self._photo(position) for position in range(start, start + size)])
         rng = generator(seed, "mask", iteration)
         mask, box = self.shape.draw(rng, size, self.config.data.image_size)
+        real_box = self.shape.draw_boxes(
+            generator(seed, "real-box", iteration), size, self.config.data.image_size
+        )
         alpha = generator(seed, "penalty", iteration).random((size, 2), "float32")
         batch: dict[str, NDArray[Any]] = {
             "image": image,
             "mask": mask,
             "box": box,
+            "real_box": real_box,
             "alpha": alpha,
         }
         if self.mode.prefills:

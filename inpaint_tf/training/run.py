@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
@@ -11,15 +12,18 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from inpaint_tf.data import open_photos
 from inpaint_tf.data.photo_set import PhotoSet
-from inpaint_tf.models import InpaintingModel, create, create_critic
-from inpaint_tf.models.registry import find
-from inpaint_tf.training.adversarial import AdversarialTrainer
+from inpaint_tf.inference.loading import GENERATOR_FILE, newest_checkpoint
+from inpaint_tf.report.evaluation import draw
 from inpaint_tf.training.config import TrainConfig
 from inpaint_tf.training.preview import Preview
+from inpaint_tf.training.procedures import find_procedure, make_generator
 from inpaint_tf.training.rounds import RoundMaker
+from inpaint_tf.training.trainer import Trainer
+from inpaint_tf.training.validation import Validation
 from neuralgym_lite.callbacks import (
     EveryN,
     ProgressBar,
@@ -40,21 +44,25 @@ from neuralgym_lite.config import load_config, to_dict
 from neuralgym_lite.distribution import choose_precision, compiles, make_strategy
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.experiment import RunFolder
-from neuralgym_lite.images import Picture, write_picture
+from neuralgym_lite.images import ImageError, Picture, write_picture
 from neuralgym_lite.pipeline import index_driven
 from neuralgym_lite.progress import Progress
 
-GENERATOR_FILE = "generator.keras"
 TRAINER_FILE = "trainer.weights.h5"
 KEPT_CHECKPOINTS = 2
 # What a resumed run may be given anew, because no number of its past depends on it.
 MAY_CHANGE = ("iterations", "strategy", "preview_every", "checkpoint_every")
-SHOWN_SCALARS = ("l1", "ae", "wgan_d", "wgan_gp")
+SHOWN_SCALARS = ("loss", "wgan_d", "wgan_gp", "bce_g", "bce_d")
+MEAN_OF = 512  # photographs that the mean color is taken over
 
 
 def start(
-    config: TrainConfig, path: str | Path, overwrite: bool = False, command: Sequence[str] = ()
-) -> RunFolder:
+    config: TrainConfig,
+    path: str | Path,
+    overwrite: bool = False,
+    command: Sequence[str] = (),
+    parent: Mapping[str, Any] | None = None,
+) -> tuple[RunFolder, TrainConfig]:
     """Make the folder of a new run, with its settings and where it comes from.
 
     Args:
@@ -62,14 +70,16 @@ def start(
         path: a folder that does not exist or is empty.
         overwrite: clear an earlier run from it first.
         command: the command line, for the record.
+        parent: whose weights it starts from, for the record.
+
+    Returns:
+        The folder, and the settings with the data set's mean color where they ask for it.
 
     Raises:
-        UserError: if the settings contradict each other, the photographs are missing, or the
-            folder is taken.
+        UserError: if the photographs are missing, or the folder is taken.
     """
-    find(config.model.name)
-    config.mask.make_shape(config.data.image_size)
-    photos = open_photos(config.data.dataset, config.data.dir)
+    config = resolve(config)
+    photos = _open_photos(config)
     run = RunFolder.create(path, overwrite)
     origin = {
         "inpaint_tf": version("inpaint-tf"),
@@ -81,9 +91,10 @@ def start(
             "test": len(photos.test),
             "fingerprint": photos.fingerprint(),
         },
+        **({"parent": parent} if parent else {}),
     }
     run.write_manifest(to_dict(config), origin)
-    return run
+    return run, config
 
 
 def resume(
@@ -128,101 +139,140 @@ def train(run: RunFolder, config: TrainConfig, progress: Progress) -> bool:
     Raises:
         UserError: if the data set or the checkpoint is not that of the run.
     """
-    photos = open_photos(config.data.dataset, config.data.dir)
+    photos = _open_photos(config)
     _check_data(run, photos)
     strategy = make_strategy(config.strategy)
     with strategy.scope():
         trainer = make_trainer(config)
     done = _restore(run, trainer)
-    rounds = config.iterations // config.n_critic
-    first = done // config.n_critic
-    if first >= rounds:
+    if done >= _last(config.iterations, config):
         progress.say(f"'{run.path}' has its {done} iterations already.")
         return True
-
     maker = RoundMaker(photos, config, on_bad_photo=lambda error: progress.say(f"Skipped: {error}"))
-    dataset = index_driven(maker.make, first, rounds)
+    preview = Preview(trainer.generator, photos, config.data.image_size, config.seed)
+    look = _Look(run, preview, Validation(trainer, photos, config))
+    if not keep_until(run.validation, done):
+        look(done)
+    for phase in trainer.phases(config):
+        if done < _last(phase.stop, config):
+            trainer.enter(phase)
+            dataset = index_driven(maker.make, *(n // config.n_critic for n in (done, phase.stop)))
+            done, stopped = _fit(run, config, trainer, dataset, done, look, progress)
+            if stopped:
+                break
+    latest = latest_checkpoint(run.checkpoints)
+    if latest is None or read_meta(latest)["iteration"] < done:
+        save(run, trainer, done)
+    if look.last != done:
+        look(done)
+    return done >= _last(config.iterations, config)
+
+
+def _last(stop: int, config: TrainConfig) -> int:
+    """Return the last iteration of a phase that makes a whole round."""
+    return stop - stop % config.n_critic
+
+
+def _fit(
+    run: RunFolder,
+    config: TrainConfig,
+    trainer: Trainer,
+    dataset: tf.data.Dataset,
+    done: int,
+    look: Callable[[int], object],
+    progress: Progress,
+) -> tuple[int, bool]:
+    """Train on all rounds of a dataset; return the iterations done, and whether a signal came."""
     counting = {"iterations_per_step": config.n_critic, "initial_iteration": done}
-    keep_until(run.validation, done)
-    look = _Look(run, Preview(trainer.generator, photos, config.data.image_size, config.seed))
-
-    def save(iteration: int) -> None:
-        _save(run, trainer, iteration)
-
+    log = ScalarLog(run.scalars, **counting)
     stop = StopOnSignal()
     trainer.fit(
         dataset,
-        steps_per_epoch=rounds - first,
+        steps_per_epoch=int(dataset.cardinality()),
         shuffle=False,
         verbose=0,
         callbacks=[
-            ScalarLog(run.scalars, **counting),
+            log,
             TensorBoardScalars(run.tensorboard, every=10 * config.n_critic, **counting),
             EveryN(config.preview_every, look, **counting),
-            EveryN(config.checkpoint_every, save, **counting),
-            ProgressBar(rounds * config.n_critic, progress, SHOWN_SCALARS, **counting),
+            EveryN(config.checkpoint_every, lambda i: save(run, trainer, i), **counting),
+            ProgressBar(config.iterations, progress, SHOWN_SCALARS, **counting),
             stop,
         ],
     )
-    reached = int(trainer.critic_optimizer.iterations.numpy())
-    latest = latest_checkpoint(run.checkpoints)
-    if latest is None or read_meta(latest)["iteration"] < reached:
-        save(reached)
-    if look.last != reached:
-        look(reached)
-    return not stop.received
+    return log.iteration, stop.received
 
 
-def make_trainer(config: TrainConfig) -> AdversarialTrainer:
+def make_trainer(config: TrainConfig) -> Trainer:
     """Make the networks and optimizers of a run, compiled; call it in a strategy's scope."""
     policy = choose_precision(config.precision)
     keras.utils.set_random_seed(config.seed)
-    model, size = config.model, config.data.image_size
-    shape = config.mask.make_shape(size)
-    common = {"compat": model.compat, "dtype": policy}
-    critics = {**common, "width": model.critic_width}
-    trainer = AdversarialTrainer(
-        create(model.name, width=model.width, mask_mode=config.mask.make_mode(), **common),
-        create_critic(
-            "local",
-            size=(shape.height, shape.width),
-            last_width=model.local_critic_last_width,
-            **critics,
-        ),
-        create_critic("global", size=size, **critics),
-        config.loss,
-        config.n_critic,
-    )
+    trainer = find_procedure(config.model.name).trainer.make(config, make_generator(config, policy))
     trainer.compile(
-        _make_adam(config, "generator_adam", updates=config.iterations // config.n_critic),
-        _make_adam(config, "critic_adam", updates=config.iterations),
+        _make_optimizer(config, "generator", config.iterations // config.n_critic),
+        _make_optimizer(config, "critic", config.iterations) if trainer.critics else None,
         jit_compile=compiles(),
     )
+    trainer.enter(trainer.phases(config)[0])
     return trainer
 
 
-def _make_adam(config: TrainConfig, name: str, updates: int) -> keras.optimizers.Adam:
-    adam = config.optimizer
-    rate: Any = adam.learning_rate
-    if adam.decay == "cosine":
+def _make_optimizer(config: TrainConfig, role: str, updates: int) -> keras.optimizers.Optimizer:
+    settings = config.optimizer
+    rate: Any = settings.learning_rate
+    if role == "critic" and settings.critic_learning_rate is not None:
+        rate = settings.critic_learning_rate
+    if settings.decay == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(rate, decay_steps=updates)
-    return keras.optimizers.Adam(rate, adam.beta_1, adam.beta_2, adam.epsilon, name=name)
+    name = f"{role}_{settings.name}"
+    if settings.name == "adadelta":
+        return keras.optimizers.Adadelta(rate, epsilon=settings.epsilon, name=name)
+    betas = settings.beta_1, settings.beta_2
+    return keras.optimizers.Adam(rate, *betas, settings.epsilon, name=name)
 
 
-def load_generator(run: RunFolder) -> InpaintingModel:
-    """Load the network of a run's newest checkpoint.
+def load_trainer(run: RunFolder) -> tuple[Trainer, TrainConfig, int]:
+    """Load all networks of a run's newest checkpoint; return them, its settings and iteration.
 
     Raises:
         UserError: if there is no checkpoint, or it is damaged.
     """
-    latest = latest_checkpoint(run.checkpoints)
-    if latest is None:
-        raise UserError(f"Run '{run.path}' has no checkpoint yet. Train it further first.")
-    verify(latest)
-    return keras.models.load_model(latest / GENERATOR_FILE, compile=False)
+    newest_checkpoint(run)
+    config = load_config(TrainConfig, run.path / "config.json")
+    trainer = make_trainer(config)
+    return trainer, config, _restore(run, trainer)
 
 
-def _save(run: RunFolder, trainer: AdversarialTrainer, iteration: int) -> None:
+def _open_photos(config: TrainConfig) -> PhotoSet:
+    return open_photos(config.data.dataset, config.data.dir, config.data.subset)
+
+
+def resolve(config: TrainConfig) -> TrainConfig:
+    """Return the settings with the data set's mean color where they ask for it.
+
+    Raises:
+        UserError: if its photographs are missing.
+    """
+    if config.mask.color != "mean":
+        return config
+    color = np.round(mean_color(_open_photos(config))).astype(int).tolist()
+    mask = config.mask.model_copy(update={"color": tuple(color)})
+    return config.model_copy(update={"mask": mask})
+
+
+def mean_color(photos: PhotoSet) -> NDArray[np.float64]:
+    """Return the mean grey levels `(3,)` of some training photographs, each weighing the same."""
+    small = []
+    for key in draw(photos.train, MEAN_OF):
+        with contextlib.suppress(ImageError):
+            small.append(photos.load(key, 8).mean(axis=(0, 1)))
+    if not small:
+        raise UserError(f"No photograph of '{photos.root}' can be read.")
+    return np.asarray(np.mean(small, axis=0))
+
+
+def save(run: RunFolder, trainer: Trainer, iteration: int) -> None:
+    """Write a checkpoint, and drop those that are no longer needed."""
     writers: dict[str, Callable[[Path], None]] = {
         GENERATOR_FILE: trainer.generator.save,
         TRAINER_FILE: trainer.save_weights,
@@ -232,7 +282,7 @@ def _save(run: RunFolder, trainer: AdversarialTrainer, iteration: int) -> None:
     prune(run.checkpoints, KEPT_CHECKPOINTS)
 
 
-def _restore(run: RunFolder, trainer: AdversarialTrainer) -> int:
+def _restore(run: RunFolder, trainer: Trainer) -> int:
     clean(run.checkpoints)
     latest = latest_checkpoint(run.checkpoints)
     if latest is None:
@@ -258,17 +308,19 @@ def _check_data(run: RunFolder, photos: PhotoSet) -> None:
 
 
 class _Look:
-    """Draws the preview and keeps its scores."""
+    """Draws the preview; keeps its scores and the validation's losses."""
 
-    def __init__(self, run: RunFolder, preview: Preview) -> None:
+    def __init__(self, run: RunFolder, preview: Preview, validation: Validation) -> None:
         self.run = run
         self.preview = preview
+        self.validation = validation
         self.last: int | None = None
         self.writer = tf.summary.create_file_writer(str(run.tensorboard))
 
     def __call__(self, iteration: int) -> None:
         self.last = iteration
         scores, grid = self.preview.run()
+        scores |= self.validation.run()
         write_picture(self.run.images / f"iteration-{iteration:08d}.png", Picture(grid))
         line: dict[str, Any] = {"iteration": iteration, **scores}
         with self.run.validation.open("a", encoding="utf-8") as file:

@@ -18,11 +18,17 @@ from PIL import Image
 
 import inpaint_tf
 from inpaint_tf.cli.main import cli
+from neuralgym_lite.callbacks import ScalarLog
 from neuralgym_lite.errors import UserError
 
 SMALL = """
     train --dataset samples --mask mosaic --image-size 32 --width 4 --batch-size 2
     --precision float32 --set model.critic_width=4 --set n_critic=2 --set preview_every=4
+"""
+GLCIC = """
+    train --dataset samples --model glcic --image-size 32 --width 2 --batch-size 2
+    --precision float32 --set model.critic_width=2 --set phases.completion=3
+    --set phases.discriminator=2 --iterations 7
 """
 
 
@@ -61,12 +67,13 @@ def test_run_folder(trained):
     names = {"l1", "ae", "wgan_g", "g_total", "wgan_d", "wgan_gp", "d_total"}
     assert all(names < set(line) for line in scalars(trained))
     grids = sorted(path.name for path in (trained / "images").iterdir())
-    assert grids == ["iteration-00000004.png", "iteration-00000008.png"]
+    assert grids == [f"iteration-{i:08d}.png" for i in (0, 4, 8)]
     assert (trained / "checkpoints" / "iteration-00000008" / "generator.keras").is_file()
     assert list((trained / "tensorboard").iterdir())
     scores = [json.loads(x) for x in (trained / "validation.jsonl").read_text().splitlines()]
-    assert [score["iteration"] for score in scores] == [4, 8]
-    assert all(np.isfinite([score["val_mse"], score["val_l1"]]).all() for score in scores)
+    assert [score["iteration"] for score in scores] == [0, 4, 8]
+    names = ("val_mse", "val_l1", "train_loss", "val_loss")
+    assert all(np.isfinite([score[name] for name in names]).all() for score in scores)
 
 
 def test_resumed_run_equals_whole_run(trained, tmp_path):
@@ -77,6 +84,31 @@ def test_resumed_run_equals_whole_run(trained, tmp_path):
     models = [inpaint_tf.load(path).model for path in (folder, trained)]
     for ours, theirs in zip(*(model.get_weights() for model in models), strict=True):
         np.testing.assert_array_equal(ours, theirs)
+
+
+def test_phases_resume_where_they_stopped(tmp_path):
+    run(*GLCIC.split(), "--run-dir", tmp_path / "whole")
+    for stopped in (4, 5):  # within the second phase, and at its end
+        folder = tmp_path / f"stopped-{stopped}"
+        stop_after(GLCIC.split(), stopped, folder)
+        run("train", "--resume", "--run-dir", folder)
+        assert scalars(folder) == scalars(tmp_path / "whole"), stopped
+    names = [set(line) & {"mse", "bce_d"} for line in scalars(tmp_path / "whole")]
+    assert names == [{"mse"}] * 3 + [{"bce_d"}] * 2 + [{"mse", "bce_d"}] * 2
+
+
+def stop_after(command, iterations, folder):
+    """Train, and let a signal come in the step before so many iterations are done."""
+
+    def send(self, batch, logs=None):
+        if self.iteration + 1 == iterations:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ScalarLog, "on_train_batch_begin", send)
+        with pytest.raises(SystemExit) as stopped:
+            run(*command, "--run-dir", folder)
+    assert stopped.value.code == 75
 
 
 def test_resuming_a_finished_run_does_nothing(trained, capsys):
@@ -104,6 +136,22 @@ def test_signal_saves_and_ends_with_75(tmp_path):
 
 
 # ---------------------------------------------------------------------------- what can be done next
+
+
+def test_finetune_the_run(trained, tmp_path, capsys):
+    folder = tmp_path / "child"
+    run("finetune", trained, "--dataset", "samples", "--iterations", 4, "--run-dir", folder)
+    assert capsys.readouterr().out == f"{folder}\n"
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["parent"]["source"] == str(trained)
+    assert manifest["parent"]["iteration"] == 8
+    config = json.loads((folder / "config.json").read_text())
+    assert (config["mask"]["mode"], config["model"]["width"], config["iterations"]) == (
+        "mosaic",
+        4,
+        4,
+    )
+    assert [line["iteration"] for line in scalars(folder)] == [2, 4]
 
 
 def test_evaluate_the_run(trained, tmp_path, capsys):

@@ -89,6 +89,7 @@ def test_shapes_and_dtypes(photos):
         "image": ((2, 3, 16, 16, 3), "uint8"),
         "mask": ((2, 3, 16, 16, 1), "uint8"),
         "box": ((2, 3, 4), "int32"),
+        "real_box": ((2, 3, 4), "int32"),
         "alpha": ((2, 3, 2), "float32"),
         "discount": ((2, 16, 16, 1), "float32"),
     }

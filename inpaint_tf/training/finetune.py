@@ -1,0 +1,184 @@
+"""A run that starts from the weights of another run, or of any saved model."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from inpaint_tf.inference import NetworkInpainter, load
+from inpaint_tf.models import InpaintingModel
+from inpaint_tf.models.registry import MODELS
+from inpaint_tf.training.config import TrainConfig
+from inpaint_tf.training.procedures import find_procedure
+from inpaint_tf.training.run import load_trainer, make_trainer, resolve, save, start
+from neuralgym_lite.config import to_dict
+from neuralgym_lite.errors import UserError
+from neuralgym_lite.experiment import RunFolder
+
+# What may differ between networks that can have the same weights.
+_NOT_ARCHITECTURE = {"name", "dtype", "trainable", "mask_mode", "formulation"}
+
+
+@dataclass(frozen=True)
+class Parent:
+    """What a run starts from.
+
+    Attributes:
+        source: a run folder, an imported model or a `.keras` file.
+        generator: its network.
+        critics: its critics by name, as far as there are any.
+        settings: what a run that starts from it has unless told otherwise.
+        iteration: that a run folder's checkpoint was saved at.
+    """
+
+    source: Path
+    generator: InpaintingModel
+    critics: Mapping[str, keras.Model]
+    settings: Mapping[str, Any]
+    iteration: int | None = None
+
+    def record(self, with_critics: bool) -> dict[str, Any]:
+        """Return what a manifest says of it."""
+        digest = hashlib.sha256()
+        for weight in self.generator.get_weights():
+            digest.update(weight.tobytes())
+        return {
+            "source": str(self.source),
+            "iteration": self.iteration,
+            "generator_sha256": digest.hexdigest(),
+            "critics": sorted(self.critics) if with_critics else [],
+        }
+
+
+def open_parent(source: str | Path) -> Parent:
+    """Open what a run is to start from.
+
+    Args:
+        source: a run folder, whose newest checkpoint is taken, with its settings; a folder that
+            `inpaint-tf import` wrote; or a model saved as `.keras`, which has no critics.
+
+    Raises:
+        UserError: if there is none, it is damaged, or has no weights to train.
+    """
+    path = Path(source)
+    if (path / "manifest.json").is_file():
+        trainer, config, iteration = load_trainer(RunFolder.open(path))
+        # The photographs are this run's own.
+        settings = {**to_dict(config), "data": {"image_size": config.data.image_size}}
+        return Parent(path, trainer.generator, trainer.critics, settings, iteration)
+    inpainter = load(source)
+    if not isinstance(inpainter, NetworkInpainter):
+        raise UserError(f"'{source}' has no weights to start from. Give a run or a saved model.")
+    generator = inpainter.model
+    critics = {}
+    for name in ("local_critic", "global_critic"):
+        file = path / f"{name}.keras"
+        if file.is_file():
+            critics[name] = keras.models.load_model(file, compile=False)
+    return Parent(path, generator, critics, _settings_of(generator, critics))
+
+
+def start_from(
+    parent: Parent,
+    config: TrainConfig,
+    path: str | Path,
+    overwrite: bool = False,
+    command: Sequence[str] = (),
+    generator_only: bool = False,
+) -> tuple[RunFolder, TrainConfig]:
+    """Make the folder of a new run whose first checkpoint has another's weights.
+
+    The optimizers start afresh.
+
+    Args:
+        parent: whose weights are taken.
+        config: the settings.
+        path: a folder that does not exist or is empty.
+        overwrite: clear an earlier run from it first.
+        command: the command line, for the record.
+        generator_only: leave the parent's critics.
+
+    Returns:
+        As `start`.
+
+    Raises:
+        UserError: as `start`, and if the settings are of another architecture.
+    """
+    config = resolve(config)
+    trainer = make_trainer(config)
+    _check_architecture(parent, trainer.generator)
+    with_critics = bool(parent.critics) and not generator_only
+    if with_critics:
+        _check_critics(parent, trainer.critics)
+    trainer.generator.set_weights(parent.generator.get_weights())
+    for name, critic in trainer.critics.items() if with_critics else ():
+        critic.set_weights(parent.critics[name].get_weights())
+    run, config = start(config, path, overwrite, command, parent.record(with_critics))
+    save(run, trainer, iteration=0)
+    return run, config
+
+
+def _settings_of(generator: InpaintingModel, critics: Mapping[str, keras.Model]) -> dict[str, Any]:
+    """Return the settings that follow from networks without a run."""
+    name = next(name for name, kind in MODELS.items() if type(generator) is kind)
+    mode = generator.mask_mode
+    settings = {
+        **find_procedure(name).settings,
+        "model.name": name,
+        "model.width": generator.width,
+        "model.compat": generator.compat,
+        "mask.mode": mode.name,
+        "mask.mosaic_unit_size": mode.unit,
+        "mask.mosaic_interpolation": mode.interpolation,
+        "mask.color": "grey" if mode.is_grey else [round(level) for level in mode.color],
+    }
+    if name == "stable-glcic":
+        settings["model.wiring"] = generator.wiring
+    if generator.fixed_size:
+        settings["data.image_size"] = generator.fixed_size
+    if {"local_critic", "global_critic"} <= set(critics):
+        local, whole = critics["local_critic"], critics["global_critic"]
+        settings |= {
+            "data.image_size": whole.size[0],
+            "mask.height": local.size[0],
+            "mask.width": local.size[1],
+            "model.critic_width": whole.width,
+            "model.local_critic_last_width": local.last_width,
+        }
+    return settings
+
+
+def _check_architecture(parent: Parent, generator: InpaintingModel) -> None:
+    theirs, ours = (_architecture(model) for model in (parent.generator, generator))
+    wrong = [key for key in theirs if theirs[key] != ours.get(key)]
+    if wrong:
+        has = ", ".join(f"{key} {theirs[key]}" for key in wrong)
+        asked = ", ".join(f"{key} {ours.get(key, '-')}" for key in wrong)
+        raise UserError(
+            f"'{parent.source}' is another network than the settings ask for: it has {has}; they "
+            f"have {asked}. Leave those settings out to finetune it."
+        )
+
+
+def _architecture(model: InpaintingModel) -> dict[str, Any]:
+    name = next(name for name, kind in MODELS.items() if type(model) is kind)
+    config = model.get_config()
+    options = {key: config[key] for key in sorted(config.keys() - _NOT_ARCHITECTURE)}
+    return {"model": name, **options}
+
+
+def _check_critics(parent: Parent, critics: Mapping[str, keras.Model]) -> None:
+    for name, critic in critics.items():
+        theirs = parent.critics.get(name)
+        shapes = [tuple(weight.shape) for weight in theirs.weights] if theirs else None
+        if shapes != [tuple(weight.shape) for weight in critic.weights]:
+            raise UserError(
+                f"The {name.replace('_', ' ')} of '{parent.source}' does not fit these settings, "
+                "which have another size of pictures or holes, or another width. Keep the "
+                "parent's, or start with fresh critics: --generator-only."
+            )

@@ -1,0 +1,93 @@
+"""Training of GLCIC in three phases: completion, discriminator, both."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from inpaint_tf.losses import hole_mse
+from inpaint_tf.masks import crop_boxes
+from inpaint_tf.models import GLCICDiscriminator, InpaintingModel
+from inpaint_tf.training.config import LossConfig, TrainConfig
+from inpaint_tf.training.trainer import Batch, Logs, Phase, Trainer
+from neuralgym_lite import gan
+
+
+class GLCICTrainer(Trainer):
+    """Trains a generator by squared distance, then a discriminator alone, then one by the other.
+
+    The discriminator sees the whole picture and the box around the hole; in a photograph, where
+    there is no hole, a box that is drawn apart.
+
+    Args:
+        generator: returns `"refined"`.
+        critic: judges boxes and whole pictures together.
+        loss: weights of the losses.
+        n_critic: critic updates in a round.
+
+    Reference:
+        Iizuka et al. 2017, section 3.3 and algorithm 1.
+    """
+
+    def __init__(
+        self,
+        generator: InpaintingModel,
+        critic: GLCICDiscriminator,
+        loss: LossConfig | None = None,
+        n_critic: int = 1,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(generator, loss, n_critic, **kwargs)
+        self.critic = critic
+
+    @classmethod
+    def make(cls, config: TrainConfig, generator: InpaintingModel) -> GLCICTrainer:
+        """Make the trainer of a run, with its critic."""
+        size = config.data.image_size
+        shape = config.mask.make_shape(size)
+        critic = GLCICDiscriminator(
+            (shape.height, shape.width),
+            size,
+            config.model.critic_width,
+            compat=config.model.compat,
+            dtype=generator.dtype_policy,
+            name="critic",
+        )
+        return cls(generator, critic, config.loss, config.n_critic)
+
+    @property
+    def critics(self) -> dict[str, keras.Model]:
+        """The one critic."""
+        return {"critic": self.critic}
+
+    @staticmethod
+    def phases(config: TrainConfig) -> tuple[Phase, ...]:
+        """Return the completion phase, the discriminator's, and the joint one."""
+        completed, learned = config.phases.stops(config.iterations)
+        return (
+            Phase(completed, trains_generator=True, trains_critics=False),
+            Phase(learned, trains_generator=False, trains_critics=True),
+            Phase(config.iterations, trains_generator=True, trains_critics=True),
+        )
+
+    def reconstruction(self, batch: Batch, outputs: dict[str, Any]) -> tuple[Any, Logs]:
+        """Return the mean squared error of the composited picture, in [0, 1]."""
+        mse = hole_mse(batch["image"], outputs["refined"], batch["mask"]) / 4
+        return mse, {"mse": mse}
+
+    def persuasion(self, batch: Batch, fake: Any) -> tuple[Any, Logs]:
+        """Return the cross entropy of the critic's belief that the pictures are photographs."""
+        bce = gan.fooling_loss(self._judge(fake, batch["box"]))
+        return self.loss_weights.gan_loss_alpha * bce, {"bce_g": bce}
+
+    def criticism(self, batch: Batch, fake: Any) -> tuple[Any, Logs]:
+        """Return the cross entropy of the critic's beliefs."""
+        bce = gan.telling_apart_loss(
+            self._judge(batch["image"], batch["real_box"]), self._judge(fake, batch["box"])
+        )
+        return bce, {"bce_d": bce}
+
+    def _judge(self, images: Any, boxes: Any) -> Any:
+        crops = crop_boxes(images, boxes, *self.critic.local_size)
+        return self.critic((crops, images), training=True)

@@ -1,0 +1,21 @@
+"""Training by squared distance alone: no critic."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from inpaint_tf.losses import hole_mse
+from inpaint_tf.training.trainer import Batch, Logs, Trainer
+
+
+class RegressionTrainer(Trainer):
+    """Trains a generator by the squared distance of the composited picture to the photograph.
+
+    Known pixels are put back before they are compared, so that the hole alone counts. Distances are
+    in grey levels (0..255), so that the curve can be read beside the MSE of an evaluation.
+    """
+
+    def reconstruction(self, batch: Batch, outputs: dict[str, Any]) -> tuple[Any, Logs]:
+        """Return `ae_loss_alpha` times the mean squared error over the whole picture."""
+        mse = hole_mse(batch["image"], outputs["refined"], batch["mask"]) * 127.5**2
+        return self.loss_weights.ae_loss_alpha * mse, {"mse": mse}

@@ -1,0 +1,212 @@
+"""The round that all training procedures share."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+from inpaint_tf.models import InpaintingModel
+from inpaint_tf.models.inpainting_model import composite
+from inpaint_tf.training.config import LossConfig, TrainConfig
+
+Batch = dict[str, Any]
+Logs = dict[str, Any]
+
+
+class Phase(NamedTuple):
+    """A part of a run in which the same networks are updated; `stop` is its last iteration."""
+
+    stop: int
+    trains_generator: bool
+    trains_critics: bool
+
+
+class Trainer(keras.Model):
+    """Trains a generator, against critics or without.
+
+    One `train_step` is one round: `n_critic` batches, each updates the critics, the last one the
+    generator too. A procedure is a subclass that says which critics there are, how its pictures are
+    compared with the photographs (`reconstruction`), and what critics and generator want of each
+    other (`criticism`, `persuasion`). Make it and `compile` it inside the scope of a strategy.
+
+    Args:
+        generator: returns at least `"refined"`.
+        loss: weights of the losses.
+        n_critic: batches in a round.
+
+    Call arguments:
+        inputs: those of the generator.
+    """
+
+    def __init__(
+        self,
+        generator: InpaintingModel,
+        loss: LossConfig | None = None,
+        n_critic: int = 1,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.generator = generator
+        self.loss_weights = loss or LossConfig()
+        self.n_critic = n_critic
+        self.trains_generator = True
+        self.trains_critics = True
+        self.built = True
+
+    # What a procedure says.
+
+    @classmethod
+    def make(cls, config: TrainConfig, generator: InpaintingModel) -> Trainer:
+        """Make the trainer of a run, with its critics."""
+        return cls(generator, config.loss, config.n_critic)
+
+    @property
+    def critics(self) -> dict[str, keras.Model]:
+        """What judges the generator's pictures, by name."""
+        return {}
+
+    @staticmethod
+    def phases(config: TrainConfig) -> tuple[Phase, ...]:
+        """Return the parts of a run."""
+        return (Phase(config.iterations, trains_generator=True, trains_critics=True),)
+
+    def reconstruction(self, batch: Batch, outputs: dict[str, Any]) -> tuple[Any, Logs]:
+        """Return how far the pictures are from the photographs, and the parts of that sum.
+
+        Args:
+            batch: of `prepare`.
+            outputs: of the generator.
+        """
+        raise NotImplementedError
+
+    def persuasion(self, batch: Batch, fake: Any) -> tuple[Any, Logs]:
+        """Return the weighted loss of a generator that wants its pictures taken for photographs."""
+        raise NotImplementedError
+
+    def criticism(self, batch: Batch, fake: Any) -> tuple[Any, Logs]:
+        """Return the loss of critics that want to tell pictures from photographs."""
+        raise NotImplementedError
+
+    # What they share.
+
+    @property
+    def critic_variables(self) -> list[Any]:
+        """Trainable variables of all critics."""
+        return [each for critic in self.critics.values() for each in critic.trainable_variables]
+
+    def compile(
+        self,
+        generator_optimizer: keras.optimizers.Optimizer,
+        critic_optimizer: keras.optimizers.Optimizer | None = None,
+        jit_compile: bool = False,
+    ) -> None:
+        """Set the optimizers; the critics' is None where there are none."""
+        super().compile(optimizer=generator_optimizer, jit_compile=jit_compile)
+        self.critic_optimizer = critic_optimizer
+        self.trains_critics = bool(self.critics)
+        # Under a strategy, slots cannot be made inside the train step.
+        self.optimizer.build(self.generator.trainable_variables)
+        if critic_optimizer is not None:
+            critic_optimizer.build(self.critic_variables)
+
+    def enter(self, phase: Phase) -> None:
+        """Update from now on what this phase updates."""
+        self.trains_generator = phase.trains_generator
+        self.trains_critics = phase.trains_critics and bool(self.critics)
+        self.train_function = None  # Keras traces the step anew.
+
+    def call(self, inputs: Any) -> Any:
+        """Run the generator."""
+        return self.generator(inputs)
+
+    def train_step(self, data: Batch) -> Logs:
+        """Do one round on the batches of `RoundMaker.make`; return the means of its losses."""
+        generator_logs: Logs = {}
+        critic_logs: list[Logs] = []
+        for index in range(self.n_critic):
+            batch = self.prepare(data, index)
+            updates = []
+            if self.trains_generator and index == self.n_critic - 1:
+                gradients, fake, generator_logs = self.generator_gradients(batch)
+                updates.append((self.optimizer, gradients, self.generator.trainable_variables))
+            else:
+                fake = self._fake(batch, self._generate(batch, training=False))
+            if self.trains_critics:
+                gradients, logs = self.critic_gradients(batch, fake)
+                updates.append((self.critic_optimizer, gradients, self.critic_variables))
+                critic_logs.append(logs)
+            # Both gradients of the last batch are taken before either update.
+            for optimizer, gradients, variables in updates:
+                optimizer.apply(gradients, variables)
+        return {**generator_logs, **_means(critic_logs)}
+
+    def prepare(self, data: Batch, index: int) -> Batch:
+        """Take one batch out of a round and bring it to [-1, 1].
+
+        Returns:
+            What `RoundMaker.make` has, without the axis of the round, and `masked`, what the
+            generator is shown; `image` and `masked` are float `(B, H, W, 3)` in [-1, 1], `mask` is
+            `(B, H, W, 1)`. `discount` is of the last batch whatever the index.
+        """
+        batch = {
+            name: values if name == "discount" else values[:, index]
+            for name, values in data.items()
+        }
+        image = _normalise(batch["image"])
+        mask = ops.cast(batch["mask"], "float32")
+        mode = self.generator.mask_mode
+        source = _normalise(batch["prefilled"]) if mode.prefills else image
+        return {**batch, "image": image, "mask": mask, "masked": mode.masked_input(source, mask)}
+
+    def generator_gradients(self, batch: Batch) -> tuple[list[Any], Any, Logs]:
+        """Return the gradients of the generator's loss, its composited pictures, and the parts."""
+        with tf.GradientTape() as tape:
+            outputs = self._generate(batch, training=True)
+            fake = self._fake(batch, outputs)
+            total, logs = self.reconstruction(batch, outputs)
+            logs["loss"] = total
+            if self.trains_critics:
+                wanted, more = self.persuasion(batch, fake)
+                total, logs = total + wanted, {**logs, **more}
+            scaled = self._for_replica(total)
+        gradients = tape.gradient(scaled, self.generator.trainable_variables)
+        return gradients, fake, {**logs, "g_total": total}
+
+    def critic_gradients(self, batch: Batch, fake: Any) -> tuple[list[Any], Logs]:
+        """Return the gradients of the critics' loss and its parts.
+
+        Args:
+            batch: of `prepare`.
+            fake: composited pictures `(B, H, W, 3)`; no gradient flows into them.
+        """
+        with tf.GradientTape() as tape:
+            total, logs = self.criticism(batch, fake)
+            scaled = self._for_replica(total)
+        gradients = tape.gradient(scaled, self.critic_variables)
+        return gradients, {**logs, "d_total": total}
+
+    def validation_loss(self, data: Batch) -> Any:
+        """Return the reconstruction loss of a round of one batch, at inference."""
+        batch = self.prepare(data, 0)
+        return self.reconstruction(batch, self._generate(batch, training=False))[0]
+
+    def _generate(self, batch: Batch, training: bool) -> dict[str, Any]:
+        return self.generator((batch["masked"], batch["mask"]), training=training)
+
+    def _fake(self, batch: Batch, outputs: dict[str, Any]) -> Any:
+        return composite(outputs["refined"], batch["image"], batch["mask"])
+
+    def _for_replica(self, loss: Any) -> Any:
+        # Keras adds the gradients of the replicas; each saw its share of the batch.
+        return loss / self.distribute_strategy.num_replicas_in_sync
+
+
+def _normalise(image: Any) -> Any:
+    return ops.cast(image, "float32") / 127.5 - 1
+
+
+def _means(logs: list[Logs]) -> Logs:
+    return {name: sum(each[name] for each in logs) / len(logs) for name in logs[0]} if logs else {}

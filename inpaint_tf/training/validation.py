@@ -1,0 +1,51 @@
+"""The training's own loss, on photographs that it trains on and on photographs that it does not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from inpaint_tf.data.photo_set import PhotoSet
+from inpaint_tf.report.evaluation import draw
+from inpaint_tf.training.config import TrainConfig
+from inpaint_tf.training.rounds import RoundMaker
+from inpaint_tf.training.trainer import Trainer
+
+BATCH_SIZE = 8
+
+
+class Validation:
+    """Takes the reconstruction loss of fixed photographs with fixed masks, at inference.
+
+    As many photographs of the training split as of the test split, under the same masks: what the
+    two losses differ by is what the network knows by heart.
+
+    Args:
+        trainer: in training.
+        photos: its data set.
+        config: settings of the run.
+        count: photographs of each split.
+    """
+
+    def __init__(
+        self, trainer: Trainer, photos: PhotoSet, config: TrainConfig, count: int = 64
+    ) -> None:
+        size = min(BATCH_SIZE, len(photos.test))
+        alone = config.model_copy(update={"n_critic": 1, "batch_size": size})
+        batches = min(count, len(photos.train), len(photos.test)) // size
+        self._rounds = {}
+        for name, keys in (("train_loss", photos.train), ("val_loss", photos.test)):
+            shown = replace(photos, train=draw(keys, batches * size))
+            maker = RoundMaker(shown, alone)
+            self._rounds[name] = [maker.make(i) for i in range(batches)]
+        self._loss = tf.function(trainer.validation_loss)
+
+    def run(self) -> dict[str, float]:
+        """Return the mean losses `train_loss` and `val_loss`."""
+        return {name: self._mean(rounds) for name, rounds in self._rounds.items()}
+
+    def _mean(self, rounds: list[dict[str, Any]]) -> float:
+        return float(np.mean([self._loss(round_).numpy() for round_ in rounds]))

@@ -1,0 +1,212 @@
+"""Every procedure: two replicas, determinism, what is updated when, and its settings."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import re
+
+import keras
+import numpy as np
+import pytest
+
+from inpaint_tf.data import open_photos
+from inpaint_tf.models.registry import MODELS
+from inpaint_tf.training.procedures import PROCEDURES, load_train_config
+from inpaint_tf.training.rounds import RoundMaker
+from inpaint_tf.training.run import make_trainer
+from neuralgym_lite.errors import UserError
+from neuralgym_lite.pipeline import index_driven
+
+ROUNDS = 5
+NEW = sorted(set(PROCEDURES) - {"ca"})  # test_adversarial.py has contextual attention
+# Its discriminator normalises maps of one pixel, over four numbers: that amplifies rounding errors.
+TOLERANCE = {"glcic": 1e-3}
+
+
+def small_config(model, **changes):
+    flags = {
+        "data": {"dataset": "samples", "image_size": 32},
+        "mask": {"color": "grey"},
+        "model": {"name": model, "width": 4, "critic_width": 4},
+        "batch_size": 4,
+        "n_critic": 1,
+        "precision": "float32",
+        # Adadelta turns the rounding errors of a gradient that should be zero into whole steps.
+        "optimizer": {"name": "adam", "learning_rate": 1e-4},
+        **changes,
+    }
+    return load_train_config(None, flags)
+
+
+class Losses(keras.callbacks.Callback):
+    def __init__(self):
+        super().__init__()
+        self.rounds = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.rounds.append({name: float(value) for name, value in logs.items()})
+
+
+def trained(model, strategy=None):
+    """Train both networks, whatever phase that is; return losses, weights before, trainer."""
+    config = small_config(model)
+    with strategy.scope() if strategy else contextlib.nullcontext():
+        trainer = make_trainer(config)
+    trainer.enter(trainer.phases(config)[-1])
+    before = trainer.get_weights()
+    return fit(trainer, config, range(ROUNDS)), before, trainer
+
+
+def fit(trainer, config, rounds):
+    losses = Losses()
+    maker = RoundMaker(open_photos("samples"), config)
+    data = index_driven(maker.make, rounds.start, rounds.stop)
+    trainer.fit(data, steps_per_epoch=len(rounds), shuffle=False, verbose=0, callbacks=[losses])
+    return losses.rounds
+
+
+@functools.cache
+def single(model):
+    rounds, before, trainer = trained(model)
+    return rounds, before, trainer.get_weights(), trainer
+
+
+def differ(one, other):
+    """Return the indices of the weights that are not the same bits."""
+    return {i for i, pair in enumerate(zip(one, other, strict=True)) if not np.array_equal(*pair)}
+
+
+# ------------------------------------------------------------------------------------------ parity
+
+
+@pytest.mark.parametrize("model", NEW)
+def test_two_replicas_equal_one(model, two_replicas):
+    rounds, _, trainer = trained(model, two_replicas)
+    assert trainer.distribute_strategy.num_replicas_in_sync == 2
+    expected, _, weights, _ = single(model)
+    tolerance = TOLERANCE.get(model, 1e-5)
+    for ours, theirs in zip(rounds, expected, strict=True):
+        for name in theirs:
+            assert ours[name] == pytest.approx(theirs[name], rel=tolerance, abs=1e-6), name
+    for variable, ours, theirs in zip(trainer.weights, trainer.get_weights(), weights, strict=True):
+        # A bias before a batch normalisation has no gradient but rounding errors.
+        if not re.search("conv/bias|moving_mean", variable.path):
+            error = np.linalg.norm(ours - theirs)
+            assert error <= 10 * tolerance * np.linalg.norm(theirs) + 1e-6, variable.path
+
+
+def test_every_model_has_a_procedure():
+    assert PROCEDURES.keys() == MODELS.keys()
+
+
+# ------------------------------------------------------------------------------------- determinism
+
+
+@pytest.mark.parametrize("model", NEW)
+def test_same_seed_gives_the_same_bits(model):
+    rounds, _, trainer = trained(model)
+    assert rounds == single(model)[0]
+    assert differ(trainer.get_weights(), single(model)[2]) == set()
+
+
+# ----------------------------------------------------------------------------------------- updates
+
+
+@pytest.mark.parametrize("model", NEW)
+def test_every_weight_moves(model):
+    _, before, after, trainer = single(model)
+    still = set(range(len(before))) - differ(before, after)
+    # Batch normalisation takes a bias before it away; a critic's last one cancels out.
+    assert {trainer.weights[i].path.split("/")[-1] for i in still} <= {"bias"}
+
+
+@pytest.mark.parametrize("model", NEW)
+def test_loss_falls(model):
+    rounds, _, _, trainer = single(model)
+    trainer.optimizer.learning_rate = 2e-3
+    more = fit(trainer, small_config(model), range(ROUNDS, 60))
+    losses = [logs["loss"] for logs in rounds + more]
+    assert np.mean(losses[-15:]) < 0.9 * np.mean(losses[:15])
+
+
+def test_phases_of_glcic():
+    config = small_config("glcic", iterations=100, phases={"completion": 40, "discriminator": 10})
+    trainer = make_trainer(config)
+    phases = trainer.phases(config)
+    assert [phase.stop for phase in phases] == [40, 50, 100]
+    moved = []
+    for phase in phases:
+        trainer.enter(phase)
+        before = [network.get_weights() for network in (trainer.generator, trainer.critic)]
+        (logs,) = fit(trainer, config, range(1))
+        after = [network.get_weights() for network in (trainer.generator, trainer.critic)]
+        moved.append(
+            (*(bool(differ(*pair)) for pair in zip(before, after, strict=True)), set(logs))
+        )
+    completion = {"mse", "loss", "g_total"}
+    alone = {"bce_d", "d_total"}
+    assert moved[0] == (True, False, completion)
+    assert moved[1] == (False, True, alone)
+    assert moved[2] == (True, True, completion | alone | {"bce_g"})
+
+
+def test_default_phases_are_those_of_the_paper():
+    config = small_config("glcic")
+    assert config.iterations == 500_000
+    assert config.phases.stops(500_000) == (90_000, 100_000)
+
+
+def test_short_runs_have_short_phases():
+    config = small_config("glcic", phases={"completion": 90, "discriminator": 20})
+    assert config.phases.stops(100) == (90, 100)
+    assert config.phases.stops(50) == (50, 50)
+
+
+def test_real_box_is_not_the_hole():
+    config = small_config("glcic", mask={"color": "grey", "same_box": False})
+    made = RoundMaker(open_photos("samples"), config).make(0)
+    assert made["real_box"].shape == made["box"].shape == (4, 1, 4)
+    assert np.any(made["real_box"] != made["box"])
+
+
+# ---------------------------------------------------------------------------------------- settings
+
+
+def test_settings_of_a_model_stand_below_what_is_given():
+    config = load_train_config(None, {"model.name": "glcic", "batch_size": 3})
+    assert (config.optimizer.name, config.n_critic, config.model.width) == ("adadelta", 1, 64)
+    assert config.batch_size == 3
+    config = load_train_config(None, {"model.name": "glcic"}, ["optimizer.name=adam"])
+    assert config.optimizer.name == "adam"
+
+
+def test_critics_may_learn_at_their_own_rate():
+    flags = {"model.name": "context-encoder", "model.width": 4, "data.image_size": 32}
+    trainer = make_trainer(load_train_config(None, flags))
+    rates = [float(each.learning_rate) for each in (trainer.optimizer, trainer.critic_optimizer)]
+    assert rates == pytest.approx([2e-3, 2e-4])
+
+
+# ----------------------------------------------------------------------------------------- refusal
+
+
+def test_unknown_model():
+    with pytest.raises(UserError, match="Unknown model: 'gclic'.*'glcic'"):
+        load_train_config(None, {"model.name": "gclic"})
+
+
+def test_rounds_without_critics():
+    with pytest.raises(UserError, match="'autoencoder' is trained without critics.*: 5"):
+        load_train_config(None, {"model.name": "autoencoder", "n_critic": 5})
+
+
+def test_size_that_the_model_cannot_take():
+    with pytest.raises(UserError, match="multiples of 16 pixels.*image_size=40"):
+        load_train_config(None, {"model.name": "autoencoder", "data.image_size": 40})
+
+
+def test_mean_color_must_be_known():
+    config = load_train_config(None, {"model.name": "glcic", "data.image_size": 32})
+    with pytest.raises(UserError, match="mean color"):
+        make_trainer(config)
