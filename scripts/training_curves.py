@@ -12,7 +12,13 @@ from neuralgym_lite.images import atomic_path
 
 @click.command()
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--scalar", "scalars", multiple=True, default=("l1", "ae", "val_mse", "val_l1"))
+@click.option(
+    "--scalar",
+    "scalars",
+    multiple=True,
+    default=("loss", "train_loss,val_loss", "val_mse", "val_l1"),
+    help="A panel each; names with commas between them share one.",
+)
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="PNG to write.")
 def main(runs: tuple[Path, ...], scalars: tuple[str, ...], out: Path) -> None:
     """Draw scalars of RUNS over the iterations."""

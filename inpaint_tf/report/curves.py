@@ -23,8 +23,8 @@ def draw_curves(paths: Sequence[Path], scalars: Sequence[str], smoothing: int = 
 
     Args:
         paths: run folders; each is a colour, named after its folder.
-        scalars: names in `scalars.jsonl` or `validation.jsonl`. Those whose values are all
-            positive are drawn on a logarithmic axis.
+        scalars: names in `scalars.jsonl` or `validation.jsonl`; several with commas between them
+            share a panel. One whose values are all positive has a logarithmic axis.
         smoothing: logged values in a moving mean; fewer points are drawn as they are.
 
     Raises:
@@ -34,17 +34,22 @@ def draw_curves(paths: Sequence[Path], scalars: Sequence[str], smoothing: int = 
     figure = Figure(figsize=(5 * len(scalars), 3.4), layout="constrained")
     FigureCanvasAgg(figure)
     panels = figure.subplots(1, len(scalars), squeeze=False)[0]
-    for panel, scalar in zip(panels, scalars, strict=True):
-        curves = {name: _curve(lines, scalar) for name, lines in logs.items()}
-        lowest = min((y.min() for _, y in curves.values() if y.size), default=None)
-        if lowest is None:
-            known = sorted({key for lines in logs.values() for line in lines for key in line})
-            raise UserError(f"No run has the scalar '{scalar}'. They have: {', '.join(known)}.")
-        for name, curve in curves.items():
-            panel.plot(*_smooth(curve, smoothing), label=name)
-        panel.set(title=scalar, xlabel="iteration", yscale="log" if lowest > 0 else "linear")
+    for panel, group in zip(panels, scalars, strict=True):
+        names = group.split(",")
+        curves = {}
+        for scalar in names:
+            found = {run: _curve(lines, scalar) for run, lines in logs.items()}
+            if not any(y.size for _, y in found.values()):
+                known = sorted({key for lines in logs.values() for line in lines for key in line})
+                raise UserError(f"No run has the scalar '{scalar}'. They have: {', '.join(known)}.")
+            for run, curve in found.items():
+                curves[run if len(names) == 1 else f"{run} {scalar}"] = curve
+        for label, curve in curves.items():
+            panel.plot(*_smooth(curve, smoothing), label=label)
+        positive = min(y.min() for _, y in curves.values() if y.size) > 0
+        panel.set(title=group, xlabel="iteration", yscale="log" if positive else "linear")
         panel.grid(alpha=0.3, which="both")
-    panels[0].legend()
+        panel.legend()
     return figure
 
 

@@ -34,6 +34,13 @@ def test_moving_mean_keeps_a_line_straight(run):
     np.testing.assert_allclose(y, -x)
 
 
+def test_scalars_share_a_panel(run):
+    (panel,) = draw_curves([run], ["l1,val_l1"], smoothing=1).axes
+    labels = [text.get_text() for text in panel.get_legend().get_texts()]
+    assert labels == [f"{run.name} l1", f"{run.name} val_l1"]
+    assert [len(line.get_xdata()) for line in panel.lines] == [200, 1]
+
+
 def test_unknown_scalar_names_the_known(run):
     with pytest.raises(UserError, match="'l2'. They have: .*l1, val_l1, wgan_d"):
-        draw_curves([run], ["l2"])
+        draw_curves([run], ["l1,l2"])

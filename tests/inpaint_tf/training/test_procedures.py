@@ -201,6 +201,11 @@ def test_rounds_without_critics():
         load_train_config(None, {"model.name": "autoencoder", "n_critic": 5})
 
 
+def test_less_than_a_round():
+    with pytest.raises(UserError, match="n_critic=5.*iterations=4"):
+        load_train_config(None, {"iterations": 4})
+
+
 def test_size_that_the_model_cannot_take():
     with pytest.raises(UserError, match="multiples of 16 pixels.*image_size=40"):
         load_train_config(None, {"model.name": "autoencoder", "data.image_size": 40})
