@@ -111,6 +111,11 @@ class PhaseConfig(Config):
         alone = round(0.02 * iterations) if self.discriminator is None else self.discriminator
         return min(completion, iterations), min(completion + alone, iterations)
 
+    def resolve(self, iterations: int) -> PhaseConfig:
+        """Return the phases of a run of so many iterations, with their lengths as numbers."""
+        completed, learned = self.stops(iterations)
+        return PhaseConfig(completion=completed, discriminator=learned - completed)
+
 
 class OptimizerConfig(Config):
     """Adam or Adadelta, for the generator and for the critics.

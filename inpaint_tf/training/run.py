@@ -73,7 +73,7 @@ def start(
         parent: whose weights it starts from, for the record.
 
     Returns:
-        The folder, and the settings with the data set's mean color where they ask for it.
+        The folder, and the settings as `resolve` returns them.
 
     Raises:
         UserError: if the photographs are missing, or the folder is taken.
@@ -248,16 +248,21 @@ def _open_photos(config: TrainConfig) -> PhotoSet:
 
 
 def resolve(config: TrainConfig) -> TrainConfig:
-    """Return the settings with the data set's mean color where they ask for it.
+    """Return the settings with numbers for what follows from the data set and the iterations.
+
+    These are the mean color, where the settings ask for it, and the lengths of the phases, so that
+    they stay as they are when a run is resumed for more iterations.
 
     Raises:
         UserError: if its photographs are missing.
     """
-    if config.mask.color != "mean":
-        return config
-    color = np.round(mean_color(_open_photos(config))).astype(int).tolist()
-    mask = config.mask.model_copy(update={"color": tuple(color)})
-    return config.model_copy(update={"mask": mask})
+    changes: dict[str, Any] = {}
+    if config.mask.color == "mean":
+        color = np.round(mean_color(_open_photos(config))).astype(int).tolist()
+        changes["mask"] = config.mask.model_copy(update={"color": tuple(color)})
+    if len(find_procedure(config.model.name).trainer.phases(config)) > 1:
+        changes["phases"] = config.phases.resolve(config.iterations)
+    return config.model_copy(update=changes)
 
 
 def mean_color(photos: PhotoSet) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ from inpaint_tf.data import open_photos
 from inpaint_tf.models.registry import MODELS
 from inpaint_tf.training.procedures import PROCEDURES, load_train_config
 from inpaint_tf.training.rounds import RoundMaker
-from inpaint_tf.training.run import make_trainer
+from inpaint_tf.training.run import make_trainer, resolve
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.pipeline import index_driven
 
@@ -161,6 +161,12 @@ def test_short_runs_have_short_phases():
     config = small_config("glcic", phases={"completion": 90, "discriminator": 20})
     assert config.phases.stops(100) == (90, 100)
     assert config.phases.stops(50) == (50, 50)
+
+
+def test_phases_stay_when_a_run_is_made_longer():
+    short = resolve(small_config("glcic", iterations=100))
+    assert short.phases.model_dump() == {"completion": 18, "discriminator": 2}
+    assert short.phases.stops(1000) == (18, 20)
 
 
 def test_real_box_is_not_the_hole():
