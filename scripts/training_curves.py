@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from inpaint_tf.report.curves import draw_curves
 from neuralgym_lite.images import atomic_path
+from neuralgym_lite.quiet import import_tensorflow
 
 
 @click.command()
@@ -22,6 +22,9 @@ from neuralgym_lite.images import atomic_path
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="PNG to write.")
 def main(runs: tuple[Path, ...], scalars: tuple[str, ...], out: Path) -> None:
     """Draw scalars of RUNS over the iterations."""
+    import_tensorflow()
+    from inpaint_tf.report.curves import draw_curves
+
     figure = draw_curves(runs, scalars)
     with atomic_path(out) as temporary:
         figure.savefig(temporary, format="png", dpi=100)
