@@ -90,10 +90,11 @@ def test_two_replicas_equal_one(model, two_replicas):
         for name in theirs:
             assert ours[name] == pytest.approx(theirs[name], rel=tolerance, abs=1e-6), name
     for variable, ours, theirs in zip(trainer.weights, trainer.get_weights(), weights, strict=True):
-        # A bias before a batch normalisation has no gradient but rounding errors.
+        # A bias before a batch normalisation has no gradient but rounding errors, and Adam makes
+        # steps of 1e-4 of the smallest ones.
         if not re.search("conv/bias|moving_mean", variable.path):
             error = np.linalg.norm(ours - theirs)
-            assert error <= 10 * tolerance * np.linalg.norm(theirs) + 1e-6, variable.path
+            assert error <= 10 * tolerance * np.linalg.norm(theirs) + 2e-5, variable.path
 
 
 def test_every_model_has_a_procedure():
