@@ -20,7 +20,8 @@ from neuralgym_lite.pipeline import index_driven
 
 ROUNDS = 5
 NEW = sorted(set(PROCEDURES) - {"ca"})  # test_adversarial.py has contextual attention
-# Its discriminator normalises maps of one pixel, over four numbers: that amplifies rounding errors.
+# Its discriminator normalises maps of one pixel, over four numbers: that amplifies rounding errors,
+# of which Adam makes whole steps.
 TOLERANCE = {"glcic": 1e-3}
 
 
@@ -84,17 +85,17 @@ def differ(one, other):
 def test_two_replicas_equal_one(model, two_replicas):
     rounds, _, trainer = trained(model, two_replicas)
     assert trainer.distribute_strategy.num_replicas_in_sync == 2
-    expected, _, weights, _ = single(model)
+    expected, before, weights, _ = single(model)
     tolerance = TOLERANCE.get(model, 1e-5)
     for ours, theirs in zip(rounds, expected, strict=True):
         for name in theirs:
             assert ours[name] == pytest.approx(theirs[name], rel=tolerance, abs=1e-6), name
-    for variable, ours, theirs in zip(trainer.weights, trainer.get_weights(), weights, strict=True):
-        # A bias before a batch normalisation has no gradient but rounding errors, and Adam makes
-        # steps of 1e-4 of the smallest ones.
+    pairs = zip(trainer.weights, trainer.get_weights(), weights, before, strict=True)
+    for variable, ours, theirs, start in pairs:
+        # A bias before a batch normalisation has no gradient but rounding errors.
         if not re.search("conv/bias|moving_mean", variable.path):
-            error = np.linalg.norm(ours - theirs)
-            assert error <= 10 * tolerance * np.linalg.norm(theirs) + 2e-5, variable.path
+            moved = np.linalg.norm(theirs - start)
+            assert np.linalg.norm(ours - theirs) <= 200 * tolerance * moved + 1e-6, variable.path
 
 
 def test_every_model_has_a_procedure():
