@@ -242,8 +242,9 @@ def box_mask(box: Any, size: int) -> UInt8:
     return mask
 
 
-def evaluation_masks(kind: str, count: int, size: int, seed: int = 0) -> UInt8:
-    """Return the fixed masks `(count, size, size, 1)` on which models are compared.
+@dataclass(frozen=True)
+class EvaluationMasks:
+    """The fixed masks `(size, size, 1)` on which models are compared, made when asked for.
 
     Args:
         kind: `"center"`: the middle half of the picture; `"hole"`: squares of 3/8 to 1/2 of the
@@ -255,13 +256,34 @@ def evaluation_masks(kind: str, count: int, size: int, seed: int = 0) -> UInt8:
     Raises:
         UserError: if `kind` is unknown.
     """
-    _check_name("evaluation mask", kind, EVALUATION_KINDS)
-    if kind == "center":
-        box = (size // 4, size // 4, size // 2, size // 2)
-        return np.repeat(box_mask(box, size)[None], count, axis=0)
-    shape = HoleShape(size // 2, size // 2, max_delta=size // 8)
-    draws = [shape.draw(generator(seed, "evaluation-mask", i), 1, size)[0] for i in range(count)]
-    return np.concatenate(draws) if draws else np.zeros((0, size, size, 1), "uint8")
+
+    kind: str
+    count: int
+    size: int
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _check_name("evaluation mask", self.kind, EVALUATION_KINDS)
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int, /) -> UInt8:
+        if self.kind == "center":
+            quarter, half = self.size // 4, self.size // 2
+            return box_mask((quarter, quarter, half, half), self.size)
+        shape = HoleShape(self.size // 2, self.size // 2, max_delta=self.size // 8)
+        return shape.draw(generator(self.seed, "evaluation-mask", index), 1, self.size)[0][0]
+
+
+def evaluation_masks(kind: str, count: int, size: int, seed: int = 0) -> UInt8:
+    """Return all `EvaluationMasks` of these arguments at once, `(count, size, size, 1)`."""
+    masks = EvaluationMasks(kind, count, size, seed)
+    return (
+        np.stack([masks[i] for i in range(count)])
+        if count
+        else np.zeros((0, size, size, 1), "uint8")
+    )
 
 
 def _check_name(what: str, name: str, known: tuple[str, ...]) -> None:

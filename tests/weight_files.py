@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import struct
 import zipfile
 from pathlib import Path
@@ -23,6 +24,8 @@ STORAGES = {
     "uint8": "ByteStorage",
 }
 PROTOCOL, STOP = b"\x80\x02", b"."
+MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
+LEGACY = b"N"
 ORDERED_DICT = b"ccollections\nOrderedDict\n)R"
 REBUILD = b"ctorch._utils\n_rebuild_tensor_v2\n"
 
@@ -46,25 +49,30 @@ def tensor(
     strides: tuple[int, ...],
     offset: int = 0,
     storage: str = "FloatStorage",
+    rest: bytes = b"",
 ) -> bytes:
-    """Return the opcodes with which `torch.save` describes a tensor."""
+    """Return the opcodes with which `torch.save` describes a tensor.
+
+    `rest` ends the storage's identifier: it is `LEGACY` in the format before PyTorch 1.6.
+    """
     where = text("storage") + f"ctorch\n{storage}\n".encode() + text(key) + text("cpu")
-    arguments = b"((" + where + number(count) + b"tQ" + number(offset) + numbers(shape)
+    arguments = b"((" + where + number(count) + rest + b"tQ" + number(offset) + numbers(shape)
     return REBUILD + arguments + numbers(strides) + b"\x89" + ORDERED_DICT + b"tR"
 
 
-def encode(tree: Any, storages: dict[str, bytes]) -> bytes:
+def encode(tree: Any, storages: dict[str, bytes], rest: bytes = b"") -> bytes:
     """Return the opcodes of a tree of dicts, lists, arrays, numbers and text."""
     if isinstance(tree, dict):
-        items = (text(key) + encode(value, storages) for key, value in tree.items())
+        items = (text(key) + encode(value, storages, rest) for key, value in tree.items())
         return ORDERED_DICT + b"(" + b"".join(items) + b"u"
     if isinstance(tree, list):
-        return b"](" + b"".join(encode(value, storages) for value in tree) + b"e"
+        return b"](" + b"".join(encode(value, storages, rest) for value in tree) + b"e"
     if isinstance(tree, np.ndarray):
         key = str(len(storages))
         storages[key] = tree.tobytes()
         strides = tuple(step // tree.itemsize for step in np.ascontiguousarray(tree).strides)
-        return tensor(key, tree.size, tree.shape, strides, storage=STORAGES[tree.dtype.name])
+        storage = STORAGES[tree.dtype.name]
+        return tensor(key, tree.size, tree.shape, strides, storage=storage, rest=rest)
     return {str: text, int: number, type(None): lambda _: b"N"}[type(tree)](tree)
 
 
@@ -90,6 +98,22 @@ def save_torch(path: Path, tree: Any) -> Path:
     storages: dict[str, bytes] = {}
     program = PROTOCOL + encode(tree, storages) + STOP
     return pack(path, program, storages)
+
+
+def legacy(program: bytes, numbers: dict[str, bytes], itemsize: int = 4) -> bytes:
+    """Return a file of the format before PyTorch 1.6, around the pickle of the tensors."""
+    system = {"protocol_version": 1001, "little_endian": True, "type_sizes": {"long": 4}}
+    head = b"".join(pickle.dumps(part, 2) for part in (MAGIC_NUMBER, 1001, system))
+    counted = (struct.pack("<q", len(data) // itemsize) + data for data in numbers.values())
+    return head + program + pickle.dumps(list(numbers), 2) + b"".join(counted)
+
+
+def save_legacy(path: Path, tree: Any, itemsize: int = 4) -> Path:
+    """Write a tree of arrays, all of one item size, as `torch.save` before 1.6 did."""
+    storages: dict[str, bytes] = {}
+    program = PROTOCOL + encode(tree, storages, LEGACY) + STOP
+    path.write_bytes(legacy(program, storages, itemsize))
+    return path
 
 
 def save_tf1(prefix: Path, arrays: dict[str, Any]) -> Path:

@@ -6,13 +6,16 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.progress import Progress, Track
 from neuralgym_lite.quiet import import_tensorflow
+
+if TYPE_CHECKING:
+    from inpaint_tf.report.result import Evaluation
 
 _BASELINES = ("ns", "telea")
 
@@ -55,6 +58,12 @@ _BASELINES = ("ns", "telea")
     show_default=True,
     help="Score 'ns' and 'telea' as well.",
 )
+@click.option(
+    "--lpips-weights",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Weights of LPIPS. Default: $INPAINT_TF_WEIGHTS, then the cache folder.",
+)
 def command(
     sources: tuple[str, ...],
     dataset: str | None,
@@ -67,16 +76,19 @@ def command(
     out: Path | None,
     as_json: bool,
     baselines: bool,
+    lpips_weights: Path | None,
 ) -> None:
     """Score each FROM on the test split: a run folder, a saved model, 'ns' or 'telea'.
 
-    All fill the same holes. The table goes to stdout; metrics.json, per_image.csv and grid.png to
-    the folder of --out.
+    All fill the same holes. The table goes to stdout; report.html, metrics.json, per_image.csv and
+    grid.png to the folder of --out.
     """
     import_tensorflow()
     import inpaint_tf
     from inpaint_tf.data import open_photos
-    from inpaint_tf.masks import evaluation_masks
+    from inpaint_tf.inference.provenance import provenance
+    from inpaint_tf.masks import EvaluationMasks
+    from inpaint_tf.metrics.lpips_weights import weights_from
     from inpaint_tf.report.evaluation import draw, evaluate
     from inpaint_tf.report.table import render_table
 
@@ -86,30 +98,49 @@ def command(
 
     photos = open_photos(dataset, data_dir)
     keys = draw(photos.test, limit or len(photos.test))
-    masks = evaluation_masks(mask_kind, len(keys), size, seed)
+    masks = EvaluationMasks(mask_kind, len(keys), size, seed)
     extra = [name for name in _BASELINES if baselines and name not in sources]
-    inpainters = [inpaint_tf.load(source) for source in (*extra, *sources)]
+    inpainters = {source: inpaint_tf.load(source) for source in (*extra, *sources)}
+    settings = {
+        "models": [provenance(*pair) for pair in inpainters.items()],
+        "mask": mask_kind,
+        "seed": seed,
+        "limit": limit,
+        "batch_size": batch_size,
+    }
     # Made before the work, not after it: an hour's scores are not lost to a mistyped name.
     out = _made(out or _default_out(sources[0]))
 
-    with Progress() as progress:
+    with weights_from(lpips_weights), Progress() as progress:
         evaluation = evaluate(
-            inpainters,
+            list(inpainters.values()),
             photos,
             masks,
             batch_size,
             keys=keys,
-            settings={"from": list(sources), "mask": mask_kind, "seed": seed, "limit": limit},
+            settings=settings,
             on_progress=_bar(progress),
         )
     evaluation.write(out)
     text = json.dumps(evaluation.to_json(), indent=2) if as_json else render_table(evaluation)
     click.echo(text)
-    click.echo(f"Wrote metrics.json, per_image.csv and grid.png to '{out}'.", err=True)
+    click.echo(f"Wrote report.html, metrics.json, per_image.csv and grid.png to '{out}'.", err=True)
+    if _tell_failures(evaluation):
+        sys.exit(1)
+
+
+def _tell_failures(evaluation: Evaluation) -> bool:
+    """Name on stderr what could not be read or filled; return whether there was any."""
     for message in evaluation.failed.values():
         click.echo(f"Left out: {message}", err=True)
-    if evaluation.failed:
-        sys.exit(1)
+    for method, reasons in evaluation.broken.items():
+        for key, reason in reasons.items():
+            click.echo(f"'{method}' failed on {key}: {reason}", err=True)
+    results = sum(map(len, evaluation.broken.values()))
+    if evaluation.failed or results:
+        unread = len(evaluation.failed)
+        click.echo(f"In all: {unread} photographs left out, {results} results failed.", err=True)
+    return bool(evaluation.failed or evaluation.broken)
 
 
 def _bar(progress: Progress) -> Callable[[int, int, str], None]:

@@ -10,7 +10,7 @@ import click
 
 from neuralgym_lite.errors import UserError, did_you_mean
 
-COMMANDS = ("data", "evaluate", "fill", "finetune", "import", "train")
+COMMANDS = ("data", "evaluate", "fill", "finetune", "import", "train", "weights")
 USAGE_ERROR = 2
 
 

@@ -69,6 +69,22 @@ class Inpainter(abc.ABC):
         """
         return self._fill(image, mask, blend, self._predict_with_attention)
 
+    def predict(self, image: UInt8, mask: npt.NDArray[Any]) -> UInt8:
+        """Return what is predicted of whole pictures: known pixels are not put back.
+
+        Args:
+            image: as for `fill`.
+            mask: as for `fill`.
+
+        Returns:
+            The predicted image, of the shape of `image`.
+
+        Raises:
+            UserError: As `fill`.
+        """
+        images = _as_images(image)
+        return self._predict(images, _as_masks(mask, images.shape)).reshape(image.shape)
+
     def _fill(
         self, image: UInt8, mask: npt.NDArray[Any], blend: bool, predict: Predict
     ) -> tuple[UInt8, Int32 | None]:

@@ -8,10 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-import numpy as np
-
-from inpaint_tf.inference.inpainter import Inpainter, Int32, UInt8
-from inpaint_tf.report.flow_colors import flow_to_rgb
+from inpaint_tf.inference.inpainter import Inpainter, UInt8
+from inpaint_tf.report.flow_colors import attention_map
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.images import (
     MAX_PIXELS,
@@ -25,8 +23,6 @@ from neuralgym_lite.images import (
 )
 
 Status: TypeAlias = Literal["filled", "empty-mask", "failed"]
-
-ATTENTION_CELL = 8  # pixels a side that one offset stands for
 
 
 @dataclass(frozen=True)
@@ -157,16 +153,9 @@ def _fill(inpainter: Inpainter, job: Job, max_pixels: int, blend: bool) -> Resul
         filled, offsets = inpainter.fill_with_attention(picture.rgb, mask, blend=blend)
     job.target.parent.mkdir(parents=True, exist_ok=True)
     if job.attention_map is not None and offsets is not None:
-        write_picture(job.attention_map, Picture(_attention_map(offsets[0], mask.shape)))
+        write_picture(job.attention_map, Picture(attention_map(offsets[0], mask.shape)))
     write_picture(job.target, replace(picture, rgb=filled))
     return Result(job.source, job.target, "filled")
-
-
-def _attention_map(offsets: Int32, shape: tuple[int, ...]) -> UInt8:
-    """Colour offsets (h, w, 2), a cell for each 8x8 pixels, at the size of the photograph."""
-    cells = flow_to_rgb(offsets)
-    pixels = cells.repeat(ATTENTION_CELL, axis=0).repeat(ATTENTION_CELL, axis=1)
-    return np.ascontiguousarray(pixels[: shape[0], : shape[1]])
 
 
 def _photographs(inputs: Sequence[Path], mask: Path, out: Path) -> dict[Path, Path]:

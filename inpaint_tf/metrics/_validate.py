@@ -6,14 +6,14 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
 from neuralgym_lite.errors import UserError
 
-OneImage = Callable[
-    [npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.bool_] | None], float
-]
+UInt8 = npt.NDArray[np.uint8]
+OneImage = Callable[[UInt8, UInt8, UInt8 | None], float]
 
 
 def per_image(
@@ -25,8 +25,8 @@ def per_image(
     """Score each image by itself, so that no score depends on its batch.
 
     Args:
-        score: takes truth and result as float64 (H, W, C) in 0..255 and the missing pixels as
-            bool (H, W), or None for the whole picture.
+        score: takes truth and result as uint8 (H, W, C) and the missing pixels as 1 in uint8
+            (H, W), or None for the whole picture.
         truth: uint8 (H, W, C) or (B, H, W, C).
         result: as `truth`.
         mask: 1 = missing, 0 = known; (H, W) or (H, W, 1) for all images alike, or (B, H, W, 1).
@@ -43,8 +43,8 @@ def per_image(
     scores = np.empty(batch, np.float64)
     for index in np.ndindex(batch):
         scores[index] = score(
-            truth[index].astype(np.float64),
-            result[index].astype(np.float64),
+            np.ascontiguousarray(truth[index]),
+            np.ascontiguousarray(result[index]),
             None if missing is None else missing[index],
         )
     return scores
@@ -63,8 +63,8 @@ def _check_images(truth: npt.NDArray[Any], result: npt.NDArray[Any]) -> None:
         )
 
 
-def _missing(mask: npt.NDArray[Any], shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
-    """Return the missing pixels as bool, shape (H, W) or (B, H, W)."""
+def _missing(mask: npt.NDArray[Any], shape: tuple[int, ...]) -> UInt8:
+    """Return 1 where a pixel is missing, shape (H, W) or (B, H, W)."""
     plane = shape[-3:-1]
     if mask.shape not in (plane, (*plane, 1), (*shape[:-1], 1)):
         raise UserError(
@@ -79,4 +79,22 @@ def _missing(mask: npt.NDArray[Any], shape: tuple[int, ...]) -> npt.NDArray[np.b
     empty = np.flatnonzero(~missing.any(axis=(1, 2)))
     if empty.size:
         raise UserError(f"mask {empty[0]} has no missing pixel: leave it out to score the picture")
-    return missing.reshape(shape[:-1])
+    return missing.reshape(shape[:-1]).astype(np.uint8)
+
+
+def mean_norm(first: UInt8, second: UInt8, missing: UInt8 | None, kind: int) -> float:
+    """Return a norm of the difference of two pictures (H, W, C), for each value that counts.
+
+    OpenCV sums bytes as integers, many times as fast as NumPy in float64.
+
+    Args:
+        first: one picture.
+        second: the other.
+        missing: 1 where a pixel counts, (H, W); None for all.
+        kind: `cv2.NORM_L1`, or `cv2.NORM_L2SQR` for squares.
+    """
+    # Rounded, because OpenCV squares a root: the sum of squares is an ulp off.
+    if missing is None:
+        return round(cv2.norm(first, second, kind)) / first.size
+    count = np.count_nonzero(missing) * first.shape[-1]
+    return round(cv2.norm(first, second, kind, missing)) / count

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
-from inpaint_tf.metrics._validate import per_image
+from inpaint_tf.metrics._validate import UInt8, mean_norm, per_image
 
 
 def l1(
@@ -30,10 +31,5 @@ def l1(
     return per_image(_absolute_error, truth, result, mask)
 
 
-def _absolute_error(
-    truth: npt.NDArray[np.float64],
-    result: npt.NDArray[np.float64],
-    missing: npt.NDArray[np.bool_] | None,
-) -> float:
-    error = np.abs(truth - result)
-    return float((error if missing is None else error[missing]).mean())
+def _absolute_error(truth: UInt8, result: UInt8, missing: UInt8 | None) -> float:
+    return mean_norm(truth, result, missing, cv2.NORM_L1)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
-from inpaint_tf.metrics._validate import per_image
+from inpaint_tf.metrics._validate import UInt8, mean_norm, per_image
 
 
 def mse(
@@ -30,11 +31,6 @@ def mse(
     return per_image(squared_error, truth, result, mask)
 
 
-def squared_error(
-    truth: npt.NDArray[np.float64],
-    result: npt.NDArray[np.float64],
-    missing: npt.NDArray[np.bool_] | None,
-) -> float:
+def squared_error(truth: UInt8, result: UInt8, missing: UInt8 | None) -> float:
     """Return the mean squared error of one image (H, W, C), in `missing` (H, W) where given."""
-    squares = (truth - result) ** 2
-    return float((squares if missing is None else squares[missing]).mean())
+    return mean_norm(truth, result, missing, cv2.NORM_L2SQR)

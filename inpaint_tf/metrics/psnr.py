@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from inpaint_tf.metrics._validate import per_image
+from inpaint_tf.metrics._validate import UInt8, per_image
 from inpaint_tf.metrics.mse import squared_error
 
 
@@ -32,10 +32,6 @@ def psnr(
     return per_image(_decibels, truth, result, mask)
 
 
-def _decibels(
-    truth: npt.NDArray[np.float64],
-    result: npt.NDArray[np.float64],
-    missing: npt.NDArray[np.bool_] | None,
-) -> float:
+def _decibels(truth: UInt8, result: UInt8, missing: UInt8 | None) -> float:
     error = squared_error(truth, result, missing)
     return 10 * math.log10(255**2 / error) if error else math.inf

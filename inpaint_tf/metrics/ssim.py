@@ -8,10 +8,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from inpaint_tf.metrics._validate import per_image
+from inpaint_tf.metrics._validate import UInt8, per_image
 from neuralgym_lite.errors import UserError
 
 _WINDOW = 11
+_REACH = _WINDOW // 2
 _SIGMA = 1.5
 _C1 = (0.01 * 255) ** 2
 _C2 = (0.03 * 255) ** 2
@@ -45,36 +46,50 @@ def ssim(
     return per_image(_similarity, truth, result, mask)
 
 
-def _similarity(
-    truth: npt.NDArray[np.float64],
-    result: npt.NDArray[np.float64],
-    missing: npt.NDArray[np.bool_] | None,
-) -> float:
+def _similarity(truth: UInt8, result: UInt8, missing: UInt8 | None) -> float:
     height, width, _ = truth.shape
     if min(height, width) < _WINDOW:
         raise UserError(f"SSIM needs at least {_WINDOW}x{_WINDOW} pixels, got {height}x{width}")
-    mean_t, mean_r = _blur(truth), _blur(result)
-    variances = _blur(truth**2) - mean_t**2 + _blur(result**2) - mean_r**2
-    covariance = _blur(truth * result) - mean_t * mean_r
-    similarity = ((2 * mean_t * mean_r + _C1) * (2 * covariance + _C2)) / (
-        (mean_t**2 + mean_r**2 + _C1) * (variances + _C2)
-    )
-    if missing is None:
-        return float(similarity.mean())
-    inside = missing[_inside(height), _inside(width)]
-    if not inside.any():
+    counted = np.ones((height, width), np.uint8) if missing is None else missing
+    counted = counted[_REACH:-_REACH, _REACH:-_REACH]
+    count = np.count_nonzero(counted)
+    if not count:
         raise UserError(
-            f"SSIM needs a missing pixel {_WINDOW // 2} px or more from the border, mask has none"
+            f"SSIM needs a missing pixel {_REACH} px or more from the border, mask has none"
         )
-    return float(similarity[inside].mean())
+    # Windows in which nothing differs are exactly 1, and in a filled picture they are most.
+    rows, columns = _differing(truth, result)
+    pixels = tuple(slice(part.start, part.stop + 2 * _REACH) for part in (rows, columns))
+    similarity = _compare(truth[pixels].astype(np.float64), result[pixels].astype(np.float64))
+    counted = counted[rows, columns]
+    equal = count - np.count_nonzero(counted)
+    similar = float(np.einsum("ijk,ij->", similarity, counted)) / similarity.shape[-1]
+    return (similar + float(equal)) / count
+
+
+def _differing(truth: UInt8, result: UInt8) -> tuple[slice, slice]:
+    """Return the rows and columns of the windows in which the pictures may differ; at least one."""
+    height, width, channels = truth.shape
+    difference = cv2.absdiff(truth, result).reshape(height, width * channels)
+    left, top, breadth, length = cv2.boundingRect(difference)
+    first, last = left // channels, (left + max(breadth, 1) - 1) // channels
+    rows = slice(max(top - 2 * _REACH, 0), min(top + max(length, 1), height - 2 * _REACH))
+    return rows, slice(max(first - 2 * _REACH, 0), min(last + 1, width - 2 * _REACH))
+
+
+def _compare(
+    truth: npt.NDArray[np.float64], result: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    mean_t, mean_r = _blur(truth), _blur(result)
+    product, squares = mean_t * mean_r, mean_t**2 + mean_r**2
+    covariance = _blur(truth * result) - product
+    variances = _blur(truth**2 + result**2) - squares
+    numerator = (2 * product + _C1) * (2 * covariance + _C2)
+    return np.asarray(numerator / ((squares + _C1) * (variances + _C2)))
 
 
 def _blur(image: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Return the Gaussian means of all windows inside the image."""
-    height, width, _ = image.shape
-    blurred = np.asarray(cv2.GaussianBlur(image, (_WINDOW, _WINDOW), _SIGMA), np.float64)
-    return blurred.reshape(image.shape)[_inside(height), _inside(width)]
-
-
-def _inside(length: int) -> slice:
-    return slice(_WINDOW // 2, length - _WINDOW // 2)
+    blurred = cv2.GaussianBlur(image, (_WINDOW, _WINDOW), _SIGMA)
+    shaped = np.asarray(blurred, np.float64).reshape(image.shape)
+    return shaped[_REACH:-_REACH, _REACH:-_REACH]

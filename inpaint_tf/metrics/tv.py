@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
-from inpaint_tf.metrics._validate import per_image
+from inpaint_tf.metrics._validate import UInt8, mean_norm, per_image
 
 
 def tv(
@@ -53,12 +54,16 @@ def tv_gap(
     return tv(truth, truth, mask) - tv(truth, result, mask)
 
 
-def _variation(image: npt.NDArray[np.float64], missing: npt.NDArray[np.bool_] | None) -> float:
-    total = 0.0
-    for axis in (0, 1):
-        steps = np.abs(np.diff(image, axis=axis))
-        if missing is not None:
-            first, second = np.moveaxis(missing, axis, 0)[:-1], np.moveaxis(missing, axis, 0)[1:]
-            steps = steps[np.moveaxis(first & second, 0, axis)]
-        total += steps.mean() if steps.size else 0.0
-    return float(total)
+def _variation(image: UInt8, missing: UInt8 | None) -> float:
+    rows = np.s_[:-1], np.s_[1:]
+    columns = np.s_[:, :-1], np.s_[:, 1:]
+    return sum(_mean_step(image, missing, *pair) for pair in (rows, columns))
+
+
+def _mean_step(image: UInt8, missing: UInt8 | None, first: Any, second: Any) -> float:
+    """Return the mean difference of two parts of an image, 0 where there are no pairs."""
+    both = None if missing is None else missing[first] & missing[second]
+    if not (image[first].size if both is None else both.any()):
+        return 0.0
+    one, other = np.ascontiguousarray(image[first]), np.ascontiguousarray(image[second])
+    return mean_norm(one, other, both, cv2.NORM_L1)

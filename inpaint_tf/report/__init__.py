@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from inpaint_tf.report.evaluation import Evaluation, Summary, evaluate
+from inpaint_tf.report.evaluation import evaluate
 from inpaint_tf.report.flow_colors import color_wheel, flow_to_rgb
 from inpaint_tf.report.grid import image_grid
+from inpaint_tf.report.result import Evaluation, Example
+from inpaint_tf.report.statistics import Comparison, Summary
 from inpaint_tf.report.table import render_table
 
 __all__ = [
+    "Comparison",
     "Evaluation",
+    "Example",
     "Summary",
     "color_wheel",
     "evaluate",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
-import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+import importlib
+import platform
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -17,15 +18,21 @@ import numpy.typing as npt
 from inpaint_tf.data import PhotoSet
 from inpaint_tf.data.split import canonical
 from inpaint_tf.masks import MaskMode
-from inpaint_tf.metrics import METRICS
-from inpaint_tf.report.grid import image_grid
+from inpaint_tf.metrics import METRICS, Metric
+from inpaint_tf.report.flow_colors import attention_map
+from inpaint_tf.report.result import Evaluation, Example
+from inpaint_tf.report.statistics import Scores
 from neuralgym_lite.errors import UserError
-from neuralgym_lite.images import ImageError, Picture, atomic_write, to_uint8, write_picture
+from neuralgym_lite.images import ImageError, to_uint8
 
 Images = npt.NDArray[np.uint8]
 
-_EXAMPLES = 6
-_SMALLEST_CELL = 128
+RANKED_BY = "mse_hole_255"
+_DRAWN = 6
+_RANKED = 3
+_WORKERS = 2
+_WHITE = (255, 255, 255)
+_LIBRARIES = {"tensorflow": "tensorflow", "keras": "keras", "numpy": "numpy", "opencv": "cv2"}
 
 
 class Filler(Protocol):
@@ -39,181 +46,87 @@ class Filler(Protocol):
         """Return uint8 images (B, H, W, 3), equal to `image` where `mask` is 0."""
 
 
-class Summary(NamedTuple):
-    """One metric over all images; `mean` and `std` leave infinite scores out and count them."""
+class Masks(Protocol):
+    """Masks (size, size, 1) by number: an array of them, or some that are made when asked for."""
 
-    mean: float | None
-    std: float | None
-    n: int
-    infinite: int
+    def __len__(self) -> int:
+        """Return how many there are."""
 
-
-@dataclass(frozen=True, eq=False)
-class Evaluation:
-    """What `evaluate` found.
-
-    Attributes:
-        scores: method -> metric -> float64 (n,), one score for each photograph in `photographs`.
-        photographs: keys of the photographs that were scored.
-        failed: key -> why it could not be read.
-        examples: for some photographs, column -> uint8 picture: what the networks saw, each
-            result, the truth.
-        dataset: name of the data set.
-        fingerprint: SHA-256 of the data set.
-        masks_sha256: SHA-256 of the masks.
-        image_size: side of the scored pictures in pixels.
-        settings: whatever else the caller wants on record.
-    """
-
-    scores: dict[str, dict[str, npt.NDArray[np.float64]]]
-    photographs: tuple[str, ...]
-    failed: dict[str, str]
-    examples: tuple[dict[str, Images], ...]
-    dataset: str
-    fingerprint: str
-    masks_sha256: str
-    image_size: int
-    settings: dict[str, Any] = field(default_factory=dict)
-
-    def summary(self, method: str, metric: str) -> Summary:
-        """Return mean and (population) standard deviation of a metric over the photographs."""
-        scores = self.scores[method][metric]
-        finite = scores[np.isfinite(scores)]
-        mean = float(finite.mean()) if finite.size else None
-        std = float(finite.std()) if finite.size else None
-        return Summary(mean, std, scores.size, scores.size - finite.size)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return everything but single scores and pictures, as `metrics.json` holds it."""
-        return {
-            "dataset": {
-                "name": self.dataset,
-                "fingerprint": self.fingerprint,
-                "photographs": len(self.photographs),
-                "image_size": self.image_size,
-            },
-            "masks": {"sha256": self.masks_sha256},
-            "settings": self.settings,
-            "definitions": {name: metric.definition for name, metric in METRICS.items()},
-            "methods": {
-                method: {metric: self.summary(method, metric)._asdict() for metric in metrics}
-                for method, metrics in self.scores.items()
-            },
-            "failed": self.failed,
-        }
-
-    def write(self, folder: Path) -> None:
-        """Write `metrics.json`, `per_image.csv` and `grid.png`, each replaced as a whole.
-
-        Args:
-            folder: made where it is missing.
-        """
-        folder.mkdir(parents=True, exist_ok=True)
-        if self.examples:
-            write_picture(folder / "grid.png", Picture(self._grid()))
-        atomic_write(folder / "per_image.csv", self._csv())
-        text = json.dumps(self.to_json(), indent=2, allow_nan=False)
-        atomic_write(folder / "metrics.json", f"{text}\n".encode())
-
-    def _csv(self) -> bytes:
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["photograph", "method", *METRICS])
-        for index, key in enumerate(self.photographs):
-            for method, metrics in self.scores.items():
-                writer.writerow([key, method, *(repr(float(metrics[m][index])) for m in METRICS)])
-        return text.getvalue().encode("utf-8", "surrogateescape")
-
-    def _grid(self) -> Images:
-        # Small pictures are shown larger, or nobody could judge them.
-        zoom = -(-_SMALLEST_CELL // self.image_size)
-        rows = [
-            [picture.repeat(zoom, axis=0).repeat(zoom, axis=1) for picture in example.values()]
-            for example in self.examples
-        ]
-        return image_grid(rows, list(self.examples[0]))
+    def __getitem__(self, index: int, /) -> Images:
+        """Return one of them."""
 
 
 def evaluate(
     inpainters: Sequence[Filler],
     photos: PhotoSet,
-    masks: Images,
+    masks: Masks,
     batch_size: int,
     *,
     keys: Sequence[str] | None = None,
+    metrics: Mapping[str, Metric] = METRICS,
     settings: dict[str, Any] | None = None,
     on_progress: Callable[[int, int, str], None] | None = None,
 ) -> Evaluation:
     """Fill the same holes of the same photographs with every inpainter, and score the results.
 
     What the networks saw is scored as well, as if it were a result: the row "input (mosaic)" is
-    what a mosaic model has to beat. The photographs are read one batch at a time.
+    what a mosaic model has to beat. The photographs are read one batch at a time, and scored by
+    threads while the next batch is filled.
 
     Args:
-        inpainters: names that occur twice get a number.
+        inpainters: names that occur twice get a number. The last one is the subject: the best and
+            worst photographs that are shown are its.
         photos: where the photographs come from.
-        masks: uint8 (n, size, size, 1), 1 = missing; the i-th belongs to the i-th of `keys`.
-        batch_size: photographs filled at once; no score depends on it.
-        keys: n photographs; the whole test split by default.
+        masks: uint8 (size, size, 1), 1 = missing; the i-th belongs to the i-th of `keys`.
+        batch_size: photographs filled at once.
+        keys: the photographs; the whole test split by default.
+        metrics: what is measured; `mse_hole_255` must be among them.
         settings: kept with the result.
         on_progress: called with (results done, results in all, method that made the last one).
 
     Returns:
-        Scores on the composited uint8 pictures, in size x size.
+        Scores on the composited uint8 pictures, in the size of the masks. A metric that cannot be
+        measured has none, and says why.
 
     Raises:
-        UserError: If masks and photographs differ in number, or no photograph can be read. Single
-            photographs that cannot be read are left out and named in `failed`.
+        UserError: If masks and photographs differ in number, no photograph can be read, or a
+            result has another size than its photograph. Single photographs that cannot be read
+            are left out and named in `failed`; those that a method fails on, in `broken`.
     """
     keys = photos.test if keys is None else tuple(keys)
     if len(keys) != len(masks):
         raise UserError(f"each photograph takes one mask, got {len(keys)} and {len(masks)}")
-    methods = _methods(inpainters)
-    size = masks.shape[1]
-    shown = draw(keys, _EXAMPLES)
-    parts: dict[str, dict[str, list[npt.NDArray[np.float64]]]]
-    parts = {name: {metric: [] for metric in METRICS} for name in methods}
-    examples: list[dict[str, Images]] = []
-    scored: list[str] = []
-    failed: dict[str, str] = {}
-
-    for start in range(0, len(keys), batch_size):
-        stop = min(start + batch_size, len(keys))
-        loaded = _load(photos, keys, range(start, stop), size, failed)
-        if not loaded:
-            continue
-        truth, holes = np.stack(list(loaded.values())), masks[list(loaded)]
-        pictures = {}
-        for turn, (name, method) in enumerate(methods.items(), 1):
-            pictures[name] = method.fill(truth, holes)
-            for metric, definition in METRICS.items():
-                parts[name][metric].append(definition.score(truth, pictures[name], holes))
-            if on_progress:
-                done = start * len(methods) + (stop - start) * turn
-                on_progress(done, len(keys) * len(methods), name)
-        pictures["truth"] = truth
-        for row, index in enumerate(loaded):
-            scored.append(keys[index])
-            if keys[index] in shown:
-                examples.append({name: images[row] for name, images in pictures.items()})
-
-    if not scored:
-        reason = next(iter(failed.values()), "there is none")
-        raise UserError(f"none of {len(keys)} photographs could be scored: {reason}")
-    return Evaluation(
-        scores={
-            name: {metric: np.concatenate(values) for metric, values in metrics.items()}
-            for name, metrics in parts.items()
-        },
-        photographs=tuple(scored),
-        failed=failed,
-        examples=tuple(examples),
-        dataset=photos.name,
-        fingerprint=photos.fingerprint(),
-        masks_sha256=_sha256(masks),
-        image_size=size,
-        settings=dict(settings or {}),
-    )
+    if not keys:
+        raise UserError("there is no photograph to score: give at least one key")
+    methods = with_inputs(inpainters)
+    record = _Record(keys, masks[0].shape[0], methods, metrics)
+    total = len(keys) * len(methods)
+    done = 0
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        scoring: deque[list[Future[None]]] = deque()
+        for batch in _batches(pool, photos, keys, masks, batch_size):
+            record.begin(batch)
+            results: list[dict[str, Images]] = [{} for _ in batch.indices]
+            for name, method in methods.items():
+                if batch.indices:
+                    record.fill(name, method, batch, results)
+                done += len(batch.masks)
+                if on_progress:
+                    on_progress(done, total, name)
+            # One batch is scored while the next is filled; more would only fill the memory.
+            scoring.append(
+                [
+                    pool.submit(record.score, index, truth, hole, pictures)
+                    for index, truth, hole, pictures in zip(
+                        batch.indices, batch.truth, batch.holes, results, strict=True
+                    )
+                ]
+            )
+            if len(scoring) > 1:
+                _wait(scoring.popleft())
+        for futures in scoring:
+            _wait(futures)
+    return record.finish(photos, masks, methods, dict(settings or {}))
 
 
 def draw(keys: Sequence[str], count: int) -> tuple[str, ...]:
@@ -225,6 +138,114 @@ def draw(keys: Sequence[str], count: int) -> tuple[str, ...]:
     return tuple(key for key in keys if key in drawn)
 
 
+class _Batch(NamedTuple):
+    """Some photographs: masks of all, the rest of those that could be read."""
+
+    masks: Images
+    indices: list[int]
+    truth: Images
+    holes: Images
+    failed: dict[str, str]
+
+
+class _Record:
+    """Scores as they come in."""
+
+    def __init__(
+        self,
+        keys: Sequence[str],
+        size: int,
+        methods: dict[str, Filler],
+        metrics: Mapping[str, Metric],
+    ) -> None:
+        self.keys = keys
+        self.metrics = metrics
+        self.size = size
+        self.unmeasured = _unmeasured(metrics, size)
+        self.scores: dict[str, dict[str, Scores]] = {
+            name: {
+                metric: np.full(len(keys), np.nan)
+                for metric in metrics
+                if metric not in self.unmeasured
+            }
+            for name in methods
+        }
+        self.scored: list[int] = []
+        self.failed: dict[str, str] = {}
+        self.broken: dict[str, dict[str, str]] = {}
+        self.examples: list[Example] = []
+        self._drawn = set(draw(keys, _DRAWN))
+        self._digest = hashlib.sha256(f"uint8 {(len(keys), size, size, 1)}".encode())
+
+    def begin(self, batch: _Batch) -> None:
+        self._digest.update(np.ascontiguousarray(batch.masks).data)
+        self.failed.update(batch.failed)
+        self.scored += batch.indices
+
+    def fill(
+        self, name: str, method: Filler, batch: _Batch, results: list[dict[str, Images]]
+    ) -> None:
+        """Fill a batch, each picture into its row of `results`, or note why there is none."""
+        filled = _fill(name, method, batch.truth, batch.holes)
+        for index, row, picture in zip(batch.indices, results, filled, strict=True):
+            if isinstance(picture, str):
+                self.broken.setdefault(name, {})[self.keys[index]] = picture
+            else:
+                row[name] = picture
+
+    def score(self, index: int, truth: Images, hole: Images, pictures: dict[str, Images]) -> None:
+        """Score all results for one photograph; threads may do so for different ones."""
+        if pictures:
+            results = np.stack(list(pictures.values()))
+            truths = np.broadcast_to(truth, results.shape)
+            holes = np.broadcast_to(hole, (len(results), *hole.shape))
+            for metric in self.metrics.keys() - self.unmeasured.keys():
+                values = self.metrics[metric].score(truths, results, holes)
+                for name, value in zip(pictures, values, strict=True):
+                    self.scores[name][metric][index] = value
+        if self.keys[index] in self._drawn:
+            shown = {**pictures, "truth": truth}
+            self.examples.append(Example(self.keys[index], "drawn", float("nan"), shown))
+
+    def finish(
+        self, photos: PhotoSet, masks: Masks, methods: dict[str, Filler], settings: dict[str, Any]
+    ) -> Evaluation:
+        """Return all that was found."""
+        if not self.scored:
+            reason = next(iter(self.failed.values()))
+            raise UserError(f"none of {len(self.keys)} photographs could be scored: {reason}")
+        subject = list(methods)[-1]
+        errors = self.scores[subject][RANKED_BY]
+        ranked = []
+        for index, rank in _ranks(self.scored, errors, self.keys):
+            try:
+                truth = photos.load(self.keys[index], self.size)
+            except ImageError:  # gone since it was scored
+                continue
+            shown = fill_one(methods, truth, masks[index])
+            ranked.append(Example(self.keys[index], rank, float(errors[index]), shown))
+        return Evaluation(
+            scores={
+                name: {metric: values[self.scored] for metric, values in metrics.items()}
+                for name, metrics in self.scores.items()
+            },
+            metrics=self.metrics,
+            photographs=tuple(self.keys[index] for index in self.scored),
+            failed=self.failed,
+            broken=self.broken,
+            unmeasured=self.unmeasured,
+            examples=tuple(sorted(self.examples, key=lambda shown: self.keys.index(shown.key))),
+            ranked=tuple(ranked),
+            subject=subject,
+            dataset=photos.name,
+            fingerprint=photos.fingerprint(),
+            masks_sha256=self._digest.hexdigest(),
+            image_size=self.size,
+            versions=_versions(),
+            settings=settings,
+        )
+
+
 @dataclass(frozen=True)
 class _MaskedInput:
     """The masked photograph itself, as a network sees it."""
@@ -233,14 +254,16 @@ class _MaskedInput:
 
     @property
     def name(self) -> str:
-        return f"input ({self.mode.name})"
+        if self.mode.is_grey or self.mode.name != "hole":
+            return f"input ({self.mode.name})"
+        return f"input (hole, {'white' if self.mode.color == _WHITE else 'colored'})"
 
     def fill(self, image: Images, mask: Images) -> Images:
         return np.where(mask == 1, to_uint8(self.mode.apply(image, mask)), image)
 
 
-def _methods(inpainters: Sequence[Filler]) -> dict[str, Filler]:
-    """Return all that is scored by unique names, what the networks saw first."""
+def with_inputs(inpainters: Sequence[Filler]) -> dict[str, Filler]:
+    """Return inpainters by unique names; what the networks among them see comes first."""
     modes = [getattr(inpainter, "mask_mode", None) for inpainter in inpainters]
     seen = list(dict.fromkeys(mode for mode in modes if mode)) or [MaskMode("hole")]
     methods: dict[str, Filler] = {}
@@ -253,20 +276,126 @@ def _methods(inpainters: Sequence[Filler]) -> dict[str, Filler]:
     return methods
 
 
-def _load(
-    photos: PhotoSet, keys: Sequence[str], indices: range, size: int, failed: dict[str, str]
-) -> dict[int, Images]:
-    """Read photographs by index; why one cannot be read is noted in `failed`."""
-    loaded = {}
-    for index in indices:
+def _unmeasured(metrics: Mapping[str, Metric], size: int) -> dict[str, str]:
+    """Return the metrics that cannot be had for pictures of this size, and why."""
+    picture = np.zeros((1, size, size, 3), np.uint8)
+    mask = np.ones((1, size, size, 1), np.uint8)
+    reasons = {}
+    for name, metric in metrics.items():
         try:
-            loaded[index] = photos.load(keys[index], size)
+            metric.score(picture, picture, mask)
+        except UserError as error:
+            reasons[name] = str(error)
+    return reasons
+
+
+def _batches(
+    pool: ThreadPoolExecutor,
+    photos: PhotoSet,
+    keys: Sequence[str],
+    masks: Masks,
+    batch_size: int,
+) -> Iterator[_Batch]:
+    """Yield the photographs in order, each batch read while the one before is in use."""
+    parts = [
+        range(start, min(start + batch_size, len(keys)))
+        for start in range(0, len(keys), batch_size)
+    ]
+    reading = pool.submit(_read, photos, keys, masks, parts[0])
+    for part in parts[1:]:
+        batch = reading.result()
+        reading = pool.submit(_read, photos, keys, masks, part)
+        yield batch
+    yield reading.result()
+
+
+def _read(photos: PhotoSet, keys: Sequence[str], masks: Masks, part: range) -> _Batch:
+    holes = np.stack([masks[index] for index in part])
+    loaded, failed = {}, {}
+    for index in part:
+        try:
+            loaded[index] = photos.load(keys[index], holes.shape[1])
         except ImageError as error:
             failed[keys[index]] = str(error)
-    return loaded
+    truth = np.stack(list(loaded.values())) if loaded else np.empty((0, *holes.shape[1:3], 3))
+    rows = [index - part.start for index in loaded]
+    return _Batch(holes, list(loaded), truth.astype(np.uint8), holes[rows], failed)
 
 
-def _sha256(masks: Images) -> str:
-    digest = hashlib.sha256(f"{masks.dtype} {masks.shape}".encode())
-    digest.update(np.ascontiguousarray(masks).data)
-    return digest.hexdigest()
+def _fill(name: str, method: Filler, truth: Images, holes: Images) -> list[Images | str]:
+    """Fill a batch; if that fails, one at a time. Where that fails too, return why."""
+    try:
+        filled = method.fill(truth, holes)
+    except UserError as error:
+        if len(truth) == 1:
+            return [str(error)]
+        return [_fill(name, method, *pair)[0] for pair in _singles(truth, holes)]
+    if filled.shape != truth.shape or filled.dtype != np.uint8:
+        raise UserError(
+            f"Method '{name}' must return uint8 pictures {truth.shape} for such photographs, "
+            f"got {filled.dtype} {filled.shape}"
+        )
+    return list(filled)
+
+
+def _singles(truth: Images, holes: Images) -> Iterator[tuple[Images, Images]]:
+    for index in range(len(truth)):
+        yield truth[index : index + 1], holes[index : index + 1]
+
+
+def _ranks(scored: Sequence[int], errors: Scores, keys: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """Yield the photographs with the least, the middle and the greatest errors."""
+    ordered = sorted(
+        (index for index in scored if np.isfinite(errors[index])),
+        key=lambda index: (errors[index], canonical(keys[index])),
+    )
+    count = max(min(_RANKED, len(ordered) // 3), 1)
+    starts = {"best": 0, "median": (len(ordered) - count) // 2, "worst": len(ordered) - count}
+    places: dict[int, str] = {}
+    for rank, start in starts.items():
+        for place in range(max(start, 0), min(start + count, len(ordered))):
+            places.setdefault(place, rank)
+    for place, rank in sorted(places.items()):
+        yield ordered[place], rank
+
+
+def fill_one(methods: Mapping[str, Any], truth: Images, hole: Images) -> dict[str, Images]:
+    """Fill one photograph by all methods.
+
+    Args:
+        methods: by name, as `with_inputs` returns them.
+        truth: uint8 (H, W, 3).
+        hole: 1 = missing, uint8 (H, W, 1).
+
+    Returns:
+        Column -> picture: the results of those that do not fail, the truth, and "attention of"
+        each method that has such a map.
+    """
+    pictures: dict[str, Images] = {}
+    maps: dict[str, Images] = {}
+    for name, method in methods.items():
+        if not getattr(method, "has_attention", False):
+            filled = _fill(name, method, truth[None], hole[None])[0]
+            if not isinstance(filled, str):
+                pictures[name] = filled
+            continue
+        try:
+            pictures[name], offsets = method.fill_with_attention(truth, hole)
+        except UserError:
+            continue
+        if offsets is not None:
+            maps[f"attention of {name}"] = attention_map(offsets[0], truth.shape)
+    return {**pictures, "truth": truth, **maps}
+
+
+def _wait(futures: Sequence[Future[None]]) -> None:
+    for future in futures:
+        future.result()
+
+
+def _versions() -> dict[str, str]:
+    libraries = {
+        name: str(importlib.import_module(module).__version__)
+        for name, module in _LIBRARIES.items()
+    }
+    return {"inpaint_tf": version("inpaint-tf"), "python": platform.python_version(), **libraries}

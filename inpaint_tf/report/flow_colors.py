@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from neuralgym_lite.errors import UserError
 
+ATTENTION_CELL = 8  # pixels a side that one offset stands for
 _CORNERS = np.array(
     [[255, 0, 0], [255, 255, 0], [0, 255, 0], [0, 255, 255], [0, 0, 255], [255, 0, 255]], float
 )
@@ -63,3 +64,18 @@ def flow_to_rgb(offsets: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     # Rounding may leave the longest offset an ulp above 1, where the colour would wrap around.
     radius = np.minimum(np.sqrt((flow**2).sum(axis=-1, keepdims=True)), 1.0)
     return np.floor(255 * (1 - radius * (1 - hue))).astype(np.uint8)
+
+
+def attention_map(offsets: npt.NDArray[Any], shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
+    """Colour offsets at the size of the photograph that they belong to.
+
+    Args:
+        offsets: (dy, dx) for each 8x8 pixels, shape (h, w, 2).
+        shape: of the photograph, (H, W, ...).
+
+    Returns:
+        RGB uint8 picture, shape (H, W, 3).
+    """
+    cells = flow_to_rgb(offsets)
+    pixels = cells.repeat(ATTENTION_CELL, axis=0).repeat(ATTENTION_CELL, axis=1)
+    return np.ascontiguousarray(pixels[: shape[0], : shape[1]])

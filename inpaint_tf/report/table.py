@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
 
-from inpaint_tf.report.evaluation import Evaluation, Summary
-
-
-class _Column(NamedTuple):
-    title: str
-    metric: str
-    digits: int
-
+from inpaint_tf.report.result import Evaluation
 
 _COLUMNS = (
-    _Column("MSE", "mse_whole_255", 1),
-    _Column("L1", "l1_whole_255", 2),
-    _Column("PSNR", "psnr_whole_db", 2),
-    _Column("SSIM", "ssim_whole", 4),
-    _Column("TV", "tv_whole_255", 2),
-    _Column("hole MSE", "mse_hole_255", 1),
-    _Column("hole L1", "l1_hole_255", 2),
-    _Column("hole PSNR", "psnr_hole_db", 2),
+    "mse_whole_255",
+    "l1_whole_255",
+    "psnr_whole_db",
+    "ssim_whole",
+    "lpips_alex_whole",
+    "tv_whole_255",
+    "mse_hole_255",
+    "l1_hole_255",
+    "psnr_hole_db",
 )
 
 
@@ -34,33 +28,45 @@ def render_table(evaluation: Evaluation) -> str:
     Returns:
         The table, an empty line and what its numbers mean; no newline at the end.
     """
-    cells = [["method", *(column.title for column in _COLUMNS)]]
+    cells = [["method", *(evaluation.metrics[metric].title for metric in _COLUMNS)]]
     for method in evaluation.scores:
-        summaries = (evaluation.summary(method, column.metric) for column in _COLUMNS)
-        cells.append([method, *map(_number, summaries, (c.digits for c in _COLUMNS))])
+        cells.append([method, *(_number(evaluation, method, metric) for metric in _COLUMNS)])
+    return "\n".join([render_cells(cells), "", _legend(evaluation)])
+
+
+def render_cells(cells: Sequence[Sequence[str]]) -> str:
+    """Return rows of cells, the first a heading, as Markdown that is aligned as plain text too."""
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     head, *body = (_line(row, widths) for row in cells)
     rule = "|".join(["", "-" * (widths[0] + 2), *("-" * (w + 1) + ":" for w in widths[1:]), ""])
-    return "\n".join([head, rule, *body, "", _legend(evaluation)])
+    return "\n".join([head, rule, *body])
 
 
-def _line(row: list[str], widths: list[int]) -> str:
+def _line(row: Sequence[str], widths: Sequence[int]) -> str:
     numbers = (cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))
     return f"| {' | '.join([row[0].ljust(widths[0]), *numbers])} |"
 
 
-def _number(summary: Summary, digits: int) -> str:
-    return "inf" if summary.mean is None else f"{summary.mean:.{digits}f}"
+def _number(evaluation: Evaluation, method: str, metric: str) -> str:
+    summary = evaluation.summaries[method].get(metric)
+    if summary is None:
+        return "not measured"
+    if summary.failed:
+        return f"failed on {summary.failed}"
+    return (
+        "inf" if summary.mean is None else f"{summary.mean:.{evaluation.metrics[metric].digits}f}"
+    )
 
 
 def _legend(evaluation: Evaluation) -> str:
-    method = next(iter(evaluation.scores))
-    truth = sum(
-        evaluation.summary(method, f"tv{part}_whole_255").mean or 0 for part in ("", "_gap")
-    )
     count, size = len(evaluation.photographs), evaluation.image_size
-    return (
+    variation = evaluation.truth_variation("whole")
+    text = (
         f"Means over {count} photographs of '{evaluation.dataset}', {size}x{size}, grey levels "
-        f"0..255, whole picture\n(hole: missing pixels only). TV of the truth is {truth:.2f}: "
-        "nearest is best, not lowest."
+        "0..255, whole picture\n(hole: missing pixels only)."
     )
+    if variation is not None:
+        text += f" TV of the truth is {variation:.2f}: nearest is best, not lowest."
+    for reason, titles in evaluation.unmeasured_titles.items():
+        text += f"\n{titles}: not measured. {reason}"
+    return text

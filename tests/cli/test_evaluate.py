@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +17,7 @@ from PIL import Image
 import inpaint_tf
 from inpaint_tf.cli.evaluate import command
 from inpaint_tf.data import open_photos
+from inpaint_tf.inference import provenance
 from inpaint_tf.masks import MaskMode, opencv_inpaint
 from neuralgym_lite.errors import UserError
 
@@ -38,6 +42,9 @@ class Fake:
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(inpaint_tf, "load", Fake, raising=False)
+    monkeypatch.setattr(provenance, "provenance", lambda source, _: {"source": source})
+    monkeypatch.delenv("INPAINT_TF_WEIGHTS", raising=False)
+    monkeypatch.setenv("INPAINT_TF_CACHE", str(tmp_path / "cache"))
 
 
 def _run_folder(path: Path, **data: object) -> Path:
@@ -61,11 +68,12 @@ def test_prints_the_table_and_writes_the_files() -> None:
     lines = result.stdout.splitlines()
     assert lines[0].startswith("| method")
     assert [line.split("|")[1].strip() for line in lines[2:5]] == ["input (hole)", "telea", "ns"]
-    assert "Wrote metrics.json" in result.stderr
+    assert "Wrote report.html, metrics.json" in result.stderr
     assert sorted(path.name for path in Path("evaluation").iterdir()) == [
         "grid.png",
         "metrics.json",
         "per_image.csv",
+        "report.html",
     ]
 
 
@@ -75,16 +83,37 @@ def test_json_goes_to_stdout_and_is_what_the_file_holds() -> None:
     document = json.loads(result.stdout)
     assert document == json.loads(Path("evaluation/metrics.json").read_text())
     assert list(document["methods"]) == ["input (hole)", "ns"]
-    assert document["settings"] == {"from": ["ns"], "mask": "center", "seed": 4, "limit": 3}
+    assert document["settings"] == {
+        "models": [{"source": "ns"}],
+        "mask": "center",
+        "seed": 4,
+        "limit": 3,
+        "batch_size": 8,
+    }
     assert document["dataset"]["photographs"] == 3
+
+
+def test_stdout_is_one_json_document_and_nothing_else(tmp_path: Path) -> None:
+    command_line = [sys.executable, "-m", "inpaint_tf", "evaluate", "ns", "--json", *SMALL]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run(
+        command_line, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["dataset"]["photographs"] == 3
+    assert done.stdout.startswith("{\n") and done.stdout.endswith("}\n")
+    assert "Wrote" in done.stderr
 
 
 def test_the_same_command_gives_the_same_bytes(tmp_path: Path) -> None:
     for out, batch in (("a", "1"), ("b", "8")):
         arguments = ["telea", "--mask", "hole", "--out", out, "--batch-size", batch, *SMALL]
         assert CliRunner().invoke(command, arguments).exit_code == 0
-    for name in ("metrics.json", "per_image.csv", "grid.png"):
+    for name in ("per_image.csv", "grid.png"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    first, second = (json.loads((tmp_path / out / "metrics.json").read_text()) for out in "ab")
+    assert (first["settings"].pop("batch_size"), second["settings"].pop("batch_size")) == (1, 8)
+    assert first == second
 
 
 def test_a_run_folder_says_what_it_is_evaluated_on(tmp_path: Path) -> None:
@@ -124,7 +153,31 @@ def test_a_broken_photograph_is_named_and_the_rest_scored(tmp_path: Path) -> Non
     assert f"Left out: {photographs / broken}" in result.stderr
     document = json.loads(result.stdout)
     assert list(document["failed"]) == [broken]
+    assert "In all: 1 photographs left out, 0 results failed." in result.stderr
     assert document["dataset"]["photographs"] == whole["dataset"]["photographs"] - 1
+
+
+def test_a_model_that_fails_is_named_and_the_rest_scored(monkeypatch: pytest.MonkeyPatch) -> None:
+    fill = Fake.fill
+    calls: list[int] = []
+
+    def sometimes(self: Fake, image: Images, mask: Images) -> Images:
+        if self.name == "telea" and (len(image) > 1 or len(calls) == 1):
+            calls.append(1) if len(image) == 1 else None
+            raise UserError("it predicts NaN")
+        if self.name == "telea":
+            calls.append(1)
+        return fill(self, image, mask)
+
+    monkeypatch.setattr(Fake, "fill", sometimes)
+    result = CliRunner().invoke(command, ["ns", "telea", "--json", *SMALL])
+    assert result.exit_code == 1
+    document = json.loads(result.stdout)
+    (key,) = document["broken"]["telea"]
+    assert f"'telea' failed on {key}: it predicts NaN" in result.stderr
+    assert document["methods"]["telea"]["mse_whole_255"]["mean"] is None
+    assert document["methods"]["telea"]["mse_whole_255"]["failed"] == 1
+    assert document["methods"]["ns"]["mse_whole_255"]["mean"] > 0
 
 
 @pytest.mark.parametrize(

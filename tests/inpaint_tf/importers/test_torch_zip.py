@@ -25,7 +25,8 @@ from weight_files import (
     text,
 )
 
-from inpaint_tf.importers.torch_zip import MAX_DEPTH, read_torch
+from inpaint_tf.importers.torch_pickle import MAX_DEPTH
+from inpaint_tf.importers.torch_zip import read_torch
 from neuralgym_lite.errors import UserError
 
 FOUR = struct.pack("<4f", 1, 2, 3, 4)

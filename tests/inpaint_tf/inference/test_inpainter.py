@@ -56,6 +56,13 @@ def test_the_hole_is_what_was_predicted() -> None:
     np.testing.assert_array_equal(filled[mask == 1], 255 - image[mask == 1])
 
 
+def test_a_prediction_is_of_the_whole_picture() -> None:
+    image, mask = photo(9, 10), hole(9, 10)
+    np.testing.assert_array_equal(Inverting().predict(image, mask), 255 - image)
+    with pytest.raises(UserError, match="The mask must have the size of its image"):
+        Inverting().predict(image, mask[1:])
+
+
 @pytest.mark.parametrize("name", ["ns", "telea"])
 def test_classical_methods_carry_a_plain_colour_into_the_hole(name: str) -> None:
     image = np.full((20, 20, 3), (200, 100, 50), np.uint8)

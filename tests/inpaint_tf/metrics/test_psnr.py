@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from skimage.metrics import peak_signal_noise_ratio
 
 from inpaint_tf.metrics import psnr
 
@@ -12,6 +13,12 @@ from inpaint_tf.metrics import psnr
 def test_hand_worked(difference: int, decibels: float) -> None:
     truth = np.zeros((4, 4, 3), np.uint8)
     assert psnr(truth, truth + np.uint8(difference)) == pytest.approx(decibels, abs=1e-4)
+
+
+def test_equals_scikit_image() -> None:
+    truth, result = np.random.default_rng(5).integers(0, 256, (2, 40, 30, 3), np.uint8)
+    expected = peak_signal_noise_ratio(truth, result, data_range=255)
+    assert psnr(truth, result) == pytest.approx(expected, abs=1e-6)
 
 
 def test_peak_is_255_whatever_the_picture_holds() -> None:

@@ -40,6 +40,16 @@ def test_equals_scikit_image(pair: tuple[Image, Image]) -> None:
     assert ssim(truth, result) == pytest.approx(_oracle(truth, result)[0], abs=1e-12)
 
 
+@pytest.mark.parametrize("place", [(0, 0), (40, 60), (93, 118)])
+def test_a_single_changed_pixel_anywhere_equals_scikit_image(
+    pair: tuple[Image, Image], place: tuple[int, int]
+) -> None:
+    truth = pair[0]
+    result = truth.copy()
+    result[place] ^= 128
+    assert ssim(truth, result) == pytest.approx(_oracle(truth, result)[0], abs=1e-12)
+
+
 def test_in_the_hole_equals_scikit_images_map(pair: tuple[Image, Image]) -> None:
     truth, result = pair
     mask = np.zeros(truth.shape[:2], np.uint8)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,13 @@ import pytest
 from PIL import Image
 
 from inpaint_tf.data import PhotoSet, open_photos
-from inpaint_tf.masks import MaskMode, box_mask, evaluation_masks, opencv_inpaint
+from inpaint_tf.masks import (
+    EvaluationMasks,
+    MaskMode,
+    box_mask,
+    evaluation_masks,
+    opencv_inpaint,
+)
 from inpaint_tf.metrics import METRICS
 from inpaint_tf.report.evaluation import Evaluation, draw, evaluate
 from inpaint_tf.report.table import render_table
@@ -20,6 +27,18 @@ from neuralgym_lite.errors import UserError
 
 Images = npt.NDArray[np.uint8]
 SIZE = 48
+
+
+MEASURED = [name for name in METRICS if not name.startswith("lpips")]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_weights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Whether this machine has the weights of LPIPS must not matter."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("INPAINT_TF_WEIGHTS", raising=False)
+        patch.setenv("INPAINT_TF_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 class Telea:
@@ -65,7 +84,8 @@ def test_scores_are_those_of_each_photograph_by_itself(
     for index, key in enumerate(evaluation.photographs):
         truth = photos.load(key, SIZE)
         result = opencv_inpaint(truth, masks[index], "telea")
-        for name, metric in METRICS.items():
+        for name in MEASURED:
+            metric = METRICS[name]
             expected = metric.function(
                 truth, result, masks[index] if metric.region == "hole" else None
             )
@@ -99,10 +119,10 @@ def test_what_the_network_saw_is_scored_first(
 def test_without_a_network_the_input_has_grey_holes(photos: PhotoSet, masks: Images) -> None:
     evaluation = evaluate([Telea()], photos, masks[:1], 1, keys=photos.test[:1])
     assert list(evaluation.scores) == ["input (hole)", "telea"]
-    picture = evaluation.examples[0]["input (hole)"]
-    assert (picture[masks[0, ..., 0] == 1] == 128).all()
+    pictures = evaluation.examples[0].pictures
+    assert (pictures["input (hole)"][masks[0, ..., 0] == 1] == 128).all()
     known = masks[0, ..., 0] == 0
-    np.testing.assert_array_equal(picture[known], evaluation.examples[0]["truth"][known])
+    np.testing.assert_array_equal(pictures["input (hole)"][known], pictures["truth"][known])
 
 
 def test_a_name_that_occurs_twice_gets_a_number(photos: PhotoSet, masks: Images) -> None:
@@ -111,12 +131,13 @@ def test_a_name_that_occurs_twice_gets_a_number(photos: PhotoSet, masks: Images)
 
 
 def test_a_perfect_result_has_infinite_psnr_and_no_mean(evaluation: Evaluation) -> None:
-    assert evaluation.summary("oracle", "psnr_whole_db") == (None, None, 7, 7)
-    assert evaluation.summary("oracle", "mse_hole_255") == (0.0, 0.0, 7, 0)
+    summaries = evaluation.summaries
+    assert summaries["oracle"]["psnr_whole_db"] == (None, None, None, None, 7, 7, 0)
+    assert summaries["oracle"]["mse_hole_255"] == (0.0, 0.0, 0.0, 0.0, 7, 0, 0)
     scores = evaluation.scores["telea"]["psnr_hole_db"]
-    summary = evaluation.summary("telea", "psnr_hole_db")
+    summary = summaries["telea"]["psnr_hole_db"]
     assert summary.mean == pytest.approx(scores.mean())
-    assert summary.std == pytest.approx(scores.std())
+    assert summary.std == pytest.approx(scores.std(ddof=1))
 
 
 def test_the_files_hold_the_scores(tmp_path: Path, evaluation: Evaluation) -> None:
@@ -126,27 +147,34 @@ def test_the_files_hold_the_scores(tmp_path: Path, evaluation: Evaluation) -> No
         "grid.png",
         "metrics.json",
         "per_image.csv",
+        "report.html",
     ]
     with (folder / "per_image.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 7 * 3
     for row in rows:
         index = evaluation.photographs.index(row["photograph"])
-        for metric in METRICS:
+        assert row["lpips_alex_whole"] == ""
+        for metric in MEASURED:
             assert float(row[metric]) == evaluation.scores[row["method"]][metric][index]
     document = json.loads((folder / "metrics.json").read_text())
     assert document == json.loads(json.dumps(evaluation.to_json()))
     assert document["settings"] == {"seed": 1}
     assert document["methods"]["oracle"]["psnr_whole_db"]["infinite"] == 7
     assert set(document["definitions"]) == set(METRICS)
+    assert set(document["methods"]["telea"]) == set(MEASURED)
+    assert "weights get lpips-alex" in document["unmeasured"]["lpips_alex_whole"]
+    pairs = {(each["first"], each["second"]) for each in document["comparisons"]}
+    assert ("oracle", "telea") in pairs and len(pairs) == 3
+    assert document["interval"]["resamples"] == 10_000
 
 
 def test_the_grid_shows_input_results_and_truth(tmp_path: Path, evaluation: Evaluation) -> None:
     columns = ["input (mosaic)", "telea", "oracle", "truth"]
-    assert all(list(example) == columns for example in evaluation.examples)
+    assert all(list(example.pictures) == columns for example in evaluation.examples)
     assert len(evaluation.examples) == 6
     for example in evaluation.examples:
-        np.testing.assert_array_equal(example["oracle"], example["truth"])
+        np.testing.assert_array_equal(example.pictures["oracle"], example.pictures["truth"])
     evaluation.write(tmp_path)
     with Image.open(tmp_path / "grid.png") as grid:
         assert grid.width >= 4 * 3 * SIZE
@@ -209,6 +237,116 @@ def test_an_unreadable_photograph_is_named_and_left_out(tmp_path: Path, masks: I
     )
 
 
+class Broken(Telea):
+    """Fails on any batch that holds one of some photographs, as a network that makes NaN does."""
+
+    name = "broken"
+
+    def __init__(self, *bad: Images) -> None:
+        self.bad = bad
+
+    def fill(self, image: Images, mask: Images) -> Images:
+        if any((one == bad).all() for one in image for bad in self.bad):
+            raise UserError("Model 'broken' is broken: it predicts NaN or infinite values")
+        return super().fill(image, mask)
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_a_failure_is_named_counted_and_never_averaged_away(
+    tmp_path: Path, photos: PhotoSet, masks: Images, batch_size: int
+) -> None:
+    keys = photos.test[:7]
+    bad = [photos.load(keys[index], SIZE) for index in (1, 4)]
+    evaluation = evaluate([Telea(), Broken(*bad)], photos, masks, batch_size, keys=keys)
+    assert list(evaluation.broken) == ["broken"]
+    assert set(evaluation.broken["broken"]) == {keys[1], keys[4]}
+    assert "NaN" in evaluation.broken["broken"][keys[1]]
+    scores = evaluation.scores["broken"]["mse_hole_255"]
+    assert np.isnan(scores).tolist() == [index in (1, 4) for index in range(7)]
+    good = [0, 2, 3, 5, 6]
+    np.testing.assert_array_equal(scores[good], evaluation.scores["telea"]["mse_hole_255"][good])
+    summary = evaluation.summaries["broken"]["mse_hole_255"]
+    assert summary == (None, None, None, None, 7, 0, 2)
+    assert evaluation.best("mse_hole_255") == ("telea",)
+    assert "failed on 2" in render_table(evaluation)
+    assert {example.key for example in evaluation.ranked} <= {keys[index] for index in good}
+    evaluation.write(tmp_path)
+    page = (tmp_path / "report.html").read_text()
+    assert "broken failed on 2 photographs" in page and "failed on 2 of 7" in page
+    document = json.loads((tmp_path / "metrics.json").read_text())
+    assert set(document["broken"]["broken"]) == {keys[1], keys[4]}
+
+
+def test_a_method_that_always_fails_leaves_the_rest_alone(photos: PhotoSet, masks: Images) -> None:
+    bad = [photos.load(key, SIZE) for key in photos.test[:2]]
+    evaluation = evaluate([Telea(), Broken(*bad)], photos, masks[:2], 2, keys=photos.test[:2])
+    assert len(evaluation.broken["broken"]) == 2
+    assert evaluation.summaries["telea"]["mse_hole_255"].mean is not None
+    assert evaluation.ranked == ()
+
+
+class Shrunk(Telea):
+    name = "shrunk"
+
+    def fill(self, image: Images, mask: Images) -> Images:
+        return image[:, ::2, ::2]
+
+
+def test_refuses_results_of_another_size(photos: PhotoSet, masks: Images) -> None:
+    with pytest.raises(UserError, match=r"'shrunk' must return .* got uint8 \(1, 24, 24, 3\)"):
+        evaluate([Shrunk()], photos, masks[:1], 1, keys=photos.test[:1])
+
+
+def test_masks_may_be_made_when_they_are_asked_for(
+    photos: PhotoSet, masks: Images, evaluation: Evaluation
+) -> None:
+    lazy = EvaluationMasks("hole", 7, SIZE, seed=1)
+    other = evaluate([Telea(), Oracle()], photos, lazy, 2, keys=photos.test[:7])
+    assert other.masks_sha256 == evaluation.masks_sha256
+    np.testing.assert_array_equal(
+        other.scores["telea"]["mse_hole_255"], evaluation.scores["telea"]["mse_hole_255"]
+    )
+
+
+def test_photographs_are_read_a_batch_ahead_and_no_more(
+    photos: PhotoSet, masks: Images, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    load = PhotoSet.load
+
+    def noted(self: PhotoSet, key: str, size: int) -> Images:
+        read.append(key)
+        return load(self, key, size)
+
+    ahead: list[int] = []
+
+    class Watcher(Telea):
+        def fill(self, image: Images, mask: Images) -> Images:
+            ahead.append(len(read))
+            return super().fill(image, mask)
+
+    monkeypatch.setattr(type(photos), "load", noted)
+    evaluate([Watcher()], photos, masks, 2, keys=photos.test[:7])
+    assert all(seen <= 2 * (turn + 2) for turn, seen in enumerate(ahead[:4]))
+
+
+def test_examples_are_the_best_median_and_worst_of_the_last_method(
+    photos: PhotoSet, masks: Images
+) -> None:
+    evaluation = evaluate([Oracle(), Telea()], photos, masks, 3, keys=photos.test[:7])
+    assert evaluation.subject == "telea"
+    errors = dict(
+        zip(evaluation.photographs, evaluation.scores["telea"]["mse_hole_255"], strict=True)
+    )
+    ordered = sorted(errors, key=errors.__getitem__)
+    shown = [(example.rank, example.key) for example in evaluation.ranked]
+    ranks = ["best", "best", "median", "median", "worst", "worst"]
+    assert shown == list(zip(ranks, [*ordered[:4], *ordered[5:]], strict=True))
+    assert [example.error for example in evaluation.ranked] == sorted(
+        errors[key] for _, key in shown
+    )
+
+
 def test_refuses_when_no_photograph_can_be_read(tmp_path: Path, masks: Images) -> None:
     (tmp_path / "a.png").write_bytes(b"no picture")
     photos = PhotoSet("folder", tmp_path, ("a.png",), ("a.png",))
@@ -236,12 +374,15 @@ def test_the_table_shows_the_means(evaluation: Evaluation) -> None:
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines[:5]]
     assert rows[0] == [
         "method",
-        *("MSE", "L1", "PSNR", "SSIM", "TV", "hole MSE", "hole L1", "hole PSNR"),
+        *("MSE", "L1", "PSNR", "SSIM", "LPIPS", "TV", "hole MSE", "hole L1", "hole PSNR"),
     ]
     assert [row[0] for row in rows[2:]] == list(evaluation.scores)
     telea, oracle = rows[3], rows[4]
     assert telea[1] == f"{evaluation.scores['telea']['mse_whole_255'].mean():.1f}"
-    assert telea[8] == f"{evaluation.scores['telea']['psnr_hole_db'].mean():.2f}"
+    assert telea[9] == f"{evaluation.scores['telea']['psnr_hole_db'].mean():.2f}"
     assert oracle[1:5] == ["0.0", "0.00", "inf", "1.0000"]
     assert len({len(line) for line in lines[:5]}) == 1
-    assert f"TV of the truth is {oracle[5]}" in lines[-1]
+    assert telea[5] == "not measured"
+    assert f"TV of the truth is {oracle[6]}" in lines[-2]
+    assert lines[-1].startswith("LPIPS, hole LPIPS: not measured.")
+    assert "inpaint-tf weights get lpips-alex" in lines[-1]

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from inpaint_tf.report.flow_colors import color_wheel, flow_to_rgb
+from inpaint_tf.report.flow_colors import attention_map, color_wheel, flow_to_rgb
 from neuralgym_lite.errors import UserError
 
 
@@ -51,6 +51,14 @@ def test_rounding_never_wraps_the_longest_offset_around(length: int) -> None:
     for offset in offsets:
         # Alone in its picture every offset is the longest: one channel of a pure hue is empty.
         assert flow_to_rgb(offset.reshape(1, 1, 2)).min() == 0
+
+
+def test_a_map_has_the_size_of_its_photograph() -> None:
+    offsets = np.random.default_rng(1).integers(-3, 4, (3, 2, 2))
+    picture = attention_map(offsets, (21, 16, 3))
+    assert picture.shape == (21, 16, 3)
+    assert (picture[8:16, 8:16] == flow_to_rgb(offsets)[1, 1]).all()
+    assert (picture[16:21, :8] == flow_to_rgb(offsets)[2, 0]).all()
 
 
 def test_no_offset_at_all_is_white() -> None:

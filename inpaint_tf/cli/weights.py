@@ -1,0 +1,81 @@
+"""`inpaint-tf weights`: what metrics need beside the program."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from neuralgym_lite.errors import UserError
+from neuralgym_lite.progress import Progress, Track
+
+
+@click.group("weights")
+def command() -> None:
+    """List and get the weights of metrics."""
+
+
+@command.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_weights(as_json: bool) -> None:
+    """List the weights, and where each was found on this machine."""
+    from inpaint_tf.metrics.lpips_weights import SHA256
+
+    rows = [_describe(name) for name in SHA256]
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    for row in rows:
+        click.echo(f"{row['name']:<15}{row['where']}")
+
+
+@command.command("get")
+@click.argument("name")
+@click.option(
+    "--from",
+    "source",
+    metavar="URL|DIR",
+    envvar="INPAINT_TF_MIRROR",
+    show_envvar=True,
+    help="Where the published files lie, under their own names.  [default: where they were "
+    "published]",
+)
+def get(name: str, source: str | None) -> None:
+    """Download the weights NAME into the cache folder and print where they are."""
+    from inpaint_tf.importers.lpips import fetch
+
+    with Progress() as progress:
+        path = fetch(name, source, _Bars(progress).advance)
+    click.echo(click.format_filename(path))
+
+
+class _Bars:
+    """One bar for each file, in megabytes."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self.tracks: dict[str, Track] = {}
+
+    def advance(self, file: str, done: int, total: int | None) -> None:
+        if file not in self.tracks:
+            self.progress.say(f"Downloading {file}")
+            self.tracks[file] = self.progress.track(_megabytes(total or 0), "MB")
+        track = self.tracks[file]
+        track.advance(_megabytes(done) - track.done)
+
+
+def _megabytes(count: int) -> int:
+    return -(-count // 1_000_000)
+
+
+def _describe(name: str) -> dict[str, Any]:
+    from inpaint_tf.metrics import lpips_weights
+
+    try:
+        path: Path = lpips_weights.find(name)
+        lpips_weights.read(name, path)
+    except UserError as error:
+        return {"name": name, "found": False, "where": str(error)}
+    return {"name": name, "found": True, "where": str(path)}

@@ -1,0 +1,97 @@
+"""One file from the web, with an end to its size and to its patience."""
+
+from __future__ import annotations
+
+import http.client
+import math
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+from neuralgym_lite.errors import UserError
+
+TIMEOUT = 30.0
+SLOWEST = 1024  # bytes a second
+
+_BLOCK = 1 << 18
+_ABSENT = (403, 404, 410)
+
+OnProgress = Callable[[int, int | None], None]
+
+
+class AbsentError(UserError):
+    """A file is not where it was looked for."""
+
+
+def download(url: str, path: Path, limit: int, on_progress: OnProgress | None = None) -> None:
+    """Download a file.
+
+    Args:
+        url: http or https; redirects are followed.
+        path: a file to write to. If the download fails, part of it may be there.
+        limit: the most bytes that are taken.
+        on_progress: called with (bytes so far, bytes in all or None if the server does not say).
+
+    Raises:
+        AbsentError: there is no such file.
+        UserError: the download fails, breaks off, is too large, or hardly moves.
+    """
+    try:
+        if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
+            raise _BadDownloadError("it must begin with http:// or https://")
+        with urllib.request.urlopen(url, timeout=TIMEOUT) as response, path.open("wb") as file:
+            _copy(response, file.write, limit, on_progress)
+    except urllib.error.HTTPError as error:
+        kind = AbsentError if error.code in _ABSENT else UserError
+        error.close()
+        raise kind(_failure(url, f"the server answers {error.code} {error.reason}")) from None
+    except TimeoutError:
+        raise UserError(_failure(url, f"nothing came for {TIMEOUT:g} seconds")) from None
+    except _BadDownloadError as error:
+        raise UserError(_failure(url, str(error))) from None
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        if isinstance(reason := getattr(error, "reason", None), TimeoutError):
+            raise UserError(_failure(url, f"nothing came for {TIMEOUT:g} seconds")) from None
+        text = getattr(reason, "strerror", None) or getattr(error, "strerror", None) or error
+        raise UserError(_failure(url, f"{type(error).__name__}: {text}")) from None
+
+
+class _BadDownloadError(Exception):
+    """Why a download was given up."""
+
+
+def _copy(
+    response: http.client.HTTPResponse,
+    write: Callable[[bytes], int],
+    limit: int,
+    on_progress: OnProgress | None,
+) -> None:
+    total = response.length
+    if (total or 0) > limit:
+        raise _BadDownloadError(
+            f"it has {total:,} bytes, and {limit:,} are the most that it should"
+        )
+    done, start = 0, time.monotonic()
+    while block := response.read1(_BLOCK):
+        write(block)
+        done += len(block)
+        if done > limit:
+            raise _BadDownloadError(f"it has more than the {limit:,} bytes that it should")
+        seconds = time.monotonic() - start
+        if seconds > TIMEOUT and done < SLOWEST * seconds:
+            raise _BadDownloadError(f"{done:,} bytes came in {math.ceil(seconds)} seconds")
+        if on_progress:
+            on_progress(done, total)
+    if total is not None and done < total:
+        raise _BadDownloadError(f"it broke off after {done:,} of {total:,} bytes")
+
+
+def _failure(url: str, reason: str) -> str:
+    reason = " ".join(reason.split())
+    return (
+        f"'{url}' cannot be downloaded: {reason}. Try again, or fetch it by hand and name its "
+        "folder with '--from DIR'"
+    )

@@ -1,0 +1,197 @@
+"""The published weights of LPIPS, converted."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tempfile
+import zipfile
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+
+from inpaint_tf.importers.download import AbsentError, download
+from inpaint_tf.importers.torch_legacy import read_torch_legacy
+from inpaint_tf.importers.torch_pickle import Array
+from inpaint_tf.importers.torch_zip import read_torch
+from inpaint_tf.metrics import lpips_weights
+from inpaint_tf.metrics.lpips_weights import Arrays
+from neuralgym_lite.errors import UserError
+from neuralgym_lite.images import atomic_write
+
+OnProgress: TypeAlias = Callable[[str, int, int | None], None]
+
+_NETWORKS = "https://download.pytorch.org/models"
+_HEADS = (
+    "https://raw.githubusercontent.com/richzhang/PerceptualSimilarity/master/lpips/weights/v0.1"
+)
+_MAX_BYTES = 300 << 20
+_FIRES = {2: 3, 3: 4, 4: 6, 5: 7, 6: 9, 7: 10, 8: 11, 9: 12}
+
+
+@dataclass(frozen=True)
+class _Published:
+    """Files that hold weights.
+
+    Attributes:
+        networks: of the network, all with the same numbers, the best first. The names end in the
+            first digits of the file's SHA-256.
+        heads: of the weights that LPIPS gives to its channels.
+        layers: our name of each convolution -> theirs.
+        n_heads: how many maps there are.
+    """
+
+    networks: tuple[str, ...]
+    heads: str
+    layers: dict[str, str]
+    n_heads: int
+
+
+_PUBLISHED = {
+    "lpips-alex": _Published(
+        networks=("alexnet-owt-7be5be79.pth", "alexnet-owt-4df8aa71.pth"),
+        heads="alex.pth",
+        layers={f"conv{i}": f"features.{j}" for i, j in enumerate((0, 3, 6, 8, 10), start=1)},
+        n_heads=5,
+    ),
+    "lpips-squeeze": _Published(
+        networks=("squeezenet1_1-b8a52dc0.pth", "squeezenet1_1-f364aa15.pth"),
+        heads="squeeze.pth",
+        layers={"conv1": "features.0"}
+        | {
+            f"fire{fire}.{part}": f"features.{index}.{part}"
+            for fire, index in _FIRES.items()
+            for part in ("squeeze", "expand1x1", "expand3x3")
+        },
+        n_heads=7,
+    ),
+}
+
+
+def fetch(name: str, source: str | None = None, on_progress: OnProgress | None = None) -> Path:
+    """Get weights into the cache folder, unless they are there.
+
+    The published files of the network and of LPIPS' own weights are downloaded, read without
+    PyTorch and without running anything that is in them, and converted.
+
+    Args:
+        name: a key of `lpips_weights.SHA256`.
+        source: where the files lie instead, all in one place: a URL or a folder.
+        on_progress: called with (file, bytes so far, bytes in all or None if that is not known).
+
+    Returns:
+        The `.npz` in the cache folder.
+
+    Raises:
+        UserError: the name is unknown, a file cannot be had or read, its checksum is wrong, the
+            numbers are not the published ones, or the cache folder cannot be written to.
+    """
+    target = lpips_weights.kept_at(name)
+    if target.exists():
+        with suppress(UserError):  # damaged: it is replaced
+            lpips_weights.read(name, target)
+            return target
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".get-", dir=target.parent) as temporary:
+            arrays = _published(name, _Source(source, Path(temporary), on_progress))
+        packed = io.BytesIO()
+        np.savez(packed, **arrays)  # type: ignore[arg-type]
+        atomic_write(target, packed.getvalue())
+    except OSError as error:
+        raise UserError(
+            f"Cannot keep weights in '{target.parent}': {error.strerror or error}; choose another "
+            "folder with $INPAINT_TF_CACHE"
+        ) from error
+    return target
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where files come from: the web, a mirror, or a folder."""
+
+    place: str | None
+    temporary: Path
+    on_progress: OnProgress | None
+
+    def file(self, name: str, official: str) -> Path:
+        """Return a published file, downloaded where it is not in a folder."""
+        if self.place is not None and "://" not in self.place:
+            path = Path(self.place).expanduser() / name
+            if not path.is_file():
+                raise AbsentError(f"'{path}' is missing: it is '{official}/{name}'")
+            return path
+        path = self.temporary / name
+        url = f"{(self.place or official).rstrip('/')}/{name}"
+        download(url, path, _MAX_BYTES, self._progress_of(name))
+        return path
+
+    def first_of(self, names: tuple[str, ...], official: str) -> Path:
+        """Return the first of some files that is there."""
+        try:
+            return self.file(names[0], official)
+        except AbsentError:
+            for name in names[1:]:
+                with suppress(AbsentError):
+                    return self.file(name, official)
+            raise
+
+    def _progress_of(self, name: str) -> Callable[[int, int | None], None] | None:
+        report = self.on_progress
+        return (lambda done, total: report(name, done, total)) if report else None
+
+
+def _published(name: str, source: _Source) -> Arrays:
+    published = _PUBLISHED[name]
+    # The small file first: where it fails, nobody has waited for the large one.
+    heads = _read(source.file(published.heads, _HEADS))
+    path = source.first_of(published.networks, _NETWORKS)
+    _check_name(path)
+    arrays = _converted(published, _read(path), heads, path)
+    lpips_weights.check(name, arrays, source.place or path.name)
+    return arrays
+
+
+def _check_name(path: Path) -> None:
+    """Refuse a file whose SHA-256 does not begin as its name says."""
+    expected = path.stem.rpartition("-")[2]
+    sha256 = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            sha256.update(block)
+    found = sha256.hexdigest()
+    if not found.startswith(expected):
+        raise UserError(
+            f"'{path.name}' is damaged or another file: its SHA-256 begins with "
+            f"{found[: len(expected)]}, not {expected}. Get it anew"
+        )
+
+
+def _read(path: Path) -> dict[str, Array]:
+    try:
+        return read_torch(path) if zipfile.is_zipfile(path) else read_torch_legacy(path)
+    except UserError as error:
+        # The folder of a downloaded file is gone by the time that somebody reads this.
+        raise UserError(str(error).replace(str(path), path.name)) from error
+
+
+def _converted(
+    published: _Published, network: dict[str, Array], heads: dict[str, Array], path: Path
+) -> Arrays:
+    """Return the weights under our names; kernels as (h, w, in, out)."""
+    arrays = {}
+    try:
+        for ours, theirs in published.layers.items():
+            arrays[f"{ours}.kernel"] = network[f"{theirs}.weight"].transpose(2, 3, 1, 0)
+            arrays[f"{ours}.bias"] = network[f"{theirs}.bias"]
+        for index in range(published.n_heads):
+            arrays[f"lin{index}"] = heads[f"lin{index}.model.1.weight"].reshape(-1)
+    except (KeyError, ValueError) as error:
+        raise UserError(
+            f"'{path.name}' and '{published.heads}' do not hold LPIPS: {error}"
+        ) from error
+    return {name: np.ascontiguousarray(array, "float32") for name, array in arrays.items()}

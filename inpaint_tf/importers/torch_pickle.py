@@ -1,0 +1,375 @@
+"""The pickle in a PyTorch checkpoint, run without running anything that is in it.
+
+A pickle is a program, and Python's reader calls whatever function it names. The machine here knows
+the ordered dict and PyTorch's ways to describe a tensor, and looks none of these names up: it has
+nothing to call.
+"""
+
+from __future__ import annotations
+
+import math
+import pickletools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, ClassVar, Literal
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+from numpy.typing import NDArray
+
+from neuralgym_lite.errors import UserError
+
+MAX_BYTES = 4 << 30
+MAX_PICKLE_BYTES = 4 << 20
+MAX_VALUES = 100_000
+MAX_DEPTH = 8
+MAX_NAME = 200
+
+_DTYPES = {
+    "torch.BFloat16Storage": "u2",
+    "torch.BoolStorage": "u1",
+    "torch.ByteStorage": "u1",
+    "torch.CharStorage": "i1",
+    "torch.DoubleStorage": "f8",
+    "torch.FloatStorage": "f4",
+    "torch.HalfStorage": "f2",
+    "torch.IntStorage": "i4",
+    "torch.LongStorage": "i8",
+    "torch.ShortStorage": "i2",
+}
+_DICT = "collections.OrderedDict"
+_TENSOR = "torch._utils._rebuild_tensor_v2"
+_PARAMETER = "torch._utils._rebuild_parameter"
+_CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
+_NUMBERS_AND_TEXT = {
+    "BINFLOAT",
+    "BININT",
+    "BININT1",
+    "BININT2",
+    "BINUNICODE",
+    "LONG1",
+    "SHORT_BINUNICODE",
+}
+_TUPLES = {"EMPTY_TUPLE": 0, "TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
+_OTHERS = {
+    "APPEND",
+    "APPENDS",
+    "BINGET",
+    "BINPERSID",
+    "BINPUT",
+    "BUILD",
+    "EMPTY_DICT",
+    "EMPTY_LIST",
+    "FRAME",
+    "GLOBAL",
+    "LONG_BINGET",
+    "LONG_BINPUT",
+    "MARK",
+    "MEMOIZE",
+    "PROTO",
+    "REDUCE",
+    "SETITEM",
+    "SETITEMS",
+    "STACK_GLOBAL",
+    "STOP",
+    "TUPLE",
+}
+_OPERATIONS = {operation.code: operation for operation in pickletools.opcodes}
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Global:
+    """A name that a pickle refers to; nothing is looked up."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Storage:
+    """So many numbers of one type, which lie outside the pickle."""
+
+    type_name: str
+    key: str
+    count: int
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A view of a storage; offset and strides count numbers."""
+
+    storage: Storage
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+
+@dataclass(eq=False)
+class Box:
+    """An object whose content, a tensor, a pickle may put in later."""
+
+    content: Any = None
+
+
+class RefusedError(Exception):
+    """Why a file is not read; the message goes on where the file's name stands."""
+
+
+def read_guarded(path: Path, read: Callable[[Path], dict[str, Array]]) -> dict[str, Array]:
+    """Read a file; whatever is wrong with it becomes one line that names it.
+
+    Raises:
+        UserError: for any exception that `read` raises.
+    """
+    try:
+        return read(path)
+    except RefusedError as refusal:
+        raise UserError(f"'{path}' {refusal}") from None
+    except OSError as error:
+        raise UserError(f"'{path}' cannot be read: {error.strerror or error}.") from None
+    except Exception as error:  # zipfile and pickletools answer damage with nearly any exception
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"'{path}' is damaged: {printable(reason)}.") from error
+
+
+class Machine:
+    """Runs the opcodes of which `torch.save` makes a state dict; refuses all others.
+
+    What it can make are dicts, lists, tuples, numbers, text, None, and descriptions of tensors.
+    """
+
+    opcodes: ClassVar[frozenset[str]] = frozenset(
+        _OTHERS | _NUMBERS_AND_TEXT | set(_CONSTANTS) | set(_TUPLES)
+    )
+    names: ClassVar[frozenset[str]] = frozenset((_DICT, _TENSOR, _PARAMETER, *_DTYPES))
+
+    def __init__(self) -> None:
+        self.stack: list[Any] = []
+        self.below: list[list[Any]] = []  # the stacks under each mark
+        self.memo: dict[int, Any] = {}
+
+    def run(self, program: BinaryIO) -> Any:
+        """Run a pickle up to its end and return what it makes."""
+        for name, argument in self.operations(program):
+            if name == "STOP":
+                return self.stack.pop()
+            self.step(name, argument)
+        raise RefusedError("is damaged: its pickle has no end.")
+
+    def operations(self, program: BinaryIO) -> Iterator[tuple[str, Any]]:
+        """Yield the names and arguments of opcodes; no argument of a refused opcode is decoded."""
+        while code := program.read(1):
+            operation = _OPERATIONS.get(code.decode("latin-1"))
+            if operation is None or operation.name not in self.opcodes:
+                name = operation.name if operation else hex(code[0])
+                raise RefusedError(
+                    f"has the pickle opcode {name}, which describes no tensor. Not read."
+                )
+            yield operation.name, operation.arg.reader(program) if operation.arg else None
+
+    def step(self, name: str, argument: Any) -> None:
+        """Run one opcode."""
+        stack = self.stack
+        if name in _NUMBERS_AND_TEXT:
+            stack.append(argument)
+        elif name in _CONSTANTS:
+            stack.append(_CONSTANTS[name])
+        elif name in _TUPLES:
+            stack.append(self.pop(_TUPLES[name]))
+        elif name in ("EMPTY_DICT", "EMPTY_LIST"):
+            stack.append({} if name == "EMPTY_DICT" else [])
+        elif name == "MARK":
+            self.below.append(stack)
+            self.stack = []
+        elif name == "TUPLE":
+            values = self.pop_mark()
+            self.stack.append(tuple(values))
+        elif name in ("BINPUT", "LONG_BINPUT", "MEMOIZE"):
+            self.memo[len(self.memo) if argument is None else argument] = stack[-1]
+        elif name in ("BINGET", "LONG_BINGET"):
+            stack.append(self.memo[argument])
+        elif name in ("APPEND", "APPENDS"):
+            values = [stack.pop()] if name == "APPEND" else self.pop_mark()
+            expect(self.stack[-1], list).extend(values)
+        elif name in ("SETITEM", "SETITEMS"):
+            values = list(self.pop(2)) if name == "SETITEM" else self.pop_mark()
+            set_items(expect(self.stack[-1], dict), values)
+        elif name == "GLOBAL":
+            stack.append(self.find(argument.replace(" ", ".")))
+        elif name == "STACK_GLOBAL":
+            stack.append(self.find(".".join(expect(part, str) for part in self.pop(2))))
+        elif name == "REDUCE":
+            function, arguments = self.pop(2)
+            arguments = expect(arguments, tuple)
+            stack.append(self.call(expect(function, Global).name, arguments))
+        elif name == "BUILD":
+            state = stack.pop()
+            self.build(stack[-1], state)
+        elif name == "BINPERSID":
+            stack.append(self.storage(stack.pop()))
+
+    def pop(self, count: int) -> tuple[Any, ...]:
+        """Take the last values off the stack."""
+        if count > len(self.stack):
+            raise RefusedError("is damaged: its pickle takes more than it has.")
+        values = tuple(self.stack[len(self.stack) - count :])
+        del self.stack[len(self.stack) - count :]
+        return values
+
+    def pop_mark(self) -> list[Any]:
+        """Take all values down to the last mark off the stack."""
+        values, self.stack = self.stack, self.below.pop()
+        return values
+
+    def find(self, name: str) -> Global:
+        """Return a name that the machine knows."""
+        if name not in self.names:
+            raise RefusedError(
+                f"refers to `{printable(name)}`, which is not a tensor. It could run any code, and "
+                "was not read. Ask for a file that holds a state dict alone."
+            )
+        return Global(name)
+
+    def call(self, name: str, arguments: tuple[Any, ...]) -> Any:
+        """Return what the call of a known name describes."""
+        if name == _DICT and not arguments:
+            return {}
+        if name == _TENSOR and len(arguments) in (6, 7):
+            return tensor(*arguments[:4])
+        if name == _PARAMETER and len(arguments) == 3:
+            return expect(arguments[0], Tensor)
+        raise RefusedError(
+            f"calls `{name}` with {len(arguments)} arguments, which makes no tensor."
+        )
+
+    def build(self, value: Any, state: Any) -> None:
+        """Complete an object by its state."""
+        # A state dict's `_metadata`, versions of layers, is of no use here.
+        expect(state, dict)
+        expect(value, dict)
+
+    def storage(self, identifier: Any) -> Storage:
+        """Return the storage that a persistent identifier describes."""
+        if type(identifier) is not tuple or len(identifier) != 5 or identifier[0] != "storage":
+            raise RefusedError("has a persistent object that is no storage of a tensor.")
+        type_name = expect(identifier[1], Global).name
+        if type_name not in _DTYPES:
+            raise RefusedError(f"has a storage of the type `{type_name}`.")
+        return Storage(type_name, expect(identifier[2], str), _size(identifier[4]))
+
+
+def tensor(storage: Any, offset: Any, shape: Any, strides: Any) -> Tensor:
+    """Return the description of a tensor, its parts checked."""
+    return Tensor(expect(storage, Storage), _size(offset), _sizes(shape), _sizes(strides))
+
+
+def set_items(target: dict[Any, Any], values: list[Any]) -> None:
+    """Set keys and values, which alternate in `values`."""
+    for key, value in zip(values[::2], values[1::2], strict=True):
+        # A tuple's hash visits its parts, and shared parts make that exponential.
+        if type(key) not in (str, int):
+            raise RefusedError(f"has a dict with a key of the type {type(key).__name__}.")
+        target[key] = value
+
+
+def expect(value: Any, kind: type) -> Any:
+    """Return `value`, which must be of this very type."""
+    if type(value) is not kind:
+        found, wanted = type(value).__name__.lower(), kind.__name__.lower()
+        raise RefusedError(f"is no state dict: its pickle has {found} where {wanted} belongs.")
+    return value
+
+
+def _size(value: Any) -> int:
+    if expect(value, int) < 0:
+        raise RefusedError("is damaged: a tensor has a negative size, stride or offset.")
+    return value
+
+
+def _sizes(values: Any) -> tuple[int, ...]:
+    return tuple(_size(value) for value in expect(values, tuple))
+
+
+def flatten(root: Any) -> Iterator[tuple[str, Tensor]]:
+    """Yield names and tensors; a list's items are named by their places."""
+    waiting = [("", root, 0)]
+    for visited in range(MAX_VALUES + 1):
+        if not waiting:
+            return
+        name, value, depth = waiting.pop()
+        if isinstance(value, Tensor):
+            yield name, value
+        elif isinstance(value, dict | list | tuple):
+            if depth == MAX_DEPTH or visited + len(waiting) + len(value) > MAX_VALUES:
+                raise RefusedError(
+                    "is no state dict: it is nested too deeply, or has too many parts."
+                )
+            items = value.items() if isinstance(value, dict) else enumerate(value)
+            waiting += [(_join(name, key), part, depth + 1) for key, part in reversed(list(items))]
+        elif (
+            isinstance(value, Box) and isinstance(value.content, Box | Tensor) and depth < MAX_DEPTH
+        ):
+            waiting.append((name, value.content, depth + 1))
+        elif value is not None and not isinstance(value, bool | int | float | str):
+            raise RefusedError("is no state dict: it holds something that is not a tensor.")
+
+
+def _join(name: str, key: str | int) -> str:
+    joined = f"{name}.{key}" if name else str(key)
+    if len(joined) > MAX_NAME or not joined.isprintable():
+        raise RefusedError(f"has the odd tensor name '{printable(joined)}'.")
+    return joined
+
+
+class Storages:
+    """The numbers outside the pickle, each storage read when the first tensor needs it.
+
+    Args:
+        load: returns the numbers of a storage; takes the tensor's name too, for its messages.
+    """
+
+    def __init__(self, load: Callable[[str, Storage], Array]) -> None:
+        self.load = load
+        self.loaded: dict[str, tuple[Storage, Array]] = {}
+
+    def view(self, name: str, tensor: Tensor) -> Array:
+        """Return a tensor as a view of its storage; it may not be written to."""
+        storage = tensor.storage
+        if storage.key not in self.loaded:
+            self.loaded[storage.key] = storage, self.load(name, storage)
+        known, array = self.loaded[storage.key]
+        if storage != known:
+            raise RefusedError(
+                f"is damaged: '{name}' and another tensor disagree on their storage."
+            )
+        count, shape, strides = math.prod(tensor.shape), tensor.shape, tensor.strides
+        last = sum((n - 1) * step for n, step in zip(shape, strides, strict=True)) if count else -1
+        if count > storage.count or tensor.offset + last >= storage.count:
+            raise RefusedError(
+                f"is damaged: '{name}' reaches beyond its storage: shape {shape}, strides "
+                f"{strides}, offset {tensor.offset}, {storage.count} numbers."
+            )
+        steps = [step * array.itemsize for step in strides]
+        return as_strided(array[tensor.offset :], shape, steps, writeable=False)
+
+
+def length_in_file(storage: Storage) -> int:
+    """Return how many bytes the numbers of a storage take."""
+    return storage.count * np.dtype(_DTYPES[storage.type_name]).itemsize
+
+
+def decode(storage: Storage, data: bytes, order: Literal["<", ">"]) -> Array:
+    """Return the numbers of a storage; bfloat16 is widened to float32."""
+    array = np.frombuffer(data, np.dtype(_DTYPES[storage.type_name]).newbyteorder(order))
+    if storage.type_name == "torch.BoolStorage":
+        return array != 0
+    if storage.type_name == "torch.BFloat16Storage":
+        return (array.astype("u4") << 16).view("f4")
+    return array
+
+
+def printable(text: str) -> str:
+    """Return the text in ASCII, on one line, cut where it is long."""
+    return ascii(text[:MAX_NAME])[1:-1]

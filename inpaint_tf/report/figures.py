@@ -1,0 +1,182 @@
+"""The paper's figures of pictures: comparisons, attention, removed objects, worst cases."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from inpaint_tf.metrics import METRICS
+from inpaint_tf.report.evaluation import Filler, fill_one, with_inputs
+from inpaint_tf.report.grid import image_grid
+from neuralgym_lite.errors import UserError, did_you_mean
+
+Images = npt.NDArray[np.uint8]
+
+_SMALLEST_CELL = 128
+_PAINT = np.array([220, 40, 60])
+
+
+def comparison_figure(
+    inpainters: Sequence[Filler],
+    truths: Sequence[Images],
+    holes: Sequence[Images],
+    row_titles: Sequence[str] | None = None,
+) -> Images:
+    """Draw photographs as rows; as columns what the networks see, each method, and the truth.
+
+    Args:
+        inpainters: in the order of the columns.
+        truths: uint8 (H, W, 3).
+        holes: 1 = missing, uint8 (H, W, 1), one for each photograph.
+        row_titles: one for each photograph.
+
+    Reference:
+        Figures 9 and 11 of the paper.
+    """
+    methods = with_inputs(inpainters)
+    return _figure(methods, truths, holes, [*methods, "truth"], row_titles)
+
+
+def attention_figure(
+    inpainter: Filler, truths: Sequence[Images], holes: Sequence[Images]
+) -> Images:
+    """Draw photographs as rows; as columns the masked input, the result and the attention map.
+
+    Args:
+        inpainter: a network with attention.
+        truths: uint8 (H, W, 3).
+        holes: 1 = missing, uint8 (H, W, 1), one for each photograph.
+
+    Raises:
+        UserError: If the inpainter has no attention.
+
+    Reference:
+        Figure 8 of the paper.
+    """
+    if not getattr(inpainter, "has_attention", False):
+        raise UserError(f"'{inpainter.name}' has no attention: name a network of contextual 'ca'")
+    methods = with_inputs([inpainter])
+    columns = [*methods, f"attention of {list(methods)[-1]}"]
+    return _figure(methods, truths, holes, columns)
+
+
+def removal_figure(inpainters: Sequence[Filler], photograph: Images, mask: Images) -> Images:
+    """Draw a photograph, what is to be removed from it, and each result.
+
+    Args:
+        inpainters: in the order of the columns.
+        photograph: uint8 (H, W, 3), any size.
+        mask: 1 = to be removed, uint8 (H, W).
+
+    Raises:
+        UserError: If photograph and mask differ in size, or nothing is marked.
+
+    Reference:
+        Figure 10 of the paper.
+    """
+    if mask.shape != photograph.shape[:2]:
+        raise UserError(
+            f"The mask must have the size of the photograph, {photograph.shape[1]}x"
+            f"{photograph.shape[0]}. Received: {mask.shape[1]}x{mask.shape[0]}"
+        )
+    if not mask.any():
+        raise UserError("The mask marks nothing: draw a box or polygon inside the photograph")
+    batch = photograph[None], mask[None, ..., None]
+    painted = (photograph * 0.4 + _PAINT * 0.6).astype(np.uint8)
+    columns = {
+        "photograph": photograph,
+        "marked": np.where(mask[..., None] == 1, painted, photograph),
+        **{each.name: each.fill(*batch)[0] for each in inpainters},
+    }
+    return image_grid([list(columns.values())], list(columns))
+
+
+def draw_mask(
+    size: tuple[int, int],
+    boxes: Sequence[Sequence[int]] = (),
+    polygons: Sequence[Sequence[Sequence[int]]] = (),
+) -> Images:
+    """Draw a mask from shapes.
+
+    Args:
+        size: height and width in pixels.
+        boxes: (left, top, right, bottom); the last two are not inside.
+        polygons: corners (x, y), three or more.
+
+    Returns:
+        1 inside a shape, uint8 (H, W).
+
+    Raises:
+        UserError: If a shape has another number of values.
+    """
+    mask = np.zeros(size, np.uint8)
+    for box in boxes:
+        if len(box) != 4:
+            raise UserError(f"A box is left,top,right,bottom. Received: {list(box)}")
+        left, top, right, bottom = (max(value, 0) for value in box)
+        mask[top:bottom, left:right] = 1
+    for polygon in polygons:
+        if len(polygon) < 3 or any(len(corner) != 2 for corner in polygon):
+            raise UserError(f"A polygon is three corners x,y or more. Received: {list(polygon)}")
+        cv2.fillPoly(mask, [np.array(polygon, np.int32)], 1)
+    return mask
+
+
+def worst_photographs(per_image: Path, method: str, metric: str, count: int) -> dict[str, float]:
+    """Return the photographs on which a method did worst, the worst first.
+
+    Args:
+        per_image: `per_image.csv` of an evaluation.
+        method: whose scores.
+        metric: a key of `METRICS`, which also says what is worse.
+        count: how many.
+
+    Raises:
+        UserError: If the file, the method or the metric is not there.
+    """
+    try:
+        with per_image.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+            rows = list(csv.DictReader(file))
+    except OSError as error:
+        raise UserError(
+            f"{per_image}: cannot be read ({error.strerror}); run 'inpaint-tf evaluate' first"
+        ) from error
+    for what, name, known in (
+        ("method", method, dict.fromkeys(row["method"] for row in rows)),
+        ("metric", metric, METRICS),
+    ):
+        if name not in known:
+            raise UserError(f"{per_image} has no {what} '{name}'. {did_you_mean(name, known)}")
+    scores = {
+        row["photograph"]: float(row[metric] or "nan") for row in rows if row["method"] == method
+    }
+    sign = {"high": 1, "zero": 0}.get(METRICS[metric].best, -1)
+    ordered = sorted(
+        (key for key, score in scores.items() if np.isfinite(score)),
+        key=lambda key: (scores[key] * sign or -abs(scores[key]), key),
+    )
+    return {key: scores[key] for key in ordered[:count]}
+
+
+def _figure(
+    methods: dict[str, Any],
+    truths: Sequence[Images],
+    holes: Sequence[Images],
+    columns: Sequence[str],
+    row_titles: Sequence[str] | None = None,
+) -> Images:
+    rows = []
+    for truth, hole in zip(truths, holes, strict=True):
+        pictures = fill_one(methods, truth, hole)
+        # Small pictures are shown larger, or nobody could judge them.
+        zoom = -(-_SMALLEST_CELL // len(truth))
+        blank = np.full_like(truth, 255)
+        rows.append([pictures.get(name, blank).repeat(zoom, 0).repeat(zoom, 1) for name in columns])
+    titles = [name.partition(" of ")[0] for name in columns] if len(methods) == 2 else columns
+    return image_grid(rows, list(titles), row_titles)

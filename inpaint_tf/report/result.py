@@ -1,0 +1,222 @@
+"""What an evaluation found, and the files that hold it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from inpaint_tf.metrics import Metric
+from inpaint_tf.report.grid import image_grid
+from inpaint_tf.report.page import render_page
+from inpaint_tf.report.statistics import (
+    RESAMPLES,
+    SEED,
+    Comparison,
+    Scores,
+    Summary,
+    compare,
+    summarize,
+)
+from neuralgym_lite.images import Picture, atomic_write, write_picture
+
+Images = npt.NDArray[np.uint8]
+
+_SMALLEST_CELL = 128
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """One photograph to look at.
+
+    Attributes:
+        key: of the photograph.
+        rank: `"best"`, `"median"`, `"worst"`, or `"drawn"` at random.
+        error: of the method that the examples are sorted by; NaN for those drawn.
+        pictures: column -> uint8 (H, W, 3): what the networks saw, the results that there are, the
+            truth, and attention maps.
+    """
+
+    key: str
+    rank: str
+    error: float
+    pictures: dict[str, Images]
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What `evaluate` found.
+
+    Attributes:
+        scores: method -> metric -> float64 (n,), one score for each photograph in `photographs`;
+            NaN where the method failed on it.
+        metrics: what they are; also those that could not be measured.
+        photographs: keys of the photographs that were scored.
+        failed: key -> why it could not be read.
+        broken: method -> key -> why the method failed on it.
+        unmeasured: metric -> why it has no scores, and what would give it some.
+        examples: some photographs drawn at random.
+        ranked: the best, median and worst photographs of the method `subject`.
+        subject: name of that method.
+        dataset: name of the data set.
+        fingerprint: SHA-256 of the data set.
+        masks_sha256: SHA-256 of the masks.
+        image_size: side of the scored pictures in pixels.
+        versions: of the libraries.
+        settings: whatever else the caller wants on record, of JSON types.
+    """
+
+    scores: dict[str, dict[str, Scores]]
+    metrics: Mapping[str, Metric]
+    photographs: tuple[str, ...]
+    failed: dict[str, str]
+    broken: dict[str, dict[str, str]]
+    unmeasured: dict[str, str]
+    examples: tuple[Example, ...]
+    ranked: tuple[Example, ...]
+    subject: str
+    dataset: str
+    fingerprint: str
+    masks_sha256: str
+    image_size: int
+    versions: dict[str, str]
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def summaries(self) -> dict[str, dict[str, Summary]]:
+        """Method -> metric -> its summary over the photographs."""
+        places = [(method, metric) for method in self.scores for metric in self.scores[method]]
+        found = summarize([self.scores[method][metric] for method, metric in places])
+        summaries: dict[str, dict[str, Summary]] = {method: {} for method in self.scores}
+        for (method, metric), summary in zip(places, found, strict=True):
+            summaries[method][metric] = summary
+        return summaries
+
+    @cached_property
+    def comparisons(self) -> list[Comparison]:
+        """Every method with every later one, in every metric; the last method comes first."""
+        return compare(self.scores, list(combinations(reversed(self.scores), 2)), self.metrics)
+
+    @property
+    def unmeasured_titles(self) -> dict[str, str]:
+        """Why metrics were not measured -> the titles of those metrics."""
+        titles: dict[str, list[str]] = {}
+        for metric, reason in self.unmeasured.items():
+            titles.setdefault(reason, []).append(self.metrics[metric].title)
+        return {reason: ", ".join(names) for reason, names in titles.items()}
+
+    def best(self, metric: str) -> tuple[str, ...]:
+        """Return the methods with the best mean of a metric; none where no value is best."""
+        goal = self.metrics[metric].best
+        means: dict[str, float] = {}
+        for method, summaries in self.summaries.items():
+            mean = summaries[metric].mean if metric in summaries else None
+            if mean is not None:
+                means[method] = abs(mean) if goal == "zero" else mean
+        if not means or goal == "none":
+            return ()
+        wanted = (max if goal == "high" else min)(means.values())
+        return tuple(method for method, mean in means.items() if mean == wanted)
+
+    def truth_variation(self, region: str) -> float | None:
+        """Return the mean total variation of the true photographs; None if it was not measured."""
+        for summaries in self.summaries.values():
+            means = [
+                summaries[name].mean if name in summaries else None
+                for name in (f"tv_{region}_255", f"tv_gap_{region}_255")
+            ]
+            if None not in means:
+                return float(sum(mean for mean in means if mean is not None))
+        return None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything but single scores and pictures, as `metrics.json` holds it."""
+        return {
+            "dataset": {
+                "name": self.dataset,
+                "fingerprint": self.fingerprint,
+                "photographs": len(self.photographs),
+                "image_size": self.image_size,
+            },
+            "masks": {"sha256": self.masks_sha256},
+            "settings": self.settings,
+            "versions": self.versions,
+            "definitions": {name: metric.definition for name, metric in self.metrics.items()},
+            "interval": {
+                "kind": "percentile bootstrap of the mean over photographs, 95 %",
+                "resamples": RESAMPLES,
+                "seed": SEED,
+            },
+            "methods": {
+                method: {metric: summary._asdict() for metric, summary in summaries.items()}
+                for method, summaries in self.summaries.items()
+            },
+            "comparisons": [comparison._asdict() for comparison in self.comparisons],
+            "unmeasured": self.unmeasured,
+            "failed": self.failed,
+            "broken": self.broken,
+        }
+
+    def write(self, folder: Path) -> None:
+        """Write `report.html`, `metrics.json`, `per_image.csv` and `grid.png`, each as a whole.
+
+        Args:
+            folder: made where it is missing.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        if self.examples:
+            write_picture(folder / "grid.png", Picture(self._grid()))
+        atomic_write(folder / "per_image.csv", self._csv())
+        text = json.dumps(self.to_json(), indent=2, allow_nan=False)
+        atomic_write(folder / "metrics.json", f"{text}\n".encode())
+        atomic_write(folder / "report.html", render_page(self).encode("utf-8", "backslashreplace"))
+
+    def _csv(self) -> bytes:
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["photograph", "method", *self.metrics])
+        for index, key in enumerate(self.photographs):
+            for method, metrics in self.scores.items():
+                # A column that was not measured stays, and stays empty.
+                scores = (
+                    repr(float(metrics[name][index])) if name in metrics else ""
+                    for name in self.metrics
+                )
+                writer.writerow([key, method, *scores])
+        return text.getvalue().encode("utf-8", "surrogateescape")
+
+    def _grid(self) -> Images:
+        return examples_grid(self.examples, [*self.scores, "truth"])
+
+
+def examples_grid(
+    examples: Sequence[Example], columns: Sequence[str], row_titles: Sequence[str] | None = None
+) -> Images:
+    """Return pictures of examples, a row each; a picture that is not there stays white.
+
+    Args:
+        examples: at least one.
+        columns: which of their pictures.
+        row_titles: one for each example.
+    """
+    size = len(examples[0].pictures["truth"])
+    # Small pictures are shown larger, or nobody could judge them.
+    zoom = -(-_SMALLEST_CELL // size)
+    blank = np.full((size, size, 3), 255, np.uint8)
+    rows = [
+        [
+            example.pictures.get(column, blank).repeat(zoom, axis=0).repeat(zoom, axis=1)
+            for column in columns
+        ]
+        for example in examples
+    ]
+    return image_grid(rows, columns, row_titles)

@@ -1,0 +1,315 @@
+"""Table II of the paper beside the same rows measured here, by either's definitions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from inpaint_tf.metrics import METRICS, Metric, l1, mse
+from inpaint_tf.report.result import Evaluation
+from inpaint_tf.report.table import render_cells
+from neuralgym_lite.errors import UserError, did_you_mean
+
+Images = npt.NDArray[Any]
+Scores = npt.NDArray[np.float64]
+
+RAW = "Autoencoder, raw"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the table.
+
+    Attributes:
+        name: of the model, as the paper writes it.
+        iterations: of the paper's training; empty where there is none.
+        paper: MSE, L1, PSNR, LPIPS and TV as printed; empty where the paper has no such row.
+        source: name of a classical method, or the run folder that the settings lead to.
+        notes: keys of `NOTES`.
+    """
+
+    name: str
+    iterations: str
+    paper: tuple[str, ...]
+    source: str
+    notes: str = ""
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether it is a model that has to be trained."""
+        return bool(self.iterations)
+
+
+ROWS = (
+    Row("TELEA", "", ("821.73", "9.66", "19.61", "0.17", "7.97"), "telea", "ch"),
+    Row("NS", "", ("810.47", "9.68", "19.63", "0.16", "8.15"), "ns", "ch"),
+    Row(
+        "Autoencoder",
+        "100K",
+        ("1472", "9.34", "26.25", "0.18", "2.18"),
+        "autoencoder-animals-hole",
+        "a",
+    ),
+    Row(RAW, "100K", (), "autoencoder-animals-hole", "a"),
+    Row("GLCIC", "50K", ("720.49", "9.25", "20.16", "0.13", "1.70"), "stable-glcic-animals-hole"),
+    Row("CA-Animals-Hole", "150K", ("631.22", "8.09", "20.99", "0.11", "1.75"), "ca-animals-hole"),
+    Row(
+        "CA-ImageNet-Hole", "300K", ("565.84", "8.00", "21.40", "0.10", "1.43"), "ca-imagenet-hole"
+    ),
+    Row(
+        "CA-ImageNet-FT-Animals",
+        "70K",
+        ("540.59", "7.65", "21.61", "0.09", "2.38"),
+        "ca-animals-hole-finetuned",
+    ),
+    Row(
+        "CA-Animals-Mosaic",
+        "50K",
+        ("270.44", "5.31", "24.68", "0.06", "1.25"),
+        "ca-animals-mosaic",
+        "m",
+    ),
+    Row("CA-Animals-hole_ns", "20K", (), "ca-animals-hole_ns", "n"),
+)
+
+NOTES = {
+    "a": "The paper's row contradicts itself: a PSNR of 26.25 belongs to an MSE of 154, not of "
+    "1472. It was scored at 128 pixels, enlarged, and probably without putting the known pixels "
+    "back. Ours is shown with them (composited) and without (raw).",
+    "c": "Centre holes of 128 pixels. The autoencoder had centre holes of 64 in 128 pixels, the "
+    "other networks random holes of 96 to 128, drawn anew for each: the paper's rows differ in "
+    "their holes. Ours all have the holes of one mask set.",
+    "h": "The paper does not say OpenCV's radius; ours is 3.",
+    "m": "A mosaic shows the network the colours of what is missing. Compare it with the row "
+    "of its input, not with the hole models.",
+    "n": "The paper trains it, for Figure 7, but has no row for it.",
+}
+_LPIPS = (
+    "LPIPS: the paper's column cannot be computed. Its code mixes up the axes of the pictures when "
+    "it resizes them and divides them by 255 twice, so that the network is shown black."
+)
+_TV = (
+    "TV: the paper's is a difference of total variations, of the truths less the results, with the "
+    "axes mixed up; ours is that of the result itself, of which nearest to the truth's is best."
+)
+_STRETCHED = (
+    "The paper's code stretches the contrast of every picture to 0..255 by itself, truth and "
+    "result each, and takes PSNR by the maximum of each picture, which is then 255."
+)
+
+_OURS = {
+    "MSE": "mse_whole_255",
+    "L1": "l1_whole_255",
+    "PSNR": "psnr_whole_db",
+    "LPIPS": "lpips_alex_whole",
+    "TV": "tv_whole_255",
+}
+_PAPER = {"MSE": "paper_mse", "L1": "paper_l1", "PSNR": "paper_psnr", "TV": "paper_tv"}
+
+
+@dataclass(frozen=True)
+class RowFiller:
+    """An inpainter under the name of a row.
+
+    Attributes:
+        name: of the row. That of the raw autoencoder takes pictures as they are predicted, known
+            pixels too.
+        inpainter: as `inpaint_tf.load` returns it.
+    """
+
+    name: str
+    inpainter: Any
+
+    @property
+    def mask_mode(self) -> Any:
+        """Return what the network sees in a hole; None if it is no network."""
+        return getattr(self.inpainter, "mask_mode", None)
+
+    @property
+    def has_attention(self) -> bool:
+        """Return whether `fill_with_attention` returns offsets."""
+        return bool(self.inpainter.has_attention) and self.name != RAW
+
+    def fill(self, image: Images, mask: Images) -> Images:
+        """Fill as the inpainter does, or predict."""
+        run = self.inpainter.predict if self.name == RAW else self.inpainter.fill
+        return np.asarray(run(image, mask))
+
+    def fill_with_attention(self, image: Images, mask: Images) -> Any:
+        """Fill as the inpainter does."""
+        return self.inpainter.fill_with_attention(image, mask)
+
+
+def row(name: str) -> Row:
+    """Return a row by its name.
+
+    Raises:
+        UserError: if there is none of that name.
+    """
+    found = {each.name: each for each in ROWS}
+    if name not in found:
+        raise UserError(f"Table II has no row '{name}'. {did_you_mean(name, found)}")
+    return found[name]
+
+
+def find_sources(runs: Path) -> dict[str, str]:
+    """Return where each row is to be loaded from, of those that are there.
+
+    Args:
+        runs: folder of run folders that are named as the settings in `inpaint_tf/configs` are, or
+            as the commands in them say.
+    """
+    found = {}
+    for each in ROWS:
+        if not each.is_trained:
+            found[each.name] = each.source
+        elif (runs / each.source / "manifest.json").is_file():
+            found[each.name] = str(runs / each.source)
+    return found
+
+
+# ------------------------------------------------------------------------- the paper's definitions
+
+
+def stretch(picture: Images) -> npt.NDArray[np.uint8]:
+    """Return a uint8 picture (H, W, C) with its contrast stretched to 0..255, as one whole."""
+    low, high = int(picture.min()), int(picture.max())
+    share = (picture.astype(np.float64) - low) / max(high - low, 1e-5 * 255)
+    return np.floor(share * 255 + 0.5).astype(np.uint8)
+
+
+def paper_mse(truth: Images, result: Images, mask: Images | None = None) -> Scores:
+    """Return the mean squared error of stretched pictures; of (B, H, W, C) shape (B,)."""
+    return mse(_stretched(truth), _stretched(result))
+
+
+def paper_l1(truth: Images, result: Images, mask: Images | None = None) -> Scores:
+    """Return the mean absolute error of stretched pictures; of (B, H, W, C) shape (B,)."""
+    return l1(_stretched(truth), _stretched(result))
+
+
+def paper_psnr(truth: Images, result: Images, mask: Images | None = None) -> Scores:
+    """Return PSNR of stretched pictures with the truth's maximum as its peak; shape (B,)."""
+    peak = _stretched(truth).max(axis=(-3, -2, -1)).astype(np.float64)
+    error = paper_mse(truth, result)
+    # An error of 0 has no ratio, and is infinitely good.
+    ratio = np.divide(peak, np.sqrt(error), where=error > 0, out=np.full(error.shape, np.inf))
+    return np.asarray(20 * np.log10(ratio))
+
+
+def paper_tv(truth: Images, result: Images, mask: Images | None = None) -> Scores:
+    """Return the total variation of the truth less that of the result, for each pixel; (B,).
+
+    Stretched pictures; differences along rows and, as the axes are mixed up, between the colours.
+    """
+    pixels = truth.shape[-3] * truth.shape[-2]
+    return (_mixed_variation(_stretched(truth)) - _mixed_variation(_stretched(result))) / pixels
+
+
+def _mixed_variation(images: npt.NDArray[np.uint8]) -> Scores:
+    values = images.astype(np.float64)
+    steps = (np.abs(np.diff(values, axis=axis)).sum(axis=(-3, -2, -1)) for axis in (-2, -1))
+    return np.asarray(sum(steps))
+
+
+def _stretched(images: Images) -> npt.NDArray[np.uint8]:
+    stretched = np.empty(images.shape, np.uint8)
+    for index in np.ndindex(images.shape[:-3]):
+        stretched[index] = stretch(images[index])
+    return stretched
+
+
+_AS_IN_PAPER = "each picture stretched to 0..255 by itself, whole picture"
+TABLE2_METRICS: dict[str, Metric] = {
+    **METRICS,
+    "paper_mse": Metric(paper_mse, f"mean squared error, {_AS_IN_PAPER}", "paper MSE", digits=1),
+    "paper_l1": Metric(paper_l1, f"mean absolute error, {_AS_IN_PAPER}", "paper L1", digits=2),
+    "paper_psnr": Metric(
+        paper_psnr,
+        f"PSNR, peak is the truth's maximum, {_AS_IN_PAPER}, decibels",
+        "paper PSNR",
+        digits=2,
+        best="high",
+    ),
+    "paper_tv": Metric(
+        paper_tv,
+        f"sum |dx| + |d colour| of the truth less that of the result, a pixel, {_AS_IN_PAPER}",
+        "paper TV",
+        digits=2,
+        best="zero",
+    ),
+}
+
+
+# ---------------------------------------------------------------------------------------- rendering
+
+
+def render_table2(
+    evaluation: Evaluation, trained: Mapping[str, str], paper_definitions: bool = False
+) -> str:
+    """Return Table II as Markdown, the paper's number and ours in each cell, and what they mean.
+
+    Args:
+        evaluation: of methods that are named as the rows, in `TABLE2_METRICS`.
+        trained: row -> iterations of ours.
+        paper_definitions: whether ours are by the paper's definitions.
+    """
+    columns = _PAPER if paper_definitions else _OURS
+    heads = ["row", "iterations", "ours"]
+    for title in _OURS:
+        heads += [f"{title} paper", "ours"]
+    cells = [heads]
+    used = []
+    for each in ROWS:
+        used += [note for note in each.notes if note not in used]
+        marks = f" ({','.join(each.notes)})" if each.notes else ""
+        line = [f"{each.name}{marks}", each.iterations, trained.get(each.name, "")]
+        if each.is_trained and each.name not in evaluation.scores:
+            line[2] = "not trained"
+        for place, title in enumerate(_OURS):
+            printed = each.paper[place] if each.paper else ""
+            line += [printed, _ours(evaluation, each.name, columns.get(title))]
+        cells.append(line)
+    for method in evaluation.scores:
+        if method.startswith("input ("):
+            ours = [[" ", _ours(evaluation, method, columns.get(title))] for title in _OURS]
+            cells.append([method, "", "", *(cell.strip() for pair in ours for cell in pair)])
+    return "\n".join([render_cells(cells), "", _legend(evaluation, used, paper_definitions)])
+
+
+def _ours(evaluation: Evaluation, method: str, metric: str | None) -> str:
+    if method not in evaluation.scores:
+        return ""
+    if metric is None:
+        return "none"
+    summary = evaluation.summaries[method].get(metric)
+    if summary is None:
+        return "not measured"
+    if summary.failed:
+        return f"failed on {summary.failed}"
+    return "inf" if summary.mean is None else f"{summary.mean:.2f}"
+
+
+def _legend(evaluation: Evaluation, notes: list[str], paper_definitions: bool) -> str:
+    variation = evaluation.truth_variation("whole")
+    kind = "the paper's definitions" if paper_definitions else "the definitions of `evaluate`"
+    lines = [
+        f"Ours by {kind}: means over {len(evaluation.photographs)} photographs of "
+        f"'{evaluation.dataset}' ({evaluation.fingerprint[:16]}), "
+        f"{evaluation.image_size}x{evaluation.image_size}, whole picture, mask set "
+        f"{evaluation.masks_sha256[:16]}.",
+        f"* {_STRETCHED}",
+        f"* {_LPIPS}",
+        f"* {_TV}" + ("" if variation is None else f" TV of the truth: {variation:.2f}."),
+        *(f"* ({note}) {NOTES[note]}" for note in sorted(notes)),
+        *(
+            f"* {titles}: not measured. {why}"
+            for why, titles in evaluation.unmeasured_titles.items()
+        ),
+    ]
+    return "\n".join(lines)

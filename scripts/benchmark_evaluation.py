@@ -1,0 +1,135 @@
+"""Time an evaluation against its models alone: python scripts/benchmark_evaluation.py.
+
+Both fill the same photographs with Navier-Stokes, TELEA and a network of contextual attention in
+full width, in batches. The evaluation also reads them, scores every result in every metric and
+writes the report. The two take turns, so that they share the machine's good and bad moments; the
+first turn warms up.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+
+from neuralgym_lite.progress import Progress
+from neuralgym_lite.quiet import import_tensorflow
+
+import_tensorflow()
+
+import numpy as np  # noqa: E402
+
+import inpaint_tf  # noqa: E402
+from inpaint_tf.data import PhotoSet, open_photos  # noqa: E402
+from inpaint_tf.inference import Inpainter, NetworkInpainter  # noqa: E402
+from inpaint_tf.masks import EvaluationMasks, MaskMode  # noqa: E402
+from inpaint_tf.metrics.lpips_weights import weights_from  # noqa: E402
+from inpaint_tf.models import create  # noqa: E402
+from inpaint_tf.report.evaluation import evaluate  # noqa: E402
+
+
+class Seconds(NamedTuple):
+    """By the clock on the wall, and of all processor cores together."""
+
+    wall: float
+    cores: float
+
+    @classmethod
+    def now(cls) -> Seconds:
+        """Return what the clocks show."""
+        return cls(time.perf_counter(), time.process_time())
+
+    def since(self, start: Seconds) -> Seconds:
+        """Return the time between two moments."""
+        return Seconds(self.wall - start.wall, self.cores - start.cores)
+
+
+@click.command()
+@click.option("--dataset", default="imagenet", show_default=True)
+@click.option("--data-dir", type=click.Path(path_type=Path))
+@click.option("--photographs", type=int, default=400, show_default=True)
+@click.option("--image-size", type=int, default=256, show_default=True)
+@click.option("--batch-size", type=int, default=8, show_default=True)
+@click.option("--turns", type=int, default=3, show_default=True, help="After one that warms up.")
+@click.option("--lpips-weights", type=click.Path(path_type=Path))
+def main(
+    dataset: str,
+    data_dir: Path | None,
+    photographs: int,
+    image_size: int,
+    batch_size: int,
+    turns: int,
+    lpips_weights: Path | None,
+) -> None:
+    """Print the seconds of each turn and the ratios of their medians."""
+    photos = open_photos(dataset, data_dir)
+    keys = (*photos.test, *photos.train)[:photographs]
+    masks = EvaluationMasks("center", len(keys), image_size)
+    network = NetworkInpainter(create("ca"), MaskMode("hole"), "ca")
+    inpainters = [inpaint_tf.load("ns"), inpaint_tf.load("telea"), network]
+    seconds: dict[str, list[Seconds]] = {"models alone": [], "evaluation": []}
+    # The first turn, on a few photographs, only warms up.
+    with weights_from(lpips_weights):
+        for count in (2 * batch_size, *[len(keys)] * turns):
+            some = keys[:count]
+            alone = time_models(inpainters, photos, some, masks, batch_size)
+            whole = time_evaluation(inpainters, photos, some, masks, batch_size)
+            if count == len(keys):
+                seconds["models alone"].append(alone)
+                seconds["evaluation"].append(whole)
+    result: dict[str, Any] = {"photographs": len(keys)}
+    for clock in Seconds._fields:
+        times = {name: [getattr(each, clock) for each in turn] for name, turn in seconds.items()}
+        medians = {name: statistics.median(values) for name, values in times.items()}
+        ratio = medians["evaluation"] / medians["models alone"]
+        result[clock] = {"seconds": times, "medians": medians, "ratio": ratio}
+    print(json.dumps(result, indent=2))
+
+
+def time_models(
+    inpainters: list[Inpainter],
+    photos: PhotoSet,
+    keys: tuple[str, ...],
+    masks: EvaluationMasks,
+    batch_size: int,
+) -> Seconds:
+    """Return the seconds in which the models fill all photographs; reading them is not in it."""
+    spent = Seconds(0.0, 0.0)
+    for first in range(0, len(keys), batch_size):
+        part = range(first, min(first + batch_size, len(keys)))
+        truth = np.stack([photos.load(keys[index], masks.size) for index in part])
+        holes = np.stack([masks[index] for index in part])
+        start = Seconds.now()
+        for inpainter in inpainters:
+            inpainter.fill(truth, holes)
+        part_spent = Seconds.now().since(start)
+        spent = Seconds(*map(sum, zip(spent, part_spent, strict=True)))
+    return spent
+
+
+def time_evaluation(
+    inpainters: list[Inpainter],
+    photos: PhotoSet,
+    keys: tuple[str, ...],
+    masks: EvaluationMasks,
+    batch_size: int,
+) -> Seconds:
+    """Return the seconds of an evaluation, from the first photograph to the written report."""
+    some = EvaluationMasks(masks.kind, len(keys), masks.size, masks.seed)
+    start = Seconds.now()
+    with Progress() as progress:
+        evaluation = evaluate(inpainters, photos, some, batch_size, keys=keys)
+        with tempfile.TemporaryDirectory() as folder:
+            evaluation.write(Path(folder))
+        spent = Seconds.now().since(start)
+        progress.say(f"{len(keys)} photographs, not measured: {list(evaluation.unmeasured)}")
+    return spent
+
+
+if __name__ == "__main__":
+    main()
