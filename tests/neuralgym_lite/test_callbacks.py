@@ -220,6 +220,15 @@ def test_a_signal_ends_fit_after_the_step(tmp_path, number):
     assert signal.getsignal(number) is before
 
 
+@pytest.fixture
+def interruptible():
+    """Let interrupts come through; a shell that starts pytest in the background has none do so."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_a_second_interrupt_is_not_held():
     def interrupt_twice(_: int) -> None:
         os.kill(os.getpid(), signal.SIGINT)
