@@ -142,6 +142,11 @@ class TensorBoardScalars(IterationCallback):
             for name, value in _scalars(logs).items():
                 tf.summary.scalar(name, value)
 
+    def flush(self) -> None:
+        """Bring all events to the disk, so that none before a checkpoint can be lost."""
+        if self._writer is not None:
+            self._writer.flush()
+
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
         """Flush and close the file of events."""
         self._writer.close()
@@ -198,6 +203,33 @@ def keep_until(path: Path, iteration: int) -> list[dict[str, Any]]:
     return kept
 
 
+def keep_events_until(folder: Path, iteration: int) -> None:
+    """Drop the TensorBoard events of later iterations, which a resumed run writes again.
+
+    Args:
+        folder: of the event files; it may be missing.
+        iteration: the last one to keep.
+    """
+    for path in sorted(folder.glob("events.out.tfevents.*")):
+        kept = [raw for step, raw in _events(path) if step <= iteration]
+        temporary = path.with_name(f".{path.name}")
+        with tf.io.TFRecordWriter(str(temporary)) as writer:
+            for raw in kept:
+                writer.write(raw)
+        temporary.replace(path)
+
+
+def _events(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Yield the step and the bytes of whole events; a process that was killed may leave half."""
+    records = iter(tf.data.TFRecordDataset(str(path)))
+    while True:
+        try:
+            raw = next(records).numpy()
+        except (StopIteration, tf.errors.DataLossError):
+            return
+        yield tf.compat.v1.Event.FromString(raw).step, raw
+
+
 def _scalars(logs: Mapping[str, Any]) -> dict[str, float]:
     """Every number in the logs, be it a float or an array or tensor of one element."""
     arrays = {name: np.asarray(value) for name, value in logs.items()}
@@ -242,13 +274,14 @@ class StopOnSignal(keras.callbacks.Callback):
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
         """Listen no longer."""
-        self._restore()
+        self.restore()
 
     def _note(self, number: int, frame: object) -> None:
         self.received = True
-        self._restore()
+        self.restore()
 
-    def _restore(self) -> None:
+    def restore(self) -> None:
+        """Give the signals back to whom they belonged; `fit` does not, if it raises."""
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before.clear()

@@ -63,6 +63,35 @@ def latest_checkpoint(folder: str | Path) -> Path | None:
     return max(_complete(Path(folder)), default=(0, None), key=lambda pair: pair[0])[1]
 
 
+def newest_whole(
+    folder: str | Path, on_broken: Callable[[str], object] = lambda message: None
+) -> Path | None:
+    """Return the checkpoint of the highest iteration whose files are as they were written.
+
+    A damaged one is set aside, in the folder `broken`, and the one before it is tried. Only the
+    process that writes the checkpoints may call it.
+
+    Args:
+        folder: where the checkpoints of the run lie.
+        on_broken: called with a line about each that is set aside.
+
+    Returns:
+        None where there is none.
+    """
+    while (latest := latest_checkpoint(folder)) is not None:
+        try:
+            verify(latest)
+        except UserError as error:
+            aside = latest.parent / "broken" / latest.name
+            aside.parent.mkdir(exist_ok=True)
+            shutil.rmtree(aside, ignore_errors=True)
+            latest.rename(aside)
+            on_broken(f"{error} It was moved to '{aside}'; the one before it is used.")
+        else:
+            return latest
+    return None
+
+
 def read_meta(path: str | Path) -> dict[str, Any]:
     """Return the notes that were saved with a checkpoint.
 
@@ -86,11 +115,30 @@ def verify(path: str | Path) -> None:
             raise UserError(f"Checkpoint '{path}' is damaged: '{file}' has another SHA-256.")
 
 
-def prune(folder: str | Path, keep: int) -> None:
-    """Delete all but the `keep` (1 or more) complete checkpoints of the highest iterations."""
+def best_checkpoint(folder: str | Path, score: str) -> Path | None:
+    """Return the complete checkpoint whose notes have the lowest value of a score, or None."""
+    scored = []
+    for iteration, path in _complete(Path(folder)):
+        value = read_meta(path).get(score)
+        if value is not None:
+            scored.append((value, -iteration, path))
+    return min(scored)[-1] if scored else None
+
+
+def prune(folder: str | Path, keep: int, score: str | None = None) -> None:
+    """Delete complete checkpoints, but for the newest and the best.
+
+    Args:
+        folder: where the checkpoints of the run lie.
+        keep: how many of the highest iterations stay, 1 or more.
+        score: name of a note, of which the lowest value is the best; None keeps the newest alone.
+    """
     if keep < 1:
         raise UserError(f"`keep` must be 1 or more checkpoints. Received: {keep}.")
+    best = best_checkpoint(folder, score) if score else None
     for _, path in sorted(_complete(Path(folder)), reverse=True)[keep:]:
+        if path == best:
+            continue
         hidden = path.rename(path.with_name(f"{_UNFINISHED}{path.name}"))
         shutil.rmtree(hidden)
 

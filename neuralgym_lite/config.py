@@ -80,6 +80,11 @@ def to_dict(config: Config) -> dict[str, Any]:
     return config.model_dump(mode="json")
 
 
+def to_flat(config: Config) -> dict[str, Any]:
+    """Return the settings as plain JSON types under dotted keys."""
+    return dict(_leaves(to_dict(config)))
+
+
 def to_yaml(config: Config) -> str:
     """Return the settings as YAML that `load_config` reads back to an equal config."""
     return yaml.dump(to_dict(config), Dumper=_Dumper, sort_keys=False)

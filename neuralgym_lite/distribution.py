@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
 
 import tensorflow as tf
@@ -28,12 +30,44 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
     if name not in STRATEGIES:
         raise UserError(f"Unknown strategy: '{name}'. {did_you_mean(name, STRATEGIES)}")
     if name == "multiworker":
+        _check_cluster()
         return tf.distribute.MultiWorkerMirroredStrategy()
     gpus = tf.config.list_logical_devices("GPU")
     if name == "mirrored" or (name == "auto" and len(gpus) > 1):
         devices = gpus or tf.config.list_logical_devices("CPU")
         return tf.distribute.MirroredStrategy([device.name for device in devices])
     return tf.distribute.get_strategy()
+
+
+def is_chief(name: str) -> bool:
+    """Return whether this process writes what a run leaves: of several machines, one does.
+
+    Args:
+        name: of the strategy, as `make_strategy` takes it.
+    """
+    if name != "multiworker":
+        return True
+    resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
+    first = "chief" if "chief" in resolver.cluster_spec().jobs else "worker"
+    return bool(resolver.task_type == first and resolver.task_id == 0)
+
+
+def agree_on(number: int, strategy: tf.distribute.Strategy) -> bool:
+    """Return whether all processes have the same number; all of them must call it."""
+    if not spans_machines(strategy):
+        return True
+
+    def mean() -> tf.Tensor:
+        own = tf.constant(number, tf.float64)
+        return tf.distribute.get_replica_context().all_reduce("MEAN", own)
+
+    means = strategy.experimental_local_results(strategy.run(mean))
+    return all(float(each) == number for each in means)
+
+
+def spans_machines(strategy: tf.distribute.Strategy) -> bool:
+    """Return whether other processes take part."""
+    return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
 
 
 def choose_precision(name: str) -> str:
@@ -52,6 +86,21 @@ def choose_precision(name: str) -> str:
 def compiles() -> bool:
     """Return whether XLA pays: on GPUs, but not on CPUs (measured slower)."""
     return bool(tf.config.list_physical_devices("GPU"))
+
+
+def _check_cluster() -> None:
+    """Refuse a `TF_CONFIG` without machines: TensorFlow would train alone and say nothing."""
+    text = os.environ.get("TF_CONFIG", "")
+    try:
+        config = json.loads(text or "{}")
+        named = config["cluster"], config["task"]["type"], config["task"]["index"]
+    except (ValueError, LookupError, TypeError):
+        named = None
+    if not named:
+        raise UserError(
+            "Strategy 'multiworker' needs TF_CONFIG with 'cluster' and 'task', as TensorFlow "
+            f"defines it, on each machine. Received: TF_CONFIG={text!r}"
+        )
 
 
 def _multiplies_bfloat16() -> bool:

@@ -23,6 +23,8 @@ UInt8: TypeAlias = npt.NDArray[np.uint8]
 Format: TypeAlias = Literal["PNG", "JPEG", "BMP", "WEBP"]
 
 MAX_PIXELS = 64_000_000
+MAX_SIDE = 1 << 20  # as in OpenCV
+MAX_SCANS = 500  # of a progressive JPEG: each is a pass over all pixels, of however few bytes
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
 _FORMATS: dict[str | None, Format] = {
@@ -49,6 +51,7 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_STRIP = 1 << 22  # pixels that are converted at once: the largest pictures must fit in memory
 _LOCK = threading.Lock()
 
 
@@ -95,9 +98,11 @@ def read_picture(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> 
         The picture.
 
     Raises:
-        ImageError: If the file is missing, no picture, damaged or over `max_pixels`.
+        ImageError: If the file is missing, no picture, damaged or over a limit.
     """
     path = Path(path)
+    if path.is_fifo():  # which would be waited for
+        raise ImageError(f"{path}: a pipe, not a file")
     try:
         with path.open("rb") as file:
             return _decode(path, file, max_pixels)
@@ -234,22 +239,38 @@ def _decode(path: Path, file: io.BufferedReader, max_pixels: int) -> Picture:
     """Decode an open file, its header first."""
     try:
         with _pillow_unguarded():
-            opened = Image.open(file, formats=("PNG", "JPEG", "BMP", "WEBP"))
+            image: Image.Image = Image.open(file, formats=("PNG", "JPEG", "BMP", "WEBP"))
     except Exception as error:  # Pillow answers a bad header with nearly any exception
         raise ImageError(f"{path}: not a readable JPEG, PNG, BMP or WebP picture") from error
-    width, height = opened.size
+    width, height = image.size
     if width * height > max_pixels:
         raise ImageError(
             f"{path}: {width}x{height} pixels are over the limit of {max_pixels / 1e6:g} "
             "megapixels; raise it with --max-megapixels"
         )
+    if max(width, height) > MAX_SIDE:
+        raise ImageError(
+            f"{path}: {width}x{height} pixels: no side may have more than {MAX_SIDE} pixels"
+        )
+    if image.info.get("progressive") and _scans(file) > MAX_SCANS:
+        raise ImageError(f"{path}: a JPEG of more than {MAX_SCANS} scans; save it anew")
     try:
-        opened.load()
-        image = _upright(opened)
+        image.load()
+        format = _FORMATS[image.format]
+        image = _upright(image)
         rgb, alpha, grey = _layers(image)
     except Exception as error:  # and a damaged body likewise
         raise ImageError(f"{path}: damaged picture: {_reason(error)}") from error
-    return Picture(rgb, alpha, grey, _FORMATS[opened.format], _profile(image, grey))
+    return Picture(rgb, alpha, grey, format, _profile(image, grey))
+
+
+def _scans(file: io.BufferedReader) -> int:
+    """Return how many scans a JPEG has, or a few more: thumbnails count as well."""
+    place = file.tell()
+    file.seek(0)
+    count = file.read().count(b"\xff\xda")
+    file.seek(place)
+    return count
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -266,20 +287,40 @@ def _layers(image: Image.Image) -> tuple[UInt8, UInt8 | None, bool]:
     """Split a Pillow image into RGB, alpha and whether it is grey."""
     if image.mode.startswith("I"):
         return _layers_16_bit(image)
-    grey = image.mode in _GREY_MODES
-    if not image.has_transparency_data:
-        return np.array(image.convert("RGB")), None, grey
-    rgba = np.array(image.convert("RGBA"))
-    return np.ascontiguousarray(rgba[..., :3]), np.ascontiguousarray(rgba[..., 3]), grey
+    shape = image.height, image.width
+    rgb = np.empty((*shape, 3), np.uint8)
+    alpha = np.empty(shape, np.uint8) if image.has_transparency_data else None
+    for rows in _strips(*shape):
+        part = _part(image, rows).convert("RGB" if alpha is None else "RGBA")
+        pixels = np.asarray(part)
+        rgb[rows] = pixels[..., :3]
+        if alpha is not None:
+            alpha[rows] = pixels[..., 3]
+    return rgb, alpha, image.mode in _GREY_MODES
 
 
 def _layers_16_bit(image: Image.Image) -> tuple[UInt8, UInt8 | None, bool]:
     """Scale 16-bit grey to 8 bits; Pillow would clip it at 255."""
-    wide = np.array(image).astype(np.uint32)
-    grey = ((wide * 255 + 32767) // 65535).astype(np.uint8)
+    shape = image.height, image.width
+    rgb = np.empty((*shape, 3), np.uint8)
     transparent = image.info.get("transparency")
-    alpha = None if transparent is None else np.where(wide == transparent, 0, 255).astype(np.uint8)
-    return np.repeat(grey[..., None], 3, axis=-1), alpha, True
+    alpha = None if transparent is None else np.empty(shape, np.uint8)
+    for rows in _strips(*shape):
+        wide = np.asarray(_part(image, rows)).astype(np.uint32)
+        rgb[rows] = ((wide * 255 + 32767) // 65535)[..., None]
+        if alpha is not None:
+            alpha[rows] = np.where(wide == transparent, 0, 255)
+    return rgb, alpha, True
+
+
+def _strips(height: int, width: int) -> Iterator[slice]:
+    """Yield all rows, some at a time."""
+    step = max(_STRIP // max(width, 1), 1)
+    return (slice(top, min(top + step, height)) for top in range(0, height, step))
+
+
+def _part(image: Image.Image, rows: slice) -> Image.Image:
+    return image.crop((0, rows.start, image.width, rows.stop))
 
 
 def _profile(image: Image.Image, grey: bool) -> bytes | None:
@@ -294,14 +335,21 @@ def _over(picture: Picture, background: int) -> UInt8:
     """Lay a picture over a grey level."""
     if picture.alpha is None:
         return picture.rgb
-    alpha = picture.alpha[..., None].astype(np.uint16)
-    mixed = picture.rgb * alpha + np.uint16(background) * (255 - alpha)
-    return ((mixed + 127) // 255).astype(np.uint8)
+    mixed = np.empty_like(picture.rgb)
+    for rows in _strips(*picture.alpha.shape):
+        alpha = picture.alpha[rows, :, None].astype(np.uint16)
+        sums = picture.rgb[rows] * alpha + np.uint16(background) * (255 - alpha)
+        mixed[rows] = (sums + 127) // 255
+    return mixed
 
 
 def _luma(rgb: UInt8) -> UInt8:
     """Return ITU-R 601 luma, shape (H, W); exact where the three channels are equal."""
-    return np.array(Image.fromarray(rgb).convert("L"))
+    height, width, _ = rgb.shape
+    luma = np.empty((height, width), np.uint8)
+    for rows in _strips(height, width):
+        luma[rows] = np.asarray(Image.fromarray(rgb[rows]).convert("L"))
+    return luma
 
 
 def _reason(error: Exception) -> str:

@@ -40,3 +40,14 @@ def two_replicas():
 
     assert len(tf.config.list_logical_devices("CPU")) == 2
     return make_strategy("mirrored")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that asks for all repeats of the tests that take long."""
+    parser.addoption("--full", action="store_true", help="as many repeats as docs/results names")
+
+
+@pytest.fixture(scope="session")
+def full(request: pytest.FixtureRequest) -> bool:
+    """Whether all repeats are asked for."""
+    return bool(request.config.getoption("--full"))

@@ -70,14 +70,14 @@ def run_folder(config: TrainConfig) -> Path:
     return Path("runs", f"{config.model.name}-{config.data.dataset}-{config.mask.mode}")
 
 
-def carry_out(run: RunFolder, config: TrainConfig) -> None:
+def carry_out(run: RunFolder, config: TrainConfig, force: bool = False) -> None:
     """Train to the end, print the folder; exit with 75 if a signal stopped it."""
-    from inpaint_tf.training.run import train
+    from inpaint_tf.training.session import train
     from neuralgym_lite.progress import Progress
 
     with Progress() as progress:
         progress.say(f"Run folder: {run.path}")
-        done = train(run, config, progress)
+        done = train(run, config, progress, force)
     click.echo(str(run.path))
     if not done:
         sys.exit(STOPPED_BY_SIGNAL)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import statistics
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import click
 
@@ -17,6 +18,12 @@ from inpaint_tf.data.photo_set import list_keys
 from inpaint_tf.data.registry import fetch
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.images import ImageError
+from neuralgym_lite.progress import Progress
+
+Group: TypeAlias = dict[str, list[str]]  # keys by split
+
+_SHOWN = 20  # groups of equal files, and files of one
+_EVERY = 10.0  # seconds between two lines of progress
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _folder = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
@@ -64,7 +71,11 @@ def get(name: str) -> None:
 @_dataset
 @_as_json
 def check(folder: Path, dataset: str | None, as_json: bool) -> None:
-    """Read every image below DIR; exit with 1 if some are broken."""
+    """Read every image below DIR; exit with 1 if some are broken.
+
+    Tells how many there are, how large, which cannot be read, which are the same file twice, above
+    all in both train and test, and how they are split.
+    """
     photos = _open(folder, dataset)
     report = _read_all(photos)
     if as_json:
@@ -96,6 +107,7 @@ class _Report:
     broken: dict[str, str]  # key -> what is wrong with it
     n_bytes: int
     classes: dict[str, int]
+    equal: list[Group]  # files of the same bytes
 
 
 def _describe(name: str) -> dict[str, Any]:
@@ -121,22 +133,56 @@ def _open(folder: Path, dataset: str | None) -> PhotoSet:
 
 def _read_all(photos: PhotoSet) -> _Report:
     keys = sorted(photos.train + photos.test)
+    weights = {key: photos.weigh(key) for key in keys}
+    often = Counter(weights.values())
     sizes, broken = [], {}
-    with click.progressbar(keys, label="Reading images", file=sys.stderr) as progress:
-        for key in progress:
+    same = defaultdict(list)
+    with Progress(every=_EVERY) as progress:
+        progress.say(f"Reading {len(keys)} images.")
+        track = progress.track(len(keys), "images")
+        for key in keys:
             try:
                 height, width, _ = photos.load_full(key).shape
             except ImageError as error:
                 broken[key] = str(error)
             else:
                 sizes.append((height, width))
+                if often[weights[key]] > 1:
+                    same[_sha256(photos.path(key))].append(key)
+            track.advance()
     has_classes = photos.name == "animals"
     return _Report(
         sizes=sizes,
         broken=broken,
-        n_bytes=sum(photos.path(key).stat().st_size for key in keys),
+        n_bytes=sum(weights.values()),
         classes=dict(Counter(key.partition("/")[0] for key in keys)) if has_classes else {},
+        equal=_by_split(photos, [group for group in same.values() if len(group) > 1]),
     )
+
+
+def _sha256(path: Path) -> bytes:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.digest()
+
+
+def _by_split(photos: PhotoSet, groups: list[list[str]]) -> list[Group]:
+    """Part each group into train and test; those that are in both come first."""
+    test = set(photos.test)
+    parted = [
+        {
+            "train": [key for key in group if key not in test],
+            "test": [key for key in group if key in test],
+        }
+        for group in groups
+    ]
+    return sorted(parted, key=lambda group: not _in_both(group))
+
+
+def _in_both(group: Group) -> bool:
+    return all(group.values())
 
 
 def _to_json(photos: PhotoSet, report: _Report) -> dict[str, Any]:
@@ -151,6 +197,7 @@ def _to_json(photos: PhotoSet, report: _Report) -> dict[str, Any]:
         "sizes": _size_ranges(report.sizes),
         "classes": report.classes,
         "broken": report.broken,
+        "duplicates": report.equal,
     }
 
 
@@ -176,4 +223,20 @@ def _print_report(photos: PhotoSet, report: _Report) -> None:
     for name, images in report.classes.items():
         click.echo(f"  {images:>6}  {click.format_filename(name)}")
     for message in report.broken.values():
-        click.echo(f"broken   {message}")
+        click.echo(f"broken   {click.format_filename(message)}")
+    _print_equal(report.equal)
+
+
+def _print_equal(groups: list[Group]) -> None:
+    if not groups:
+        return
+    count = sum(len(keys) for group in groups for keys in group.values())
+    click.echo(f"equal    {count} files are {len(groups)} pictures, to the byte")
+    for group in groups[:_SHOWN]:
+        named = [f"{key} ({split})" for split, keys in group.items() for key in keys]
+        more = f" and {len(named) - _SHOWN} more" if len(named) > _SHOWN else ""
+        click.echo(f"  {click.format_filename(' = '.join(named[:_SHOWN]))}{more}")
+    if len(groups) > _SHOWN:
+        click.echo(f"  and {len(groups) - _SHOWN} more; --json lists them")
+    if leaked := sum(len(group["test"]) for group in groups if _in_both(group)):
+        click.echo(f"leak     {leaked} test images are trained on as well: remove one of each two")

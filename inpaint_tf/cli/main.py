@@ -10,7 +10,16 @@ import click
 
 from neuralgym_lite.errors import UserError, did_you_mean
 
-COMMANDS = ("data", "evaluate", "fill", "finetune", "import", "train", "weights")
+COMMANDS = (
+    "data",
+    "doctor",
+    "evaluate",
+    "fill",
+    "finetune",
+    "import",
+    "train",
+    "weights",
+)
 USAGE_ERROR = 2
 
 

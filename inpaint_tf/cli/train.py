@@ -16,11 +16,13 @@ from neuralgym_lite.quiet import import_tensorflow
 @click.command("train")
 @with_settings
 @click.option("--resume", is_flag=True, help="Go on from the run folder's newest checkpoint.")
+@click.option("--force", is_flag=True, help="Resume with other settings or photographs, too.")
 def command(
     config_file: str | None,
     overrides: tuple[str, ...],
     run_dir: Path | None,
     resume: bool,
+    force: bool,
     overwrite: bool,
     **options: Any,
 ) -> None:
@@ -36,11 +38,13 @@ def command(
     if resume and (overwrite or config_file):
         other = "--overwrite" if overwrite else "--config"
         raise UserError(f"--resume and {other} contradict each other. Choose one.")
+    if force and not resume:
+        raise UserError("--force is for --resume. Leave it out, or add --resume.")
     flags = as_flags(options)
     config = load_train_config(config_file, flags, overrides)
     path = run_dir or run_folder(config)
     if resume:
-        run, config = resume_run(path, flags, overrides)
+        run, config = resume_run(path, flags, overrides, force)
     else:
         run, config = start(config, path, overwrite, sys.argv)
-    carry_out(run, config)
+    carry_out(run, config, force)

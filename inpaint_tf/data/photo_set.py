@@ -80,6 +80,13 @@ class PhotoSet:
         """Return the file that holds the photograph `key`."""
         return Path(self.root or "", key)
 
+    def weigh(self, key: str) -> int:
+        """Return the bytes of the file that holds the photograph `key`, 0 if it is missing."""
+        try:
+            return self.path(key).stat().st_size
+        except OSError:
+            return 0
+
     def load_full(self, key: str) -> np.ndarray:
         """Read a photograph at its own size.
 
@@ -139,7 +146,7 @@ class PhotoSet:
         digest = hashlib.sha256()
         for split, keys in (("train", self.train), ("test", self.test)):
             for key in sorted(keys, key=canonical):
-                size = self.path(key).stat().st_size
+                size = self.weigh(key)
                 digest.update(b"%s\0%s\0%d\0" % (split.encode(), canonical(key), size))
         return digest.hexdigest()
 

@@ -9,6 +9,8 @@ from inpaint_tf.masks import opencv_inpaint
 from neuralgym_lite.errors import UserError, did_you_mean
 
 METHODS = ("ns", "telea")
+# What lies further from a hole than OpenCV looks is not shown to it: it takes memory and time.
+_SEEN = 16  # pixels
 
 
 class ClassicalInpainter(Inpainter):
@@ -31,5 +33,16 @@ class ClassicalInpainter(Inpainter):
         self.name = name
 
     def _predict(self, images: UInt8, masks: UInt8) -> UInt8:
-        pairs = zip(images, masks, strict=True)
-        return np.stack([opencv_inpaint(image, mask, self.name) for image, mask in pairs])
+        filled = images.copy()
+        for image, mask in zip(filled, masks, strict=True):
+            if mask.any():
+                around = _around(mask[..., 0])
+                image[around] = opencv_inpaint(image[around], mask[around], self.name)
+        return filled
+
+
+def _around(mask: UInt8) -> tuple[slice, slice]:
+    """Return rows and columns of the holes (H, W) and what surrounds them."""
+    rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
+    top, left = max(rows[0] - _SEEN, 0), max(columns[0] - _SEEN, 0)
+    return slice(top, rows[-1] + 1 + _SEEN), slice(left, columns[-1] + 1 + _SEEN)

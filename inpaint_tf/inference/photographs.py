@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
+
+import cv2
 
 from inpaint_tf.inference.inpainter import Inpainter, UInt8
 from inpaint_tf.report.flow_colors import attention_map
@@ -127,7 +130,7 @@ def fill_photographs(
             yield _fill(inpainter, job, max_pixels, blend)
         except ImageError as error:
             yield Result(job.source, job.target, "failed", str(error))
-        except (UserError, OSError, MemoryError) as error:
+        except (UserError, OSError, MemoryError, cv2.error) as error:
             reason = " ".join(str(error).split()) or type(error).__name__
             yield Result(job.source, job.target, "failed", f"{job.source}: {reason}")
 
@@ -137,7 +140,7 @@ def _fill(inpainter: Inpainter, job: Job, max_pixels: int, blend: bool) -> Resul
         found = " and ".join(map(str, job.masks)) or "none"
         raise UserError(f"needs one mask of its name, found {found}")
     picture = read_picture(job.source, max_pixels)
-    mask = read_mask(job.masks[0], max_pixels)
+    mask = _read_mask(job.masks[0], max_pixels)
     if mask.shape != picture.rgb.shape[:2]:
         raise UserError(
             f"is {_size(picture.rgb)} pixels upright, but its mask {job.masks[0]} is {_size(mask)}"
@@ -154,20 +157,31 @@ def _fill(inpainter: Inpainter, job: Job, max_pixels: int, blend: bool) -> Resul
     job.target.parent.mkdir(parents=True, exist_ok=True)
     if job.attention_map is not None and offsets is not None:
         write_picture(job.attention_map, Picture(attention_map(offsets[0], mask.shape)))
-    write_picture(job.target, replace(picture, rgb=filled))
+    picture = replace(picture, rgb=filled)  # What was read needs no memory any more.
+    write_picture(job.target, picture)
     return Result(job.source, job.target, "filled")
+
+
+def _read_mask(path: Path, max_pixels: int) -> UInt8:
+    try:
+        return read_mask(path, max_pixels)
+    except ImageError as error:
+        # Not an ImageError, for it is told of the photograph that cannot be filled.
+        raise UserError(f"has no mask that can be used: {error}") from error
 
 
 def _photographs(inputs: Sequence[Path], mask: Path, out: Path) -> dict[Path, Path]:
     """Return each photograph with its path below `out`."""
     photographs: dict[Path, Path] = {}
+    ours = [_place(path) for path in (mask, out)]
     for path in inputs:
         if not path.exists():
             raise UserError(f"{path}: no such file or folder")
         if not path.is_dir():
             photographs.setdefault(path, Path(path.name))
             continue
-        found = [file for file in find_images(path) if not _is_ours(file, path, mask, out)]
+        below = [place for place in ours if place != _place(path)]
+        found = [file for file in find_images(path) if not _lies_in(file, below)]
         if not found:
             raise UserError(f"{path}: no photograph in it beside the masks and --out {out}")
         for file in found:
@@ -175,11 +189,14 @@ def _photographs(inputs: Sequence[Path], mask: Path, out: Path) -> dict[Path, Pa
     return photographs
 
 
-def _is_ours(file: Path, folder: Path, mask: Path, out: Path) -> bool:
-    """Tell whether a picture found in a folder is a mask, or was written by an earlier run."""
-    places = [place.resolve() for place in (mask, out)]
-    above = [file.resolve(), *file.resolve().parents]
-    return any(place in above and place != folder.resolve() for place in places)
+def _lies_in(file: Path, places: Iterable[Path]) -> bool:
+    """Tell whether a picture is one of these files, or lies in one of these folders."""
+    return any(_place(file).is_relative_to(place) for place in places)
+
+
+def _place(path: Path) -> Path:
+    # Of links in a circle `Path.resolve` makes an error, before Python 3.13.
+    return Path(os.path.realpath(path))
 
 
 def _masks_by_stem(mask: Path) -> dict[Path, tuple[Path, ...]]:
@@ -196,16 +213,16 @@ def _masks_by_stem(mask: Path) -> dict[Path, tuple[Path, ...]]:
 
 def _refuse_overwriting(jobs: Sequence[Job], masks: Iterable[Path]) -> None:
     """Refuse targets that are inputs, and targets that are shared."""
-    inputs = {path.resolve(): path for path in (*masks, *(job.source for job in jobs))}
+    inputs = {_place(path): path for path in (*masks, *(job.source for job in jobs))}
     sources: dict[Path, Path] = {}
     for target, source in _targets(jobs):
-        place = target.resolve()
+        place = _place(target)
         if place in inputs:
             raise UserError(
                 f"{target}: would be written over the input {inputs[place]}; "
                 "choose another folder as --out"
             )
-        if sources.setdefault(place, source).resolve() != source.resolve():
+        if _place(sources.setdefault(place, source)) != _place(source):
             raise UserError(
                 f"{target}: would be written for both {sources[place]} and {source}; "
                 "fill them in two runs with an --out each"

@@ -137,6 +137,9 @@ class TrainConfig(Config):
     """All settings of a run.
 
     One iteration is one critic update on one batch; every `n_critic`-th updates the generator too.
+    At a scalar that is not finite a run stops, or goes back to its last checkpoint, so many times
+    at most, and on with another order of the photographs. It also stops when more than this share
+    of them cannot be read.
     """
 
     data: DataConfig = DataConfig()
@@ -151,5 +154,8 @@ class TrainConfig(Config):
     seed: Annotated[int, Field(ge=0)] = 0
     precision: Literal["auto", "float32", "mixed_bfloat16"] = "auto"
     strategy: Literal["auto", "single", "mirrored", "multiworker"] = "auto"
+    on_nan: Literal["stop", "rollback"] = "stop"
+    max_rollbacks: Positive = 3
+    max_bad_photos: Annotated[float, Field(ge=0, le=1)] = 0.05
     preview_every: Positive = 1000
     checkpoint_every: Positive = 1000

@@ -13,9 +13,10 @@ import keras
 from inpaint_tf.inference import NetworkInpainter, load
 from inpaint_tf.models import InpaintingModel
 from inpaint_tf.models.registry import MODELS
+from inpaint_tf.training.checkpoints import Checkpoints
 from inpaint_tf.training.config import TrainConfig
 from inpaint_tf.training.procedures import find_procedure
-from inpaint_tf.training.run import load_trainer, make_trainer, resolve, save, start
+from inpaint_tf.training.run import load_trainer, make_trainer, resolve, start
 from neuralgym_lite.config import to_dict
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.experiment import RunFolder
@@ -119,7 +120,7 @@ def start_from(
     for name, critic in trainer.critics.items() if with_critics else ():
         critic.set_weights(parent.critics[name].get_weights())
     run, config = start(config, path, overwrite, command, parent.record(with_critics))
-    save(run, trainer, iteration=0)
+    Checkpoints(run, trainer, config).save(iteration=0)
     return run, config
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,8 @@ from inpaint_tf.models import InpaintingModel
 from inpaint_tf.report.evaluation import draw
 from inpaint_tf.report.flow_colors import flow_to_rgb
 from inpaint_tf.report.grid import image_grid
-from neuralgym_lite.images import to_uint8
+from neuralgym_lite.errors import UserError
+from neuralgym_lite.images import ImageError, to_uint8
 
 
 class Preview:
@@ -28,6 +30,10 @@ class Preview:
         shown: rows of the picture grid.
         scored: photographs that are scored.
         batch_size: photographs filled at once.
+        on_bad_photo: called with the error of each photograph that cannot be read; it is left out.
+
+    Raises:
+        UserError: if none can be read.
     """
 
     def __init__(
@@ -39,20 +45,32 @@ class Preview:
         shown: int = 8,
         scored: int = 64,
         batch_size: int = 8,
+        on_bad_photo: Callable[[ImageError], object] = lambda error: None,
     ) -> None:
         self.shown = shown
         self.batch_size = batch_size
         keys = draw(photos.test, scored)
-        self.truth = np.stack([photos.load(key, size) for key in keys])
-        self.masks = evaluation_masks("hole", len(keys), size, seed)
+        masks = evaluation_masks("hole", len(keys), size, seed)
+        pairs = []
+        for key, mask in zip(keys, masks, strict=True):
+            try:
+                pairs.append((photos.load(key, size), mask))
+            except ImageError as error:
+                on_bad_photo(error)
+        if not pairs:
+            raise UserError(f"No test photograph of '{photos.root}' can be read.")
+        self.truth, self.masks = (np.stack(each) for each in zip(*pairs, strict=True))
         self.inputs = generator.mask_mode.apply(self.truth, self.masks)
         options = {"return_attention": True} if generator.has_attention else {}
         self._fill = tf.function(lambda *pair: generator(pair, **options))
 
     def run(self) -> tuple[dict[str, float], np.ndarray]:
         """Return the mean MSE and L1 of the composited pictures, and the grid as uint8 RGB."""
-        filled = [self._batch(start) for start in range(0, len(self.truth), self.batch_size)]
-        outputs = {name: np.concatenate([each[name] for each in filled]) for name in filled[0]}
+        count = len(self.truth)
+        filled = [self._batch(start) for start in range(0, count, self.batch_size)]
+        outputs = {
+            name: np.concatenate([each[name] for each in filled])[:count] for name in filled[0]
+        }
         columns = {"input": to_uint8(self.inputs)}
         for stage in ("coarse", "refined"):
             if stage in outputs:
@@ -69,6 +87,7 @@ class Preview:
         return scores, image_grid(list(rows), column_titles=tuple(columns))
 
     def _batch(self, start: int) -> dict[str, Any]:
-        part = slice(start, start + self.batch_size)
+        # The last batch is filled up from the beginning: of one size, they are one graph.
+        part = np.arange(start, start + self.batch_size) % len(self.truth)
         masks = self.masks[part].astype("float32")
         return {name: value.numpy() for name, value in self._fill(self.inputs[part], masks).items()}

@@ -16,6 +16,8 @@ from neuralgym_lite.errors import UserError
 from neuralgym_lite.images import ImageError
 from neuralgym_lite.seeds import generator, shuffled_index
 
+NAMED = 20  # broken photographs that an error lists
+
 
 class RoundMaker:
     """Makes the batches of round i: photographs, masks, and every random number of the training.
@@ -26,6 +28,10 @@ class RoundMaker:
         photos: the data set; its training photographs are used.
         config: the run's settings.
         on_bad_photo: called once with the error of each photograph that cannot be read.
+        order: of the photographs; another number is another order.
+
+    Attributes:
+        failure: why no round could be made, for whoever sees only that a pipeline broke.
     """
 
     def __init__(
@@ -33,6 +39,7 @@ class RoundMaker:
         photos: PhotoSet,
         config: TrainConfig,
         on_bad_photo: Callable[[ImageError], object] = lambda error: None,
+        order: int = 0,
     ) -> None:
         self.photos = photos
         self.config = config
@@ -40,7 +47,9 @@ class RoundMaker:
         self.shape = config.mask.make_shape(config.data.image_size)
         self._cache = CachedPhotos(photos, config.data.image_size)
         self._on_bad_photo = on_bad_photo
-        self._bad: set[str] = set()
+        self.failure: UserError | None = None
+        self._stream = f"photo-{order}" if order else "photo"
+        self._bad: dict[str, ImageError] = {}
         self._lock = threading.Lock()
 
     def make(self, index: int) -> dict[str, NDArray[Any]]:
@@ -93,9 +102,18 @@ class RoundMaker:
             batch["prefilled"] = np.stack([self.mode.prefill(*pair) for pair in pairs])
         return batch
 
+    def keys(self, iteration: int) -> list[str]:
+        """Return the photographs of one batch, as they would be if all could be read."""
+        size, keys = self.config.batch_size, self.photos.train
+        places = range(iteration * size, (iteration + 1) * size)
+        return [keys[self._place(position)] for position in places]
+
+    def _place(self, position: int) -> int:
+        return shuffled_index(self.config.seed, self._stream, position, len(self.photos.train))
+
     def _photo(self, position: int) -> NDArray[np.uint8]:
         keys = self.photos.train
-        first = shuffled_index(self.config.seed, "photo", position, len(keys))
+        first = self._place(position)
         for step in range(len(keys)):
             key = keys[(first + step) % len(keys)]
             if key in self._bad:
@@ -104,11 +122,25 @@ class RoundMaker:
                 return self._cache.load(key)
             except ImageError as error:
                 self._refuse(key, error)
-        raise UserError(f"No photograph of '{self.photos.root}' can be read.")
+        raise self._fail(f"No photograph of '{self.photos.root}' can be read.")
 
     def _refuse(self, key: str, error: ImageError) -> None:
         with self._lock:
             told = key in self._bad
-            self._bad.add(key)
-        if not told:
-            self._on_bad_photo(error)
+            self._bad[key] = error
+        if told:
+            return
+        self._on_bad_photo(error)
+        share = len(self._bad) / len(self.photos.train)
+        if share > self.config.max_bad_photos:
+            names = ", ".join(sorted(self._bad)[:NAMED])
+            more = f" and {len(self._bad) - NAMED} more" if len(self._bad) > NAMED else ""
+            raise self._fail(
+                f"{len(self._bad)} of {len(self.photos.train)} photographs of "
+                f"'{self.photos.root}' cannot be read: {names}{more}. Replace them, or allow more: "
+                "--set max_bad_photos=0.2."
+            )
+
+    def _fail(self, message: str) -> UserError:
+        self.failure = UserError(message)
+        return self.failure

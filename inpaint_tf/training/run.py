@@ -1,58 +1,32 @@
-"""One training run from its settings to its last checkpoint."""
+"""Runs: made anew or opened again, with their settings, photographs, networks and optimizers."""
 
 from __future__ import annotations
 
 import contextlib
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from inpaint_tf.data import open_photos
 from inpaint_tf.data.photo_set import PhotoSet
-from inpaint_tf.inference.loading import GENERATOR_FILE, newest_checkpoint
+from inpaint_tf.inference.loading import newest_checkpoint
 from inpaint_tf.report.evaluation import draw
+from inpaint_tf.training.checkpoints import MAY_CHANGE, Checkpoints
 from inpaint_tf.training.config import TrainConfig
-from inpaint_tf.training.preview import Preview
 from inpaint_tf.training.procedures import find_procedure, make_generator
-from inpaint_tf.training.rounds import RoundMaker
 from inpaint_tf.training.trainer import Trainer
-from inpaint_tf.training.validation import Validation
-from neuralgym_lite.callbacks import (
-    EveryN,
-    ProgressBar,
-    ScalarLog,
-    StopOnSignal,
-    TensorBoardScalars,
-    keep_until,
-)
-from neuralgym_lite.checkpoint import (
-    clean,
-    latest_checkpoint,
-    prune,
-    read_meta,
-    save_checkpoint,
-    verify,
-)
-from neuralgym_lite.config import load_config, to_dict
-from neuralgym_lite.distribution import choose_precision, compiles, make_strategy
+from neuralgym_lite.checkpoint import read_meta
+from neuralgym_lite.config import load_config, to_dict, to_flat
+from neuralgym_lite.distribution import choose_precision, compiles, is_chief
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.experiment import RunFolder
-from neuralgym_lite.images import ImageError, Picture, write_picture
-from neuralgym_lite.pipeline import index_driven
-from neuralgym_lite.progress import Progress
+from neuralgym_lite.images import ImageError
 
-TRAINER_FILE = "trainer.weights.h5"
-KEPT_CHECKPOINTS = 2
-# What a resumed run may be given anew, because no number of its past depends on it.
-MAY_CHANGE = ("iterations", "strategy", "preview_every", "checkpoint_every")
-SHOWN_SCALARS = ("loss", "wgan_d", "wgan_gp", "bce_g", "bce_d")
 MEAN_OF = 512  # photographs that the mean color is taken over
 
 
@@ -64,6 +38,8 @@ def start(
     parent: Mapping[str, Any] | None = None,
 ) -> tuple[RunFolder, TrainConfig]:
     """Make the folder of a new run, with its settings and where it comes from.
+
+    Of several machines the first makes it, on a disk that all of them see.
 
     Args:
         config: the settings.
@@ -79,7 +55,9 @@ def start(
         UserError: if the photographs are missing, or the folder is taken.
     """
     config = resolve(config)
-    photos = _open_photos(config)
+    photos = open_run_photos(config)
+    if not is_chief(config.strategy):
+        return RunFolder(Path(path)), config
     run = RunFolder.create(path, overwrite)
     origin = {
         "inpaint_tf": version("inpaint-tf"),
@@ -98,7 +76,10 @@ def start(
 
 
 def resume(
-    path: str | Path, flags: Mapping[str, Any], overrides: Sequence[str]
+    path: str | Path,
+    flags: Mapping[str, Any],
+    overrides: Sequence[str],
+    force: bool = False,
 ) -> tuple[RunFolder, TrainConfig]:
     """Open an earlier run, with its settings and what may change in them.
 
@@ -106,6 +87,7 @@ def resume(
         path: the run folder.
         flags: settings given anew, with dotted keys; those that are None were not.
         overrides: settings given anew, as `key=value`.
+        force: let any setting change.
 
     Raises:
         UserError: if there is no run, or a setting is given that its past depends on.
@@ -114,93 +96,15 @@ def resume(
     stored_file = run.path / "config.json"
     stored = load_config(TrainConfig, stored_file)
     config = load_config(TrainConfig, stored_file, flags=flags, overrides=overrides)
-    for name, value in to_dict(config).items():
-        before = to_dict(stored)[name]
+    for name, value in to_flat(config).items():
+        before = to_flat(stored)[name]
         falls = name == "iterations" and stored.optimizer.decay != "none"
-        if value != before and (falls or name not in MAY_CHANGE):
+        if value != before and (falls or name not in MAY_CHANGE) and not force:
             raise UserError(
                 f"Run '{path}' was started with {name}={before}, not {value}. Leave it out to "
-                "resume, or start a new run."
+                "resume, start a new run, or pass --force."
             )
     return run, config
-
-
-def train(run: RunFolder, config: TrainConfig, progress: Progress) -> bool:
-    """Train from the newest checkpoint, or from the beginning, to the last iteration.
-
-    Args:
-        run: made by `start`, now or earlier.
-        config: its settings.
-        progress: where to talk.
-
-    Returns:
-        True when done; False if a signal stopped the run after it saved.
-
-    Raises:
-        UserError: if the data set or the checkpoint is not that of the run.
-    """
-    photos = _open_photos(config)
-    _check_data(run, photos)
-    strategy = make_strategy(config.strategy)
-    with strategy.scope():
-        trainer = make_trainer(config)
-    done = _restore(run, trainer)
-    if done >= _last(config.iterations, config):
-        progress.say(f"'{run.path}' has its {done} iterations already.")
-        return True
-    maker = RoundMaker(photos, config, on_bad_photo=lambda error: progress.say(f"Skipped: {error}"))
-    preview = Preview(trainer.generator, photos, config.data.image_size, config.seed)
-    look = _Look(run, preview, Validation(trainer, photos, config))
-    if not keep_until(run.validation, done):
-        look(done)
-    for phase in trainer.phases(config):
-        if done < _last(phase.stop, config):
-            trainer.enter(phase)
-            dataset = index_driven(maker.make, *(n // config.n_critic for n in (done, phase.stop)))
-            done, stopped = _fit(run, config, trainer, dataset, done, look, progress)
-            if stopped:
-                break
-    latest = latest_checkpoint(run.checkpoints)
-    if latest is None or read_meta(latest)["iteration"] < done:
-        save(run, trainer, done)
-    if look.last != done:
-        look(done)
-    return done >= _last(config.iterations, config)
-
-
-def _last(stop: int, config: TrainConfig) -> int:
-    """Return the last iteration of a phase that makes a whole round."""
-    return stop - stop % config.n_critic
-
-
-def _fit(
-    run: RunFolder,
-    config: TrainConfig,
-    trainer: Trainer,
-    dataset: tf.data.Dataset,
-    done: int,
-    look: Callable[[int], object],
-    progress: Progress,
-) -> tuple[int, bool]:
-    """Train on all rounds of a dataset; return the iterations done, and whether a signal came."""
-    counting = {"iterations_per_step": config.n_critic, "initial_iteration": done}
-    log = ScalarLog(run.scalars, **counting)
-    stop = StopOnSignal()
-    trainer.fit(
-        dataset,
-        steps_per_epoch=int(dataset.cardinality()),
-        shuffle=False,
-        verbose=0,
-        callbacks=[
-            log,
-            TensorBoardScalars(run.tensorboard, every=10 * config.n_critic, **counting),
-            EveryN(config.preview_every, look, **counting),
-            EveryN(config.checkpoint_every, lambda i: save(run, trainer, i), **counting),
-            ProgressBar(config.iterations, progress, SHOWN_SCALARS, **counting),
-            stop,
-        ],
-    )
-    return log.iteration, stop.received
 
 
 def make_trainer(config: TrainConfig) -> Trainer:
@@ -237,13 +141,15 @@ def load_trainer(run: RunFolder) -> tuple[Trainer, TrainConfig, int]:
     Raises:
         UserError: if there is no checkpoint, or it is damaged.
     """
-    newest_checkpoint(run)
+    checkpoint = newest_checkpoint(run)
     config = load_config(TrainConfig, run.path / "config.json")
     trainer = make_trainer(config)
-    return trainer, config, _restore(run, trainer)
+    Checkpoints(run, trainer, config).load(checkpoint)
+    return trainer, config, int(read_meta(checkpoint)["iteration"])
 
 
-def _open_photos(config: TrainConfig) -> PhotoSet:
+def open_run_photos(config: TrainConfig) -> PhotoSet:
+    """Open the photographs of a run."""
     return open_photos(config.data.dataset, config.data.dir, config.data.subset)
 
 
@@ -258,7 +164,7 @@ def resolve(config: TrainConfig) -> TrainConfig:
     """
     changes: dict[str, Any] = {}
     if config.mask.color == "mean":
-        color = np.round(mean_color(_open_photos(config))).astype(int).tolist()
+        color = np.round(mean_color(open_run_photos(config))).astype(int).tolist()
         changes["mask"] = config.mask.model_copy(update={"color": tuple(color)})
     if len(find_procedure(config.model.name).trainer.phases(config)) > 1:
         changes["phases"] = config.phases.resolve(config.iterations)
@@ -274,63 +180,3 @@ def mean_color(photos: PhotoSet) -> NDArray[np.float64]:
     if not small:
         raise UserError(f"No photograph of '{photos.root}' can be read.")
     return np.asarray(np.mean(small, axis=0))
-
-
-def save(run: RunFolder, trainer: Trainer, iteration: int) -> None:
-    """Write a checkpoint, and drop those that are no longer needed."""
-    writers: dict[str, Callable[[Path], None]] = {
-        GENERATOR_FILE: trainer.generator.save,
-        TRAINER_FILE: trainer.save_weights,
-    }
-    name = f"iteration-{iteration:08d}"
-    save_checkpoint(run.checkpoints, name, writers, {"iteration": iteration})
-    prune(run.checkpoints, KEPT_CHECKPOINTS)
-
-
-def _restore(run: RunFolder, trainer: Trainer) -> int:
-    clean(run.checkpoints)
-    latest = latest_checkpoint(run.checkpoints)
-    if latest is None:
-        return 0
-    verify(latest)
-    try:
-        trainer.load_weights(latest / TRAINER_FILE)
-    except ValueError as error:
-        raise UserError(
-            f"Checkpoint '{latest}' is of another model than the config of run '{run.path}' "
-            "describes. Put back the run's own checkpoints, or start a new run."
-        ) from error
-    return int(read_meta(latest)["iteration"])
-
-
-def _check_data(run: RunFolder, photos: PhotoSet) -> None:
-    recorded = run.read_manifest()["data"]["fingerprint"]
-    if photos.fingerprint() != recorded:
-        raise UserError(
-            f"Run '{run.path}' was started on other photographs than '{photos.root}' has now "
-            f"(fingerprint {recorded[:12]}). Bring them back, or start a new run."
-        )
-
-
-class _Look:
-    """Draws the preview; keeps its scores and the validation's losses."""
-
-    def __init__(self, run: RunFolder, preview: Preview, validation: Validation) -> None:
-        self.run = run
-        self.preview = preview
-        self.validation = validation
-        self.last: int | None = None
-        self.writer = tf.summary.create_file_writer(str(run.tensorboard))
-
-    def __call__(self, iteration: int) -> None:
-        self.last = iteration
-        scores, grid = self.preview.run()
-        scores |= self.validation.run()
-        write_picture(self.run.images / f"iteration-{iteration:08d}.png", Picture(grid))
-        line: dict[str, Any] = {"iteration": iteration, **scores}
-        with self.run.validation.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-        with self.writer.as_default(step=iteration):
-            tf.summary.image("preview", grid[np.newaxis])
-            for name, value in scores.items():
-                tf.summary.scalar(name, value)

@@ -11,6 +11,7 @@ from keras import ops
 from inpaint_tf.models import InpaintingModel
 from inpaint_tf.models.inpainting_model import composite
 from inpaint_tf.training.config import LossConfig, TrainConfig
+from neuralgym_lite.distribution import spans_machines
 
 Batch = dict[str, Any]
 Logs = dict[str, Any]
@@ -97,6 +98,14 @@ class Trainer(keras.Model):
         """Trainable variables of all critics."""
         return [each for critic in self.critics.values() for each in critic.trainable_variables]
 
+    def saved_variables(self) -> dict[str, list[Any]]:
+        """Return every variable that a checkpoint has to hold, by network and optimizer."""
+        networks = {"generator": self.generator, **self.critics}
+        optimizers = {"generator_optimizer": self.optimizer}
+        if self.critic_optimizer is not None:
+            optimizers["critic_optimizer"] = self.critic_optimizer
+        return {name: each.variables for name, each in {**networks, **optimizers}.items()}
+
     def compile(
         self,
         generator_optimizer: keras.optimizers.Optimizer,
@@ -118,6 +127,10 @@ class Trainer(keras.Model):
         self.trains_critics = phase.trains_critics and bool(self.critics)
         self.train_function = None  # Keras traces the step anew.
 
+    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        # Everything is built. Keras would take a round to find out, and cannot on several machines.
+        return
+
     def call(self, inputs: Any) -> Any:
         """Run the generator."""
         return self.generator(inputs)
@@ -131,17 +144,23 @@ class Trainer(keras.Model):
             updates = []
             if self.trains_generator and index == self.n_critic - 1:
                 gradients, fake, generator_logs = self.generator_gradients(batch)
+                generator_logs["g_norm"] = self._norm(gradients)
                 updates.append((self.optimizer, gradients, self.generator.trainable_variables))
             else:
                 fake = self._fake(batch, self._generate(batch, training=False))
             if self.trains_critics:
                 gradients, logs = self.critic_gradients(batch, fake)
+                logs["d_norm"] = self._norm(gradients)
                 updates.append((self.critic_optimizer, gradients, self.critic_variables))
                 critic_logs.append(logs)
             # Both gradients of the last batch are taken before either update.
             for optimizer, gradients, variables in updates:
                 optimizer.apply(gradients, variables)
-        return {**generator_logs, **_means(critic_logs)}
+        logs = {**generator_logs, **_means(critic_logs)}
+        if spans_machines(self.distribute_strategy):
+            # There Keras joins the logs of the replicas along their first axis.
+            logs = {name: ops.reshape(value, (1,)) for name, value in logs.items()}
+        return logs
 
     def prepare(self, data: Batch, index: int) -> Batch:
         """Take one batch out of a round and bring it to [-1, 1].
@@ -168,6 +187,7 @@ class Trainer(keras.Model):
             fake = self._fake(batch, outputs)
             total, logs = self.reconstruction(batch, outputs)
             logs["loss"] = total
+            logs["output_std"] = ops.std(outputs["refined"])
             if self.trains_critics:
                 wanted, more = self.persuasion(batch, fake)
                 total, logs = total + wanted, {**logs, **more}
@@ -202,6 +222,11 @@ class Trainer(keras.Model):
     def _for_replica(self, loss: Any) -> Any:
         # Keras adds the gradients of the replicas; each saw its share of the batch.
         return loss / self.distribute_strategy.num_replicas_in_sync
+
+    def _norm(self, gradients: list[Any]) -> Any:
+        """Return the norm of this replica's gradients, in the scale of the whole batch's."""
+        norm = ops.sqrt(sum(ops.sum(ops.square(each)) for each in gradients))
+        return norm * self.distribute_strategy.num_replicas_in_sync
 
 
 def _normalise(image: Any) -> Any:

@@ -34,7 +34,9 @@ class Validation:
         self, trainer: Trainer, photos: PhotoSet, config: TrainConfig, count: int = 64
     ) -> None:
         size = min(BATCH_SIZE, len(photos.test))
-        alone = config.model_copy(update={"n_critic": 1, "batch_size": size})
+        # Of so few photographs, broken ones may be a large share; the training counts them all.
+        changes = {"n_critic": 1, "batch_size": size, "max_bad_photos": 1.0}
+        alone = config.model_copy(update=changes)
         batches = min(count, len(photos.train), len(photos.test)) // size
         self._rounds = {}
         for name, keys in (("train_loss", photos.train), ("val_loss", photos.test)):

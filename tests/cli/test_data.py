@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,7 +15,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from inpaint_tf.cli.data import command
-from inpaint_tf.data import open_photos
+from inpaint_tf.data import PhotoSet, open_photos
 from neuralgym_lite.errors import UserError
 
 
@@ -100,7 +102,9 @@ def test_check_names_broken_files_and_exits_with_1(animals: Path) -> None:
     assert result.exit_code == 1
     assert "1 broken" in result.stdout
     assert str(animals / "badger/1.png") in result.stdout
-    assert "Reading" in result.stderr
+    assert result.stdout.count("1.png") == 1
+    assert "Reading 6 images." in result.stderr
+    assert "6/6 images" in result.stderr
 
 
 def test_check_as_json(animals: Path) -> None:
@@ -114,6 +118,101 @@ def test_check_as_json(animals: Path) -> None:
     assert report["sizes"]["height"] == {"min": 8, "median": 9, "max": 10}
     assert report["sizes"]["width"] == {"min": 12, "median": 12, "max": 12}
     assert report["fingerprint"] == open_photos("animals", animals).fingerprint()
+    # Those of a number are alike in both classes.
+    equal = sorted(
+        sorted(key for keys in each.values() for key in keys) for each in report["duplicates"]
+    )
+    assert equal == [
+        [f"{name}/{number}.png" for name in ("antelope", "badger")] for number in (0, 2)
+    ]
+
+
+def test_check_without_duplicates(tmp_path: Path) -> None:
+    fill_folder(tmp_path, range(13))
+    result = run("check", tmp_path)
+    assert result.exit_code == 0
+    assert "equal" not in result.stdout
+    assert "leak" not in result.stdout
+    assert json.loads(run("check", tmp_path, "--json").stdout)["duplicates"] == []
+
+
+def test_check_tells_of_equal_files(tmp_path: Path) -> None:
+    photos = fill_folder(tmp_path, range(24))
+    train, other, *_ = photos.train
+    test, _ = photos.test
+    copy(tmp_path, train, other)
+    copy(tmp_path, photos.train[5], test)
+    result = run("check", tmp_path)
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()[-4:]
+    assert lines[0] == "equal    4 files are 2 pictures, to the byte"
+    assert lines[1] == f"  {photos.train[5]} (train) = {test} (test)"
+    assert lines[2] == f"  {train} (train) = {other} (train)"
+    assert lines[3].startswith("leak     1 test images are trained on as well")
+    assert json.loads(run("check", tmp_path, "--json").stdout)["duplicates"] == [
+        {"train": [photos.train[5]], "test": [test]},
+        {"train": [train, other], "test": []},
+    ]
+
+
+def test_check_lists_only_some_equal_files_but_all_as_json(tmp_path: Path) -> None:
+    fill_folder(tmp_path, [0] * 30 + [number for number in range(1, 31) for _ in "ab"])
+    lines = run("check", tmp_path).stdout.splitlines()
+    assert "equal    90 files are 31 pictures, to the byte" in lines
+    assert "  and 11 more; --json lists them" in lines
+    assert any(line.endswith(" and 10 more") for line in lines)
+    duplicates = json.loads(run("check", tmp_path, "--json").stdout)["duplicates"]
+    assert sorted(len(each["train"] + each["test"]) for each in duplicates) == [2] * 30 + [30]
+
+
+def test_broken_files_are_no_duplicates(tmp_path: Path) -> None:
+    photos = fill_folder(tmp_path, range(13))
+    for key in photos.train[:3]:
+        (tmp_path / key).write_bytes(b"")
+    result = run("check", tmp_path)
+    assert "3 broken" in result.stdout
+    assert "equal" not in result.stdout
+
+
+def test_files_of_one_size_are_compared_by_their_bytes(tmp_path: Path) -> None:
+    for number in range(13):
+        Image.fromarray(np.full((8, 8, 3), number, np.uint8)).save(tmp_path / f"{number}.bmp")
+    assert len({path.stat().st_size for path in tmp_path.iterdir()}) == 1
+    assert "equal" not in run("check", tmp_path).stdout
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+def test_check_of_names_that_are_no_text(tmp_path: Path) -> None:
+    fill_folder(tmp_path, range(13))
+    for name in ("a\udcff.png", "b\udcff.png", "c\udcff.png"):
+        shutil.copy(tmp_path / "00.png", tmp_path / name)
+    (tmp_path / "c\udcff.png").write_bytes(b"text")
+    result = run("check", tmp_path)
+    assert (result.exit_code, type(result.exception)) == (1, SystemExit)
+    assert "c\N{REPLACEMENT CHARACTER}.png: not a readable" in result.stdout
+    assert "a\N{REPLACEMENT CHARACTER}.png" in result.stdout
+    assert list(json.loads(run("check", tmp_path, "--json").stdout)["broken"]) == ["c\udcff.png"]
+
+
+def test_check_of_links_to_nothing(tmp_path: Path) -> None:
+    fill_folder(tmp_path, range(13))
+    (tmp_path / "link.png").symlink_to(tmp_path / "nowhere.png")
+    for arguments in ((), ("--json",)):
+        result = run("check", tmp_path, *arguments)
+        assert (result.exit_code, type(result.exception)) == (1, SystemExit)
+        assert result.stdout.count("link.png: cannot be read") == 1
+
+
+def fill_folder(folder: Path, numbers: Iterable[int]) -> PhotoSet:
+    """Write a picture a number; equal numbers give equal files."""
+    for place, number in enumerate(numbers):
+        noise = np.random.default_rng(number).integers(0, 256, (8, 8, 3), np.uint8)
+        Image.fromarray(noise).save(folder / f"{place:02d}.png")
+    return open_photos("folder", folder)
+
+
+def copy(folder: Path, source: str, target: str) -> None:
+    shutil.copy(folder / source, folder / target)
 
 
 def test_split_lines_are_the_split_that_training_uses(animals: Path) -> None:

@@ -226,9 +226,11 @@ def test_checkpoint_of_another_model(trained, tmp_path):
     config = json.loads((copy / "config.json").read_text())
     config["model"]["width"] = 6
     (copy / "config.json").write_text(json.dumps(config))
-    with pytest.raises(UserError, match="is of another model") as caught:
-        run("train", "--resume", "--run-dir", copy, "--iterations", 10)
-    assert "\n" not in str(caught.value)
+    resume = ["train", "--resume", "--run-dir", copy, "--iterations", 10]
+    for more, message in (([], "model.width=4, and the run has 6"), (["--force"], "has shape")):
+        with pytest.raises(UserError, match=message) as caught:
+            run(*resume, *more)
+        assert "\n" not in str(caught.value)
     assert scalars(copy) == scalars(trained)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from neuralgym_lite import images
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.images import (
     ImageError,
@@ -104,6 +106,27 @@ def test_grey_modes_are_grey(tmp_path: Path, mode: str) -> None:
     assert picture.grey
     assert picture.rgb.shape == (4, 5, 3)
     assert (picture.rgb == 255).all()
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
+def test_large_pictures_are_converted_in_strips(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (23, 9, 4), np.uint8)
+    if mode == "I;16":
+        image = Image.fromarray(pixels[..., 0].astype(np.uint16) * 257)
+    else:
+        image = Image.fromarray(pixels).convert(mode)
+    image.save(tmp_path / "a.png", **({"transparency": 5} if mode in ("P", "I;16") else {}))
+    whole = read_picture(tmp_path / "a.png"), read_rgb(tmp_path / "a.png")
+    mask = read_mask(tmp_path / "a.png")
+    for pixels_in_a_strip in (1, 9, 50):
+        monkeypatch.setattr(images, "_STRIP", pixels_in_a_strip)
+        part = read_picture(tmp_path / "a.png")
+        np.testing.assert_array_equal(part.rgb, whole[0].rgb)
+        np.testing.assert_array_equal(part.alpha, whole[0].alpha)
+        np.testing.assert_array_equal(read_rgb(tmp_path / "a.png"), whole[1])
+        np.testing.assert_array_equal(read_mask(tmp_path / "a.png"), mask)
 
 
 def test_grey_with_alpha(tmp_path: Path) -> None:
@@ -298,6 +321,34 @@ def test_the_limit_itself_is_allowed(tmp_path: Path) -> None:
     Image.new("L", (20, 10)).save(path)
     assert read_picture(path, max_pixels=200).rgb.shape == (10, 20, 3)
     assert "20x10" in refused(path, max_pixels=199)
+
+
+@pytest.mark.parametrize("size", [(2**20 + 1, 1), (1, 2**20 + 1)])
+def test_a_side_that_nobody_has_is_refused_from_its_header(
+    tmp_path: Path, size: tuple[int, int]
+) -> None:
+    path = tmp_path / "thread.png"
+    path.write_bytes(png(*size, 8, 2, bytes(9)))
+    message = refused(path)
+    assert f"{size[0]}x{size[1]} pixels" in message
+    assert str(2**20) in message
+
+
+def test_a_jpeg_of_a_thousand_scans_is_refused(tmp_path: Path) -> None:
+    """Each of the scans, of a few bytes, would be a pass over all pixels."""
+    path = tmp_path / "scans.jpg"
+    data = encoded(Image.new("L", (16, 16), 90), format="JPEG", progressive=True)[:-2]
+    table = b"\xff\xc4\x00\x14\x10\x01" + bytes(15) + b"\xe0"
+    scan = b"\xff\xda\x00\x08\x01\x01\x00\x01\x01\x00\x7f\xfe"
+    path.write_bytes(data + table + scan * 50 + b"\xff\xd9")
+    assert (read_picture(path).rgb == 90).all()
+    path.write_bytes(data + table + scan * 1000 + b"\xff\xd9")
+    assert "500 scans" in refused(path)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    assert "not a file" in refused(tmp_path / "pipe.png")
 
 
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "BMP", "WEBP"])

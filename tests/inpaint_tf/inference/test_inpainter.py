@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inpaint_tf.inference import ClassicalInpainter, Inpainter
+from inpaint_tf.masks import opencv_inpaint
 from neuralgym_lite.errors import UserError
 
 
@@ -135,6 +137,20 @@ def test_grey_levels_of_a_mask(levels: np.ndarray, expected: list[int]) -> None:
     image = photo(8, 8)
     changed = (Inverting().fill(image, mask) != image).any(axis=-1)
     assert changed[0, : len(levels)].astype(int).tolist() == expected
+
+
+@pytest.mark.parametrize("name", ["ns", "telea"])
+def test_what_lies_far_from_the_holes_changes_nothing(name: str) -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        height, width = rng.integers(50, 120, 2)
+        image = cv2.GaussianBlur(rng.integers(0, 256, (height, width, 3), np.uint8), (0, 0), 2)
+        mask = np.zeros((height, width), np.uint8)
+        top, left = rng.integers(0, height - 8), rng.integers(0, width - 8)
+        mask[top : top + rng.integers(2, 20), left : left + rng.integers(2, 20)] = 1
+        mask *= rng.random(mask.shape) < 0.8
+        whole = np.where(mask[..., None] == 1, opencv_inpaint(image, mask, name), image)
+        np.testing.assert_array_equal(ClassicalInpainter(name).fill(image, mask), whole)
 
 
 @pytest.mark.parametrize("inpainter", [Inverting(), ClassicalInpainter("telea")])

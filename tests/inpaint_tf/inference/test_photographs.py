@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -162,18 +163,21 @@ def test_a_photograph_named_twice_is_filled_once(tmp_path: Path) -> None:
 def test_failures_are_named_and_stay_alone(tmp_path: Path) -> None:
     photos, masks = tmp_path / "photos", tmp_path / "masks"
     photos.mkdir()
-    for name in ("cut.png", "good.png", "nomask.png", "size.png", "small.png", "twice.png"):
+    for stem in ("badmask", "cut", "good", "nomask", "size", "small", "twice"):
+        name = f"{stem}.png"
         photo(size=(6, 30) if name == "small.png" else (20, 30)).save(photos / name)
         write_mask(masks / name, (6, 30) if name == "small.png" else (20, 30))
     (photos / "fake.jpg").write_text("no photograph")
     write_mask(masks / "fake.png")
     (photos / "cut.png").write_bytes((photos / "cut.png").read_bytes()[:300])
     (masks / "nomask.png").unlink()
+    (masks / "badmask.png").write_bytes(b"no mask")
     write_mask(masks / "size.png", (21, 30))
     write_mask(masks / "twice.bmp")
 
     results = {result.source.name: result for result in run([photos], masks, tmp_path / "out")}
     expected = {
+        "badmask.png": f"has no mask that can be used: {masks / 'badmask.png'}: not a readable",
         "cut.png": "damaged picture",
         "fake.jpg": "not a readable",
         "nomask.png": "found none",
@@ -190,6 +194,34 @@ def test_failures_are_named_and_stay_alone(tmp_path: Path) -> None:
     assert str(masks / "size.png") in results["size.png"].message
     assert "30x21" in results["size.png"].message
     assert files(tmp_path / "out") == ["good.png"]
+
+
+@pytest.mark.parametrize("error", [cv2.error("no\nmemory"), MemoryError("no memory")])
+def test_a_prediction_that_fails_stays_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    (tmp_path / "photos").mkdir()
+    for name in ("a.png", "b.png"):
+        photo().save(tmp_path / "photos" / name)
+    predict = ClassicalInpainter._predict
+
+    def fail_once(self: Inpainter, *batch: np.ndarray) -> np.ndarray:
+        monkeypatch.setattr(ClassicalInpainter, "_predict", predict)
+        raise error
+
+    monkeypatch.setattr(ClassicalInpainter, "_predict", fail_once)
+    results = run([tmp_path / "photos"], write_mask(tmp_path / "mask.png"), tmp_path / "out")
+    assert [result.status for result in results] == ["failed", "filled"]
+    assert results[0].message == f"{tmp_path / 'photos/a.png'}: no memory"
+
+
+def test_links_to_nothing_fail_alone(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    photo().save(tmp_path / "photos" / "good.png")
+    (tmp_path / "photos" / "dead.png").symlink_to(tmp_path / "nowhere.png")
+    (tmp_path / "photos" / "loop.png").symlink_to("loop.png")
+    results = run([tmp_path / "photos"], write_mask(tmp_path / "mask.png"), tmp_path / "out")
+    assert [result.status for result in results] == ["failed", "filled", "failed"]
 
 
 def test_the_pixel_limit_holds_for_photographs_and_masks(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def test_two_replicas_equal_one(single, two_replicas):
     rounds, _, trainer = trained(small_config(), two_replicas)
     assert trainer.distribute_strategy.num_replicas_in_sync == 2
     for ours, theirs in zip(rounds, single[0], strict=True):
-        for name in theirs:
+        for name in theirs.keys() - {"g_norm", "d_norm", "output_std"}:  # of a replica each
             assert ours[name] == pytest.approx(theirs[name], rel=1e-5, abs=1e-6), name
     for ours, theirs in zip(trainer.get_weights(), single[2].get_weights(), strict=True):
         assert np.linalg.norm(ours - theirs) <= 1e-5 * np.linalg.norm(theirs) + 1e-7

@@ -11,7 +11,8 @@ import inpaint_tf
 from inpaint_tf.models import create, create_critic
 from inpaint_tf.training.finetune import open_parent, start_from
 from inpaint_tf.training.procedures import load_train_config
-from inpaint_tf.training.run import load_trainer, make_trainer, start, train
+from inpaint_tf.training.run import load_trainer, make_trainer, start
+from inpaint_tf.training.session import train
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.progress import Progress
 

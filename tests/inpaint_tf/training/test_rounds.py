@@ -156,10 +156,11 @@ def test_boxes_of_a_batch(photos):
 def test_bad_photograph_is_replaced_and_told_of_once(photos):
     (photos.root / "2.png").write_bytes(b"no picture")
     told = []
-    maker = RoundMaker(photos, settings(), told.append)
+    maker = RoundMaker(photos, settings(max_bad_photos=1.0), told.append)
     rounds = [maker.make(i) for i in range(4)]
     assert ["2.png" in str(error) for error in told] == [True]
-    clean = [numbers(RoundMaker(photos, settings()).make(i)) for i in (3, 2, 1, 0)]
+    again = [RoundMaker(photos, settings(max_bad_photos=1.0)).make(i) for i in (3, 2, 1, 0)]
+    clean = [numbers(round_) for round_ in again]
     assert [numbers(round_) for round_ in rounds] == clean[::-1]
     for round_ in rounds:
         assert len(numbers(round_)) == COUNT
@@ -169,7 +170,7 @@ def test_bad_photograph_is_replaced_and_told_of_once(photos):
 def test_other_photographs_stay_where_they_are(photos):
     before = numbers(RoundMaker(photos, settings()).make(0))
     (photos.root / "2.png").unlink()
-    after = numbers(RoundMaker(photos, settings()).make(0))
+    after = numbers(RoundMaker(photos, settings(max_bad_photos=1.0)).make(0))
     differ = [i for i in range(COUNT) if before[i] != after[i]]
     assert [before[i] for i in differ] == [2]
 
@@ -179,10 +180,93 @@ def test_no_photograph_can_be_read(photos):
         (photos.root / key).write_bytes(b"")
     told = []
     with pytest.raises(UserError, match=f"{photos.root.name}.*can be read"):
-        RoundMaker(photos, settings(), told.append).make(0)
+        RoundMaker(photos, settings(max_bad_photos=1.0), told.append).make(0)
     assert len(told) == COUNT
 
 
 def test_hole_larger_than_the_picture(photos):
     with pytest.raises(UserError, match="height is 20.*picture 16"):
         RoundMaker(photos, settings(mask={"height": 20}))
+
+
+# How many may be unreadable.
+
+
+@pytest.fixture
+def many(tmp_path):
+    """A hundred training photographs, the first `bad` of which `spoil` damages."""
+    keys = tuple(f"{i:03d}.png" for i in range(101))
+    for key in keys:
+        Image.fromarray(np.zeros((16, 16, 3), "uint8")).save(tmp_path / key)
+    return PhotoSet("folder", tmp_path, keys[:100], keys[100:])
+
+
+def spoil(photos, count):
+    for key in photos.train[:count]:
+        (photos.root / key).write_bytes(b"")
+    return list(photos.train[:count])
+
+
+def epoch(maker):
+    return [maker.make(i) for i in range(-(-100 // 6))]
+
+
+def test_as_many_as_allowed(many):
+    bad = spoil(many, 5)
+    told = []
+    maker = RoundMaker(many, settings(), told.append)
+    epoch(maker)
+    assert sorted(str(error).split(":")[0] for error in told) == [
+        str(many.root / key) for key in bad
+    ]
+    assert maker.failure is None
+
+
+@pytest.mark.parametrize(("count", "share"), [(6, 0.05), (1, 0.0), (21, 0.2)])
+def test_more_than_allowed_are_listed(many, count, share):
+    bad = spoil(many, count)
+    maker = RoundMaker(many, settings(max_bad_photos=share))
+    with pytest.raises(UserError, match=f"^{count} of 100 photographs") as caught:
+        epoch(maker)
+    assert str(many.root) in str(caught.value)
+    assert "--set max_bad_photos=" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    listed = [key for key in many.train if key in str(caught.value)]
+    assert listed == bad[:20]
+    assert (" and 1 more" in str(caught.value)) == (count == 21)
+    assert maker.failure is caught.value
+
+
+def test_the_reason_of_a_broken_pipeline_is_kept(many):
+    spoil(many, 100)
+    maker = RoundMaker(many, settings(max_bad_photos=1.0))
+    with pytest.raises(UserError, match="No photograph of") as caught:
+        maker.make(0)
+    assert maker.failure is caught.value
+
+
+def test_keys_are_the_photographs_of_a_batch(photos):
+    maker = RoundMaker(photos, settings())
+    for index in range(4):
+        keys = [key for i in range(3) for key in maker.keys(3 * index + i)]
+        assert [f"{number}.png" for number in numbers(maker.make(index))] == keys
+
+
+def test_keys_are_told_without_reading(photos):
+    before = RoundMaker(photos, settings()).keys(0)
+    for key in photos.train:
+        (photos.root / key).unlink()
+    assert RoundMaker(photos, settings()).keys(0) == before
+
+
+def test_another_order(photos):
+    orders = [
+        [key for i in range(6) for key in RoundMaker(photos, settings(), order=order).keys(i)]
+        for order in (0, 1, 2)
+    ]
+    assert orders[0] == [key for i in range(6) for key in RoundMaker(photos, settings()).keys(i)]
+    assert len({tuple(order) for order in orders}) == 3
+    assert all(sorted(order) == sorted(orders[0]) for order in orders)
+    one, other = (RoundMaker(photos, settings(), order=order).make(0) for order in (0, 1))
+    for name in ("mask", "box", "real_box", "alpha"):
+        np.testing.assert_array_equal(one[name], other[name], err_msg=name)

@@ -1,0 +1,31 @@
+"""`inpaint-tf doctor`."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import click
+
+from neuralgym_lite.quiet import import_tensorflow
+
+
+@click.command("doctor")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(as_json: bool) -> None:
+    """Check this machine: versions, devices, precision, a short training, what is missing.
+
+    Exits with 1 if something does not work.
+    """
+    import_tensorflow()
+    from inpaint_tf.training.doctor import examine
+
+    click.echo("A training of two rounds takes some seconds.", err=True)
+    findings = examine()
+    if as_json:
+        click.echo(json.dumps([finding._asdict() for finding in findings], indent=2))
+    else:
+        for finding in findings:
+            click.echo(f"{finding.state:<8}{finding.subject:<14}{finding.text}")
+    if any(finding.state == "broken" for finding in findings):
+        sys.exit(1)

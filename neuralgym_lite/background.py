@@ -1,0 +1,52 @@
+"""Work that goes on in a thread while training does, one piece at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+
+
+class Background:
+    """Runs one function at a time in a thread.
+
+    A new one waits for the one before. What a function raises comes up at the next call of
+    `submit` or `wait`, so that no failure is lost.
+    """
+
+    def __init__(self) -> None:
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="background")
+        self._pending: Future[object] | None = None
+
+    def __enter__(self) -> Background:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        # Another error matters more than one of the background, which then is not raised.
+        self._executor.shutdown(wait=True)
+        if error is None:
+            self.wait()
+
+    def submit(self, function: Callable[[], object]) -> None:
+        """Start a function when the one before is done.
+
+        Raises:
+            Exception: whatever the one before raised.
+        """
+        self.wait()
+        self._pending = self._executor.submit(function)
+
+    def wait(self) -> None:
+        """Wait until nothing is running.
+
+        Raises:
+            Exception: whatever the last function raised.
+        """
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            pending.result()

@@ -1,0 +1,46 @@
+"""A callback that ends training at the first number that is none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from neuralgym_lite.callbacks import IterationCallback
+from neuralgym_lite.errors import UserError
+
+
+class NotFiniteError(UserError):
+    """A scalar became NaN or infinite.
+
+    Attributes:
+        iteration: the last one of the step in which it did.
+        scalar: its name.
+        value: what it became.
+    """
+
+    def __init__(self, iteration: int, scalar: str, value: float) -> None:
+        super().__init__(f"At iteration {iteration} '{scalar}' became {value}.")
+        self.iteration = iteration
+        self.scalar = scalar
+        self.value = value
+
+
+class FiniteGuard(IterationCallback):
+    """Raises `NotFiniteError` after the step in which any scalar of the logs is not finite.
+
+    Keras' `TerminateOnNaN` looks at `loss` alone, and a network that has two of them trains on with
+    NaN. Put it before the callbacks that save.
+
+    Args:
+        counting: see `IterationCallback`.
+    """
+
+    def act(self, iteration: int, logs: Mapping[str, Any]) -> None:
+        """Look at every scalar."""
+        for name, value in logs.items():
+            numbers = np.asarray(value, "float64")
+            if not np.isfinite(numbers).all():
+                wrong = numbers[~np.isfinite(numbers)].flat[0]
+                raise NotFiniteError(iteration, name, float(wrong))

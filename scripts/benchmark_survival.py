@@ -1,0 +1,268 @@
+"""Measure what surviving costs: saving, resuming on many files, memory over a long run.
+
+    python scripts/benchmark_survival.py [--blocks 5] [--files 50000] [--rounds 2000]
+
+Prints a Markdown table. Stretches of training with and without a save take turns, so that they
+share the machine's good and bad moments.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import gc
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from neuralgym_lite.quiet import import_tensorflow
+
+import_tensorflow()
+
+import numpy as np  # noqa: E402
+from PIL import Image  # noqa: E402
+
+from inpaint_tf.data.photo_set import PhotoSet  # noqa: E402
+from inpaint_tf.training import session  # noqa: E402
+from inpaint_tf.training.checkpoints import Checkpoints  # noqa: E402
+from inpaint_tf.training.config import TrainConfig  # noqa: E402
+from inpaint_tf.training.preview import Preview  # noqa: E402
+from inpaint_tf.training.procedures import load_train_config  # noqa: E402
+from inpaint_tf.training.rounds import RoundMaker  # noqa: E402
+from inpaint_tf.training.run import make_trainer, open_run_photos, resume, start  # noqa: E402
+from inpaint_tf.training.validation import Validation  # noqa: E402
+from neuralgym_lite.background import Background  # noqa: E402
+from neuralgym_lite.callbacks import IterationCallback, ScalarLog  # noqa: E402
+from neuralgym_lite.pipeline import index_driven  # noqa: E402
+from neuralgym_lite.progress import Progress  # noqa: E402
+
+BASE = {"data.dataset": "samples", "n_critic": 1, "precision": "float32"}
+TINY = {"data.image_size": 32, "model.width": 2, "model.critic_width": 2, "batch_size": 2}
+SMALL = {"data.image_size": 64, "model.width": 16, "model.critic_width": 16, "batch_size": 4}
+EVERY = 100  # rounds between two checkpoints
+WARM = 300  # rounds, in which what is needed is allocated
+Row = tuple[str, str, str]
+
+
+def settings(*parts: Mapping[str, Any]) -> TrainConfig:
+    """Return the settings of a run."""
+    flags = {name: value for part in (BASE, *parts) for name, value in part.items()}
+    return load_train_config(None, flags)
+
+
+# ------------------------------------------------------------------------------------------ saving
+
+
+class Turns(IterationCallback):
+    """Times stretches of rounds; at the begin of every second one a checkpoint is saved."""
+
+    def __init__(self, checkpoints: Checkpoints, background: Background) -> None:
+        super().__init__(EVERY)
+        self.checkpoints = checkpoints
+        self.background = background
+        self.held: list[float] = []
+        self.seconds: dict[bool, list[float]] = {True: [], False: []}
+        self._saves: bool | None = None
+        self._begun = 0.0
+
+    def act(self, iteration: int, logs: Mapping[str, Any]) -> None:
+        """End a stretch and begin another."""
+        self.background.wait()
+        now = time.monotonic()
+        if self._saves is not None:
+            self.seconds[self._saves].append(now - self._begun)
+        self._saves, self._begun = not self._saves, now
+        if self._saves:
+            self.checkpoints.save(iteration)
+            self.held.append(time.monotonic() - now)
+
+
+def cost_of_saving(name: str, config: TrainConfig, blocks: int) -> list[Row]:
+    """Train on in stretches, with and without a checkpoint in turn."""
+    with tempfile.TemporaryDirectory() as folder, Background() as background:
+        run, config = start(config, Path(folder, "run"))
+        trainer = make_trainer(config)
+        checkpoints = Checkpoints(run, trainer, config, background)
+        checkpoints.save(0)  # The first makes the copy that is written from.
+        turns = Turns(checkpoints, background)
+        maker = RoundMaker(open_run_photos(config), config)
+        rounds = EVERY * (2 * blocks + 1)
+        data = index_driven(maker.make, 0, rounds)
+        trainer.fit(data, steps_per_epoch=rounds, shuffle=False, verbose=0, callbacks=[turns])
+        background.wait()
+        size = sum(path.stat().st_size for path in run.checkpoints.rglob("*") if path.is_file())
+    pairs = list(zip(turns.seconds[True], turns.seconds[False], strict=True))
+    lost = statistics.median(saving / plain - 1 for saving, plain in pairs)
+    total = sum(saving for saving, _ in pairs) / sum(plain for _, plain in pairs) - 1
+    plain = statistics.median(turns.seconds[False])
+    return [
+        (
+            f"time lost to a checkpoint every {EVERY} rounds, {name}",
+            f"{lost:+.1%} (median of {blocks} pairs; in all {total:+.1%})",
+            "< 2 %",
+        ),
+        (
+            f"- training stands still for, {name}",
+            f"{statistics.median(turns.held) * 1000:.0f} ms, of {plain:.1f} s; {size / 3e6:.1f} MB",
+            "",
+        ),
+    ]
+
+
+# ---------------------------------------------------------------------------------------- resuming
+
+
+def resume_on_many_files(count: int) -> list[Row]:
+    """Start a run on so many files, and time in a new process how it is resumed."""
+    with tempfile.TemporaryDirectory() as folder:
+        photos = Path(folder, "photos")
+        make_photos(photos, count)
+        data = {"data.dataset": "folder", "data.dir": str(photos)}
+        run, config = start(settings(TINY, data, {"iterations": 4}), Path(folder, "run"))
+        with Progress() as progress:
+            session.train(run, config, progress)
+        command = [sys.executable, __file__, "--resume", str(run.path)]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603
+    parts = json.loads(done.stdout.splitlines()[-1])
+    total = parts.pop("total")
+    rest = total - sum(parts.values())
+    told = ", ".join(f"{name} {seconds:.1f}" for name, seconds in parts.items())
+    return [
+        (f"resume on {count:,} files, first round after", f"{total:.1f} s", "< 10 s"),
+        ("- of which (s)", f"{told}, the round and its graph {rest:.1f}", ""),
+    ]
+
+
+def make_photos(folder: Path, count: int) -> None:
+    """Link so many names to a few photographs, a thousand a folder."""
+    sources = []
+    folder.mkdir(parents=True)
+    for index in range(10):
+        pixels = np.random.default_rng(index).integers(0, 256, (64, 64, 3), np.uint8)
+        sources.append(folder.parent / f"source-{index}.jpg")
+        Image.fromarray(pixels).save(sources[-1])
+    for index in range(count):
+        path = folder / f"{index // 1000:03d}" / f"{index:06d}.jpg"
+        path.parent.mkdir(exist_ok=True)
+        path.hardlink_to(sources[index % len(sources)])
+
+
+def resume_here(path: str) -> None:
+    """Resume a run until its first round is done; print what took how long, as JSON."""
+    parts: dict[str, float] = {}
+    timed(PhotoSet, "fingerprint", parts)
+    timed(Checkpoints, "restore", parts, "checkpoint")
+    timed(Preview, "__init__", parts, "preview")
+    timed(Validation, "__init__", parts, "validation")
+    timed(session, "open_run_photos", parts, "listing")
+    timed(session, "make_trainer", parts, "networks")
+    act = ScalarLog.act
+
+    def first(self: ScalarLog, iteration: int, logs: Mapping[str, Any]) -> None:
+        act(self, iteration, logs)
+        print(json.dumps({**parts, "total": time.monotonic() - begun}), flush=True)
+        os._exit(0)
+
+    ScalarLog.act = first  # type: ignore[method-assign]
+    begun = time.monotonic()
+    run, config = resume(path, {"iterations": 100}, ())
+    with Progress() as progress:
+        session.train(run, config, progress)
+
+
+def timed(owner: Any, name: str, parts: dict[str, float], label: str = "") -> None:
+    """Replace a function by one that adds what it takes to `parts`."""
+    function: Callable[..., Any] = getattr(owner, name)
+
+    def wrapper(*arguments: Any, **options: Any) -> Any:
+        begun = time.monotonic()
+        try:
+            return function(*arguments, **options)
+        finally:
+            key = label or name
+            parts[key] = parts.get(key, 0.0) + time.monotonic() - begun
+
+    setattr(owner, name, wrapper)
+
+
+# ------------------------------------------------------------------------------------------ memory
+
+
+class _MallInfo(ctypes.Structure):
+    """What `mallinfo2` of glibc returns."""
+
+    _fields_ = (("values", ctypes.c_size_t * 10),)
+
+
+def held() -> int:
+    """Return the bytes that `malloc` gave out."""
+    function = ctypes.CDLL(None).mallinfo2
+    function.restype = _MallInfo
+    _, _, _, _, mapped, _, _, used, _, _ = function().values
+    return int(used + mapped)
+
+
+def resident() -> int:
+    """Return the bytes of this process that are in memory."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1])
+    return pages * os.sysconf("SC_PAGESIZE")
+
+
+def memory_of_a_long_run(rounds: int) -> list[Row]:
+    """Fit lines through the memory of a tiny run that saves and looks every 100 rounds."""
+    samples = []
+    act = ScalarLog.act
+
+    def sample(self: ScalarLog, iteration: int, logs: Mapping[str, Any]) -> None:
+        act(self, iteration, logs)
+        if iteration > WARM and iteration % 10 == 0:
+            gc.collect()
+            samples.append((iteration, held(), resident()))
+
+    ScalarLog.act = sample  # type: ignore[method-assign]
+    every = {"preview_every": EVERY, "checkpoint_every": EVERY, "iterations": WARM + rounds}
+    with tempfile.TemporaryDirectory() as folder, Progress() as progress:
+        run, config = start(settings(TINY, every), Path(folder, "run"))
+        session.train(run, config, progress)
+    ScalarLog.act = act  # type: ignore[method-assign]
+    iterations, *columns = np.transpose(samples)
+    rows = []
+    for name, column in zip(("allocated", "resident"), columns, strict=True):
+        slope = np.polyfit(iterations, column, 1)[0] / 1000
+        values = f"{slope:+.2f} MB, from {column[0] / 1e6:.0f} to {column[-1] / 1e6:.0f} MB"
+        rows.append((f"{name} memory, growth in 1,000 of {rounds:,} rounds", values, "~ 0"))
+    return rows
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--blocks", type=int, default=5, help="pairs of stretches of 100 rounds")
+    parser.add_argument("--files", type=int, default=50_000)
+    parser.add_argument("--rounds", type=int, default=2000)
+    parser.add_argument("--resume", metavar="RUN", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.resume:
+        resume_here(options.resume)
+        return
+    print("| what | measured | target |\n| --- | --- | --- |")
+    measures: list[Callable[[], list[Row]]] = [
+        lambda: resume_on_many_files(options.files) if options.files else [],
+        lambda: cost_of_saving("32 px, width 2", settings(TINY), options.blocks),
+        lambda: cost_of_saving("64 px, width 16", settings(SMALL), options.blocks),
+        lambda: memory_of_a_long_run(options.rounds) if options.rounds else [],
+    ]
+    for measure in measures:
+        for row in measure():
+            print(f"| {' | '.join(row)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

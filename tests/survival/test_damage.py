@@ -1,0 +1,97 @@
+"""Damaged checkpoints and full disks: the checkpoint before is used, and nothing half is left."""
+
+from __future__ import annotations
+
+import json
+import resource
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from inpaint_tf.cli.main import cli
+from neuralgym_lite.checkpoint import latest_checkpoint, verify
+
+TRAIN = """
+    train --dataset samples --image-size 32 --width 2 --batch-size 2 --precision float32
+    --set model.critic_width=2 --set n_critic=1 --set checkpoint_every=4 --set preview_every=100
+"""
+
+
+def run(*arguments):
+    return cli.main([str(argument) for argument in arguments], standalone_mode=False)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "trained"
+    run(*TRAIN.split(), "--iterations", 10, "--run-dir", folder)
+    names = sorted(path.name for path in (folder / "checkpoints").iterdir())
+    assert names == ["iteration-00000008", "iteration-00000010"]
+    return folder
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[:1000])
+
+
+def flip_a_bit(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def remove(path):
+    path.unlink()
+
+
+# The file of sums has no sum of its own.
+DAMAGES = [
+    *((file, damage) for file in ("trainer.npz", "generator.keras") for damage in (flip_a_bit,)),
+    *(
+        (file, damage)
+        for file in ("trainer.npz", "checkpoint.json")
+        for damage in (truncate, remove)
+    ),
+]
+
+
+@pytest.mark.parametrize(("file", "damage"), DAMAGES)
+def test_the_one_before_is_used(trained, tmp_path, capsys, file, damage):
+    folder = tmp_path / "run"
+    shutil.copytree(trained, folder)
+    damage(folder / "checkpoints" / "iteration-00000010" / file)
+    run("train", "--resume", "--run-dir", folder, "--iterations", 11)
+    talk = capsys.readouterr().err
+    if file != "checkpoint.json" and damage is not remove:  # else there is no checkpoint
+        assert "iteration-00000010' is damaged" in talk
+        assert (folder / "checkpoints" / "broken" / "iteration-00000010").is_dir()
+    log = (folder / "scalars.jsonl").read_text().splitlines()
+    numbers = [json.loads(line)["iteration"] for line in log]
+    assert numbers == list(range(1, 12))
+
+
+def test_full_disk(trained, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(trained, folder)
+    size = max(path.stat().st_size for path in newest(folder).iterdir())
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size - 1, size - 1))
+
+    resume = ["train", "--resume", "--run-dir", str(folder), "--iterations", "30"]
+    command = [sys.executable, "-m", "inpaint_tf", *resume]
+    failed = subprocess.run(command, preexec_fn=limit, capture_output=True, text=True, check=False)
+    assert failed.returncode == 2
+    (line,) = [line for line in failed.stderr.splitlines() if line.startswith("Error")]
+    assert "iteration-00000012' cannot be written: File too large" in line
+    assert newest(folder).name == "iteration-00000010"
+    verify(newest(folder))
+    assert not list((folder / "checkpoints").glob(".*"))
+    run(*resume[:-1], 13)
+    assert newest(folder).name == "iteration-00000013"
+
+
+def newest(folder):
+    return latest_checkpoint(folder / "checkpoints")

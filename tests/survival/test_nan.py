@@ -1,0 +1,130 @@
+"""A number that is not finite, wherever it comes from, ends the round it is in, by its name."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from inpaint_tf.training.adversarial import AdversarialTrainer
+from inpaint_tf.training.procedures import load_train_config
+from inpaint_tf.training.rounds import RoundMaker
+from inpaint_tf.training.run import start
+from inpaint_tf.training.session import train
+from inpaint_tf.training.trainer import Trainer
+from neuralgym_lite.checkpoint import latest_checkpoint
+from neuralgym_lite.errors import UserError
+from neuralgym_lite.progress import Progress
+
+SMALL = {
+    "data": {"dataset": "samples", "image_size": 32},
+    "model": {"width": 2, "critic_width": 2},
+    "batch_size": 2,
+    "n_critic": 1,
+    "precision": "float32",
+    "iterations": 12,
+    "checkpoint_every": 4,
+}
+BAD_ROUND = 6  # counted from 0
+
+
+def begin(path, **changes):
+    config = load_train_config(None, {**SMALL, **changes})
+    return start(config, path)
+
+
+def go(run, config):
+    with Progress() as progress:
+        return train(run, config, progress)
+
+
+@pytest.fixture
+def poison(monkeypatch):
+    """Make round 6 carry a NaN of its own, which `put` brings where it is wanted."""
+    make = RoundMaker.make
+    state = {"times": 1}
+
+    def poisoned(self, index):
+        made = make(self, index)
+        bad = index == BAD_ROUND and state["times"] > 0 and self.config.batch_size == 2
+        state["times"] -= bad
+        return {**made, "poison": np.full((2, 1), np.nan if bad else 0.0, "float32")}
+
+    monkeypatch.setattr(RoundMaker, "make", poisoned)
+
+    def put(cls, name, change):
+        original = getattr(cls, name)
+        monkeypatch.setattr(
+            cls,
+            name,
+            lambda self, batch, *rest: change(original(self, batch, *rest), batch["poison"][0]),
+        )
+
+    put.state = state
+    return put
+
+
+def in_loss(result, poison):
+    loss, logs = result
+    return loss + poison, {name: value + poison for name, value in logs.items()}
+
+
+def in_one_gradient(result, poison):
+    gradients, *rest = result
+    return ([gradients[0] + poison, *gradients[1:]], *rest)
+
+
+def in_image(result, poison):
+    return {**result, "image": result["image"] + poison}
+
+
+@pytest.mark.parametrize(
+    ("cls", "name", "change", "scalars"),
+    [
+        (AdversarialTrainer, "criticism", in_loss, {"wgan_d", "wgan_gp", "d_total", "d_norm"}),
+        (AdversarialTrainer, "persuasion", in_loss, {"wgan_g", "g_total", "g_norm"}),
+        (AdversarialTrainer, "reconstruction", in_loss, {"l1", "ae", "loss"}),
+        (Trainer, "generator_gradients", in_one_gradient, {"g_norm"}),
+        (Trainer, "critic_gradients", in_one_gradient, {"d_norm"}),
+        (Trainer, "prepare", in_image, {"l1", "ae", "loss", "wgan_d"}),
+    ],
+    ids=["critic", "generator", "reconstruction", "gradient", "critic-gradient", "image"],
+)
+def test_stops_in_its_round_and_says_where(tmp_path, poison, cls, name, change, scalars):
+    run, config = begin(tmp_path / "run")
+    poison(cls, name, change)
+    with pytest.raises(UserError) as caught:
+        go(run, config)
+    text = str(caught.value)
+    assert f"At iteration {BAD_ROUND + 1} '" in text
+    assert text.split("'")[1] in scalars
+    assert "became nan" in text
+    assert "--set on_nan=rollback" in text
+    assert all(key in text for key in _keys_of_round(config, BAD_ROUND))
+    assert latest_checkpoint(run.checkpoints).name == "iteration-00000004"
+    numbers = [json.loads(line)["iteration"] for line in run.scalars.read_text().splitlines()]
+    assert numbers == list(range(1, BAD_ROUND + 1))
+
+
+def test_goes_back_if_asked_to(tmp_path, poison, capsys):
+    run, config = begin(tmp_path / "run", on_nan="rollback")
+    poison(AdversarialTrainer, "criticism", in_loss)
+    assert go(run, config)
+    assert "Back to iteration 4, with other photographs." in capsys.readouterr().err
+    numbers = [json.loads(line)["iteration"] for line in run.scalars.read_text().splitlines()]
+    assert numbers == list(range(1, 13))
+
+
+def test_goes_back_so_many_times_at_most(tmp_path, poison):
+    run, config = begin(tmp_path / "run", on_nan="rollback", max_rollbacks=2)
+    poison.state["times"] = 100
+    poison(AdversarialTrainer, "criticism", in_loss)
+    with pytest.raises(UserError, match="It went back 2 times"):
+        go(run, config)
+
+
+def _keys_of_round(config, index):
+    from inpaint_tf.data import open_photos
+
+    return RoundMaker(open_photos("samples"), config).keys(index)
