@@ -4,42 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras
-
 from inpaint_tf.losses import hole_mse
 from inpaint_tf.masks import crop_boxes
 from inpaint_tf.models import GLCICDiscriminator, InpaintingModel
-from inpaint_tf.training.config import LossConfig, TrainConfig
-from inpaint_tf.training.trainer import Batch, Logs, Phase, Trainer
-from neuralgym_lite import gan
+from inpaint_tf.training.config import TrainConfig
+from inpaint_tf.training.discriminated import DiscriminatedTrainer
+from inpaint_tf.training.trainer import Batch, Logs, Phase
 
 
-class GLCICTrainer(Trainer):
+class GLCICTrainer(DiscriminatedTrainer):
     """Trains a generator by squared distance, then a discriminator alone, then one by the other.
 
     The discriminator sees the whole picture and the box around the hole; in a photograph, where
     there is no hole, a box that is drawn apart.
 
-    Args:
-        generator: returns `"refined"`.
-        critic: judges boxes and whole pictures together.
-        loss: weights of the losses.
-        n_critic: critic updates in a round.
-
     Reference:
         Iizuka et al. 2017, section 3.3 and algorithm 1.
     """
 
-    def __init__(
-        self,
-        generator: InpaintingModel,
-        critic: GLCICDiscriminator,
-        loss: LossConfig | None = None,
-        n_critic: int = 1,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(generator, loss, n_critic, **kwargs)
-        self.critic = critic
+    real_box = "real_box"
 
     @classmethod
     def make(cls, config: TrainConfig, generator: InpaintingModel) -> GLCICTrainer:
@@ -56,11 +39,6 @@ class GLCICTrainer(Trainer):
         )
         return cls(generator, critic, config.loss, config.n_critic)
 
-    @property
-    def critics(self) -> dict[str, keras.Model]:
-        """The one critic."""
-        return {"critic": self.critic}
-
     @staticmethod
     def phases(config: TrainConfig) -> tuple[Phase, ...]:
         """Return the completion phase, the discriminator's, and the joint one."""
@@ -76,18 +54,7 @@ class GLCICTrainer(Trainer):
         mse = hole_mse(batch["image"], outputs["refined"], batch["mask"]) / 4
         return mse, {"mse": mse}
 
-    def persuasion(self, batch: Batch, fake: Any) -> tuple[Any, Logs]:
-        """Return the cross entropy of the critic's belief that the pictures are photographs."""
-        bce = gan.fooling_loss(self._judge(fake, batch["box"]))
-        return self.loss_weights.gan_loss_alpha * bce, {"bce_g": bce}
-
-    def criticism(self, batch: Batch, fake: Any) -> tuple[Any, Logs]:
-        """Return the cross entropy of the critic's beliefs."""
-        bce = gan.telling_apart_loss(
-            self._judge(batch["image"], batch["real_box"]), self._judge(fake, batch["box"])
-        )
-        return bce, {"bce_d": bce}
-
-    def _judge(self, images: Any, boxes: Any) -> Any:
+    def judge(self, images: Any, boxes: Any) -> Any:
+        """Return the logits of boxes and whole pictures together."""
         crops = crop_boxes(images, boxes, *self.critic.local_size)
         return self.critic((crops, images), training=True)
