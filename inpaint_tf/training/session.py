@@ -127,8 +127,10 @@ class Session:
         self.checkpoints = checkpoints
         self.progress = progress
         self.look: Look | None = None
+        self.bad: set[str] = set()
         if checkpoints.writes:
-            preview = Preview(trainer.generator, photos, config.data.image_size, config.seed)
+            size, tell = config.data.image_size, self._tell_of
+            preview = Preview(trainer.generator, photos, size, config.seed, on_bad_photo=tell)
             self.look = Look(run, preview, Validation(trainer, photos, config))
         self.maker = RoundMaker(photos, config)
         self.saved: int | None = None
@@ -156,6 +158,9 @@ class Session:
             self.look(iteration)
         if self.saved != iteration:
             self.save(iteration)
+        if self.bad:
+            count = len(self.photos.train) + len(self.photos.test)
+            self.progress.say(f"{len(self.bad)} of {count} photographs could not be read.")
         return iteration >= last_iteration(self.config.iterations, self.config)
 
     def save(self, iteration: int) -> None:
@@ -226,7 +231,9 @@ class Session:
         ]
 
     def _tell_of(self, error: Exception) -> None:
-        self.progress.say(f"Skipped: {error}")
+        if str(error) not in self.bad:
+            self.bad.add(str(error))
+            self.progress.say(f"Skipped: {error}")
 
 
 class Look:
