@@ -47,6 +47,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full", action="store_true", help="as many repeats as docs/results names")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the marker of tests that run with that option only."""
+    config.addinivalue_line("markers", "full: takes long, and is run with --full only")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what takes long, and say so."""
+    if not config.getoption("--full"):
+        for item in items:
+            if item.get_closest_marker("full"):
+                item.add_marker(pytest.mark.skip(reason="takes long: run it with --full"))
+
+
 @pytest.fixture(scope="session")
 def full(request: pytest.FixtureRequest) -> bool:
     """Whether all repeats are asked for."""

@@ -204,7 +204,7 @@ def test_existing_run_is_not_overwritten(trained):
 
 
 def test_resume_with_another_network(trained):
-    with pytest.raises(UserError, match="model=.*width"):
+    with pytest.raises(UserError, match="model.width=4, not 8"):
         run("train", "--resume", "--run-dir", trained, "--width", 8)
 
 

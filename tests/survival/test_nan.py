@@ -84,9 +84,14 @@ def in_image(result, poison):
     [
         (AdversarialTrainer, "criticism", in_loss, {"wgan_d", "wgan_gp", "d_total", "d_norm"}),
         (AdversarialTrainer, "persuasion", in_loss, {"wgan_g", "g_total", "g_norm"}),
-        (AdversarialTrainer, "reconstruction", in_loss, {"l1", "ae", "loss"}),
+        pytest.param(
+            *(AdversarialTrainer, "reconstruction", in_loss, {"l1", "ae", "loss"}),
+            marks=pytest.mark.full,
+        ),
         (Trainer, "generator_gradients", in_one_gradient, {"g_norm"}),
-        (Trainer, "critic_gradients", in_one_gradient, {"d_norm"}),
+        pytest.param(
+            *(Trainer, "critic_gradients", in_one_gradient, {"d_norm"}), marks=pytest.mark.full
+        ),
         (Trainer, "prepare", in_image, {"l1", "ae", "loss", "wgan_d"}),
     ],
     ids=["critic", "generator", "reconstruction", "gradient", "critic-gradient", "image"],
@@ -116,6 +121,7 @@ def test_goes_back_if_asked_to(tmp_path, poison, capsys):
     assert numbers == list(range(1, 13))
 
 
+@pytest.mark.full
 def test_goes_back_so_many_times_at_most(tmp_path, poison):
     run, config = begin(tmp_path / "run", on_nan="rollback", max_rollbacks=2)
     poison.state["times"] = 100

@@ -68,10 +68,9 @@ def test_two_workers_equal_one_process(folder):
             assert one[name] == pytest.approx(other[name], rel=1e-5, abs=1e-6), name
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("lost", [1, 0], ids=["worker", "chief"])
-def test_the_others_end_and_the_run_goes_on(folder, lost, full):
-    if lost == 0 and not full:
-        pytest.skip("the chief is killed with --full only")
+def test_the_others_end_and_the_run_goes_on(folder, lost):
     run = folder / f"lost-{lost}"
     started = begin(run, "--iterations", "100000")
     wait_until(lambda: len(scalars(run)) > 15, started, run)
