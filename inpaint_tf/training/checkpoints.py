@@ -117,6 +117,11 @@ class Checkpoints:
         if latest is None:
             return 0, 0
         meta = read_meta(latest)
+        if "config" not in meta:
+            raise UserError(
+                f"Checkpoint '{latest}' is of an earlier version, which cannot be resumed. Start a "
+                "new run; its network can still be used, and finetuned from its generator.keras."
+            )
         if not force:
             self._check(latest, meta)
         self.load(latest)

@@ -108,8 +108,14 @@ def start_from(
         As `start`.
 
     Raises:
-        UserError: as `start`, and if the settings are of another architecture.
+        UserError: as `start`, and if the settings are of another architecture or of several
+            machines.
     """
+    if config.strategy == "multiworker":
+        raise UserError(
+            "A finetuned run is begun on one machine: leave out --strategy multiworker, stop it with "
+            "Ctrl-C, and go on with 'inpaint-tf train --resume --strategy multiworker' on each."
+        )
     config = resolve(config)
     trainer = make_trainer(config)
     _check_architecture(parent, trainer.generator)

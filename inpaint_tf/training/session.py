@@ -78,6 +78,8 @@ def train(run: RunFolder, config: TrainConfig, progress: Progress, force: bool =
             progress.say(f"'{run.path}' has its {iteration} iterations already.")
             return True
         session = Session(run, config, photos, trainer, checkpoints, progress)
+        if config.on_nan == "rollback" and iteration == 0:
+            checkpoints.save(iteration)  # there must be something to go back to
         for rollbacks in range(config.max_rollbacks + 1):
             try:
                 return session.go(iteration, order)

@@ -112,11 +112,12 @@ def test_stops_in_its_round_and_says_where(tmp_path, poison, cls, name, change, 
     assert numbers == list(range(1, BAD_ROUND + 1))
 
 
-def test_goes_back_if_asked_to(tmp_path, poison, capsys):
-    run, config = begin(tmp_path / "run", on_nan="rollback")
+@pytest.mark.parametrize(("every", "back_to"), [(4, 4), (100, 0)], ids=["saved", "beginning"])
+def test_goes_back_if_asked_to(tmp_path, poison, capsys, every, back_to):
+    run, config = begin(tmp_path / "run", on_nan="rollback", checkpoint_every=every)
     poison(AdversarialTrainer, "criticism", in_loss)
     assert go(run, config)
-    assert "Back to iteration 4, with other photographs." in capsys.readouterr().err
+    assert f"Back to iteration {back_to}, with other photographs." in capsys.readouterr().err
     numbers = [json.loads(line)["iteration"] for line in run.scalars.read_text().splitlines()]
     assert numbers == list(range(1, 13))
 

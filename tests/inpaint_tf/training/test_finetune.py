@@ -161,6 +161,13 @@ def test_another_architecture(parent_run, tmp_path, flags, message):
     assert not (tmp_path / "child").exists()
 
 
+def test_several_machines(parent_run, tmp_path):
+    parent = open_parent(parent_run.path)
+    with pytest.raises(UserError, match="begun on one machine.*train --resume"):
+        start_from(parent, settings(parent, "strategy=multiworker"), tmp_path / "child")
+    assert not (tmp_path / "child").exists()
+
+
 def test_critics_that_do_not_fit(parent_run, tmp_path):
     parent = open_parent(parent_run.path)
     with pytest.raises(UserError, match="local critic of .*--generator-only"):
