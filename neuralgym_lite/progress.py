@@ -75,6 +75,10 @@ class Progress:
         self._tracks.append(track)
         return track
 
+    def forget(self, track: Track) -> None:
+        """Leave out a track that was dropped."""
+        self._tracks.remove(track)
+
     def say(self, text: str) -> None:
         """Write one line of talk, above the bars."""
         if self._live:
@@ -114,6 +118,12 @@ class Track:
             self._live.update(self._task, advance=count, note=self._note)
         elif self._progress.clock() - self._said_at >= self._progress.every:
             self._say()
+
+    def drop(self) -> None:
+        """Count no further, and take the bar away."""
+        if self._live and self._task is not None:
+            self._live.remove_task(self._task)
+        self._progress.forget(self)
 
     def close(self) -> None:
         """Say where the count stands, if that was not said yet."""

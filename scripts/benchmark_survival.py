@@ -45,7 +45,9 @@ from neuralgym_lite.progress import Progress  # noqa: E402
 
 BASE = {"data.dataset": "samples", "n_critic": 1, "precision": "float32"}
 TINY = {"data.image_size": 32, "model.width": 2, "model.critic_width": 2, "batch_size": 2}
-SMALL = {"data.image_size": 64, "model.width": 16, "model.critic_width": 16, "batch_size": 4}
+# README's first run, and the smallest that could come to something at the paper's size.
+FIRST = {"data.image_size": 64, "model.width": 16, "model.critic_width": 32, "batch_size": 8}
+LARGE = {"data.image_size": 256, "batch_size": 1, "precision": "auto"}
 EVERY = 100  # rounds between two checkpoints
 WARM = 300  # rounds, in which what is needed is allocated
 Row = tuple[str, str, str]
@@ -256,7 +258,8 @@ def main() -> None:
     measures: list[Callable[[], list[Row]]] = [
         lambda: resume_on_many_files(options.files) if options.files else [],
         lambda: cost_of_saving("32 px, width 2", settings(TINY), options.blocks),
-        lambda: cost_of_saving("64 px, width 16", settings(SMALL), options.blocks),
+        lambda: cost_of_saving("README's first run", settings(FIRST), options.blocks),
+        lambda: cost_of_saving("256 px, width 32, batch 1", settings(LARGE), 1),
         lambda: memory_of_a_long_run(options.rounds) if options.rounds else [],
     ]
     for measure in measures:

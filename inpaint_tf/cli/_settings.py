@@ -27,7 +27,10 @@ _KEYS = {
     "width": "model.width",
 }
 _OPTIONS = (
-    click.option("--dataset", help="`inpaint-tf data list` shows them.  [default: animals]"),
+    click.option(
+        "--dataset",
+        help="`inpaint-tf data list` shows them; a+b trains on both.  [default: animals]",
+    ),
     click.option("--data-dir", help="Folder of the photographs."),
     click.option("--subset", type=int, help="Train on so many photographs, of all classes alike."),
     click.option("--mask", help="hole, mosaic, hole_ns or hole_telea.  [default: hole]"),

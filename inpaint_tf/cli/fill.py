@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,8 +16,25 @@ from neuralgym_lite.quiet import import_tensorflow
 
 if TYPE_CHECKING:
     from inpaint_tf.inference.photographs import Result
+    from neuralgym_lite.progress import Progress, Track
 
 _FEW = 3
+_UNITS = {"MB": 10**6, "GB": 10**9, "MIB": 2**20, "GIB": 2**30}
+
+
+class _Memory(click.ParamType):
+    """A number of bytes, as people write it."""
+
+    name = "SIZE"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> int:
+        if isinstance(value, int):
+            return value
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*", value, re.IGNORECASE)
+        unit = _UNITS.get(match[2].upper()) if match else None
+        if match is None or unit is None or not float(match[1]):
+            self.fail(f"{value!r} is no size of a memory; write it as 2GB or 500MB.", param, ctx)
+        return int(float(match[1]) * unit)
 
 
 @click.command("fill")
@@ -59,6 +77,17 @@ _FEW = 3
     help="Fit brightness and color of what was filled to what surrounds it (Poisson blending).",
 )
 @click.option(
+    "--memory",
+    type=_Memory(),
+    help="What large photographs may take, beside TensorFlow: 2GB, say.  [default: 4GB]",
+)
+@click.option(
+    "--coarse-at",
+    metavar="N",
+    type=int,
+    help="Reduce larger photographs to N pixels a side for the coarse network; for large holes.",
+)
+@click.option(
     "--max-megapixels",
     metavar="N",
     type=click.IntRange(min=1),
@@ -74,6 +103,8 @@ def command(
     out: Path,
     attention_map: bool,
     blend: bool,
+    memory: int | None,
+    coarse_at: int | None,
     max_megapixels: int,
     as_json: bool,
 ) -> None:
@@ -88,7 +119,8 @@ def command(
     from neuralgym_lite.progress import Progress
 
     jobs = plan_jobs(inputs, mask, out, attention_map)
-    inpainter = inpaint_tf.load(source)
+    options = {"memory": memory, "coarse_at": coarse_at}
+    inpainter = inpaint_tf.load(source, **{k: v for k, v in options.items() if v is not None})
     if attention_map and not inpainter.has_attention:
         raise UserError(f"Model '{source}' has no attention; leave out --attention-map")
 
@@ -96,6 +128,7 @@ def command(
     stdout = None if sys.stdout.isatty() else sys.stdout
     failed = []
     with Progress() as progress:
+        inpainter.tell = _Shares(progress)
         track = progress.track(len(jobs), "photographs") if len(jobs) > _FEW else None
         for result in fill_photographs(inpainter, jobs, max_megapixels * 1_000_000, blend):
             if result.status == "failed":
@@ -111,6 +144,21 @@ def command(
     if failed:
         click.echo(f"{len(failed)} of {len(jobs)} photographs failed.", err=True)
         sys.exit(1)
+
+
+class _Shares:
+    """Shows how much of a large photograph is done."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._track: Track | None = None
+
+    def __call__(self, share: float) -> None:
+        self._track = self._track or self._progress.track(100, "% of a photograph")
+        self._track.advance(round(100 * share) - self._track.done)
+        if share >= 1:
+            self._track.drop()
+            self._track = None
 
 
 def _as_text(result: Result) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from inpaint_tf.data.animals import fetch_animals, open_animals
 from inpaint_tf.data.folder import open_folder
 from inpaint_tf.data.imagenet import fetch_imagenet, open_imagenet
+from inpaint_tf.data.joined import JoinedPhotos
 from inpaint_tf.data.photo_set import PhotoSet
 from inpaint_tf.data.places2 import fetch_places2, open_places2
 from inpaint_tf.data.samples import open_samples
@@ -39,11 +40,12 @@ def names() -> tuple[str, ...]:
 def open_photos(
     name: str, data_dir: str | os.PathLike[str] | None = None, subset: int | None = None
 ) -> PhotoSet:
-    """Open a data set by name.
+    """Open a data set by name, or several as one.
 
     Args:
-        name: one of `names()`.
-        data_dir: the folder that holds it; `None` looks where the data set is kept by default.
+        name: one of `names()`, or several joined by `+`.
+        data_dir: the folder that holds it, or of several the one that holds a folder of each name;
+            `None` looks where each data set is kept by default.
         subset: take so many of its train photographs, balanced over classes; `None` takes all, or
             of ImageNet the paper's 50,000.
 
@@ -51,10 +53,14 @@ def open_photos(
         The photographs' keys, split into train and test. No picture is read yet.
 
     Raises:
-        UserError: the name is unknown, the data set is missing or cannot be used, or `subset` is
-            below 1.
+        UserError: a name is unknown or given twice, a data set is missing or cannot be used, or
+            `subset` is below 1.
     """
-    photos = _get(name).open(None if data_dir is None else Path(data_dir).expanduser())
+    folder = None if data_dir is None else Path(data_dir).expanduser()
+    if "+" in name:
+        joined = _join(name.split("+"), folder)
+        return joined if subset is None else joined.subset(subset)
+    photos = _get(name).open(folder)
     count = photos.default_subset if subset is None else subset
     return photos if count is None else photos.subset(count)
 
@@ -73,6 +79,13 @@ def fetch(name: str) -> Path | None:
     """
     source = _get(name).fetch
     return source() if source else None
+
+
+def _join(each: Sequence[str], folder: Path | None) -> JoinedPhotos:
+    if len(set(each)) < len(each):
+        raise UserError(f"Each data set can be joined once. Received: '{'+'.join(each)}'")
+    parts = {name: open_photos(name, folder and folder / name) for name in each}
+    return JoinedPhotos.of(parts)
 
 
 def _get(name: str) -> _DataSet:

@@ -25,10 +25,12 @@ class Inpainter(abc.ABC):
     Attributes:
         name: how the inpainter is called in tables and messages.
         has_attention: whether `fill_with_attention` returns offsets.
+        tell: called with the share of a large picture that is done; set it to see progress.
     """
 
     name: str
     has_attention: bool = False
+    tell: Callable[[float], object] = staticmethod(lambda share: None)
 
     def fill(self, image: UInt8, mask: npt.NDArray[Any], blend: bool = False) -> UInt8:
         """Fill a photograph or a batch of them.
@@ -71,6 +73,8 @@ class Inpainter(abc.ABC):
 
     def predict(self, image: UInt8, mask: npt.NDArray[Any]) -> UInt8:
         """Return what is predicted of whole pictures: known pixels are not put back.
+
+        Of pictures that are filled in pieces nothing is predicted but the holes.
 
         Args:
             image: as for `fill`.

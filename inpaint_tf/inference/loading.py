@@ -23,17 +23,21 @@ GENERATOR_FILE = "generator.keras"
 _MAX_CONFIG_BYTES = 1 << 20
 
 
-def load(path_or_name: str | Path) -> Inpainter:
+def load(path_or_name: str | Path, **options: Any) -> Inpainter:
     """Load what fills photographs.
 
     Args:
         path_or_name: `"ns"` or `"telea"`; a run folder, whose newest checkpoint is taken; a folder
             that `inpaint-tf import` wrote; or a model saved as `.keras`.
+        **options: of a network, `memory` and `coarse_at` of `NetworkInpainter`.
 
     Raises:
-        UserError: if there is no such thing, or it is damaged or no inpainting model.
+        UserError: if there is no such thing, it is damaged or no inpainting model, or an option is
+            not for it.
     """
     if str(path_or_name) in CLASSICAL:
+        if options.get("coarse_at") is not None:
+            raise UserError(f"'{path_or_name}' has no coarse network; leave out --coarse-at")
         return ClassicalInpainter(str(path_or_name))
     path = Path(path_or_name)
     if (path / GENERATOR_FILE).is_file():
@@ -47,7 +51,8 @@ def load(path_or_name: str | Path) -> Inpainter:
             f"There is no model '{path}'. Give a run folder, a .keras file, or one of: "
             f"{', '.join(CLASSICAL)}."
         )
-    return NetworkInpainter(model, model.mask_mode, path.stem if path.is_file() else path.name)
+    name = path.stem if path.is_file() else path.name
+    return NetworkInpainter(model, model.mask_mode, name, **options)
 
 
 def load_generator(run: RunFolder) -> InpaintingModel:

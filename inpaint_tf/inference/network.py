@@ -5,50 +5,141 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 from PIL import Image
 
 from inpaint_tf.inference.inpainter import Inpainter, Int32, UInt8
+from inpaint_tf.inference.large import CELL, LargeAttentionNetwork, LargeNetwork
 from inpaint_tf.masks import MaskMode
 from inpaint_tf.models import InpaintingModel
+from inpaint_tf.models.contextual_attention import ContextualAttentionModel
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.images import to_uint8
 
 Float: TypeAlias = npt.NDArray[np.float32]
 Network: TypeAlias = Callable[[Float, Float], dict[str, tf.Tensor]]
 
+# Larger pictures are filled in pieces: it takes less memory, and time only where they have holes.
+LARGE = 512 * 512  # pixels
+DEFAULT_MEMORY = 4 * 10**9
+LEAST_COARSE = 64
+
 
 class NetworkInpainter(Inpainter):
     """A network, shown pictures of a size that it takes.
 
-    Pictures are padded by reflection to the multiple of pixels that the model wants. For a model of
-    one fixed size they are resized to that square, and what it predicts is resized back.
+    Pictures are padded by reflection to the multiple of pixels that the model wants. Those of more
+    than 512x512 pixels are filled in pieces, of which there are the more the less the memory. For
+    a model of one fixed size they are resized to that square, and what it predicts is resized back.
 
     Args:
         model: called with (masked image in [-1, 1], mask) it returns a dict with `"refined"`, and
             with `return_attention=True`, if it has attention, with `"offsets"` too.
         mask_mode: what the model was trained to see in a hole.
         name: how it is called in tables and messages.
+        memory: bytes that large pictures may take, beside TensorFlow and the picture itself.
+        coarse_at: pixels of the longer side to which larger pictures are reduced for the coarse
+            network, which then sees large holes as it was trained to; None reduces nothing.
+
+    Raises:
+        UserError: If `coarse_at` is given for a model without a coarse and an attentive network, or
+            is below 64.
     """
 
-    def __init__(self, model: InpaintingModel, mask_mode: MaskMode, name: str) -> None:
+    def __init__(
+        self,
+        model: InpaintingModel,
+        mask_mode: MaskMode,
+        name: str,
+        memory: int = DEFAULT_MEMORY,
+        coarse_at: int | None = None,
+    ) -> None:
         self.model = model
         self.mask_mode = mask_mode
         self.name = name
         self.has_attention = model.has_attention
+        self.coarse_at = coarse_at
         self._network = _compiled(model)
         self._attentive_network = _compiled(model, return_attention=True)
+        self._large: LargeNetwork | None = None
+        if isinstance(model, ContextualAttentionModel):
+            self._large = LargeAttentionNetwork(model, memory, name)
+        elif coarse_at is not None:
+            raise UserError(f"Model '{name}' has no coarse network; leave out --coarse-at")
+        elif model.reach is not None:
+            self._large = LargeNetwork(model, memory, name)
+        if coarse_at is not None and coarse_at < LEAST_COARSE:
+            raise UserError(f"--coarse-at must be at least {LEAST_COARSE} pixels, not {coarse_at}")
 
     def _predict(self, images: UInt8, masks: UInt8) -> UInt8:
+        if self._large and self._is_large(images):
+            return self._run_large(self._large, images, masks)[0]
         return self._run(self._network, images, masks)[0]
 
     def _predict_with_attention(self, images: UInt8, masks: UInt8) -> tuple[UInt8, Int32 | None]:
         if not self.has_attention:
             return self._predict(images, masks), None
+        if self._large and self._is_large(images):
+            return self._run_large(self._large, images, masks)
         filled, outputs = self._run(self._attentive_network, images, masks)
         return filled, np.asarray(outputs["offsets"], np.int32)
+
+    def _is_large(self, images: UInt8) -> bool:
+        height, width = images.shape[1:3]
+        reduced = self.coarse_at is not None and self.coarse_at < max(height, width)
+        return height * width > LARGE or reduced
+
+    def _run_large(
+        self, network: LargeNetwork, images: UInt8, masks: UInt8
+    ) -> tuple[UInt8, Int32 | None]:
+        """Fill pictures one at a time; known pixels are those of the picture."""
+        height, width = images.shape[1:3]
+        multiple = max(self.model.multiple, CELL)
+        filled = images.copy()
+        offsets: dict[int, Int32] = {}
+        for index, (image, mask) in enumerate(zip(images, masks, strict=True)):
+
+            def tell(share: float, before: int = index) -> None:
+                self.tell((before + share) / len(images))
+
+            if not mask.any():
+                continue
+            masked = _padded(self.mask_mode.apply(image[None], mask[None]), multiple)
+            holes = _padded(mask[None].astype(np.float32), multiple)
+            guess = self._guess(image[None], mask[None], holes.shape[1:3])
+            refined, looked = network(masked[0], holes[0], tell, guess)
+            pixels = self._to_pixels(refined[:height, :width])
+            np.copyto(filled[index], pixels, where=mask == 1)
+            if looked is not None:
+                offsets[index] = looked
+        if not offsets:
+            return filled, None
+        nowhere = np.zeros_like(next(iter(offsets.values())))
+        return filled, np.stack([offsets.get(index, nowhere) for index in range(len(images))])
+
+    def _guess(self, image: UInt8, mask: UInt8, size: tuple[int, ...]) -> Float | None:
+        """Return what the coarse network makes of a reduced picture, enlarged and padded to `size`.
+
+        None, if the picture is not to be reduced for it.
+        """
+        height, width = mask.shape[1:3]
+        if self.coarse_at is None or self.coarse_at >= max(height, width):
+            return None
+        share = self.coarse_at / max(height, width)
+        small = (max(round(height * share), CELL), max(round(width * share), CELL))
+        holes = _resized_holes(mask, *small)
+        masked = self.mask_mode.apply(_resized(image, *small, Image.Resampling.BILINEAR), holes)
+        multiple = self.model.multiple
+        outputs = self._network(
+            _padded(masked, multiple), _padded(holes.astype(np.float32), multiple)
+        )
+        coarse = np.asarray(outputs["coarse"])[0, : small[0], : small[1]]
+        large = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+        missing = [(0, side - own) for side, own in zip(size, (height, width), strict=True)]
+        return np.pad(large, (*missing, (0, 0)), mode="reflect")
 
     def _run(
         self, network: Network, images: UInt8, masks: UInt8
@@ -58,7 +149,7 @@ class NetworkInpainter(Inpainter):
             return self._run_padded(network, images, masks)
         height, width = images.shape[1:3]
         squares = _resized(images, side, side, Image.Resampling.BILINEAR)
-        holes = _resized_holes(masks, side)
+        holes = _resized_holes(masks, side, side)
         predicted, outputs = self._run_padded(network, squares, holes)
         # Composited here already: what lies next to a hole leaks into it when the square grows.
         filled = np.where(holes == 1, predicted, squares)
@@ -117,13 +208,13 @@ def _resized(images: UInt8, height: int, width: int, method: Image.Resampling) -
     )
 
 
-def _resized_holes(masks: UInt8, side: int) -> UInt8:
-    """Resize masks (B, H, W, 1) to squares: missing is whatever a missing pixel has a part in."""
+def _resized_holes(masks: UInt8, height: int, width: int) -> UInt8:
+    """Resize masks (B, H, W, 1): missing is whatever a missing pixel has a part in."""
     # The same weights as those of the photographs, and in floats, where none is rounded away.
     parts = [
         np.asarray(
             Image.fromarray(mask[..., 0].astype(np.float32)).resize(
-                (side, side), Image.Resampling.BILINEAR
+                (width, height), Image.Resampling.BILINEAR
             )
         )
         for mask in masks

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import keras
 from keras import ops
 
 from inpaint_tf.layers import _attention_gram, _attention_reference
+from inpaint_tf.layers._attention_streamed import Comparison, attend, least_memory
 from inpaint_tf.layers._compat import check_compat, check_positive
 from neuralgym_lite.errors import did_you_mean
 
-FORMULATIONS = ("gram", "reference")
+FORMULATIONS = ("auto", "gram", "reference", "streamed")
 MINIMUM_NORM = 1e-4
+# Scores of a sample above which `"auto"` streams; a picture of 512x512 pixels has 2^24.
+STREAMED_ABOVE = 2**24
+DEFAULT_MEMORY = 2**27
 
 
 @keras.saving.register_keras_serializable(package="inpaint_tf")
@@ -36,8 +41,12 @@ class ContextualAttention(keras.layers.Layer):
         fuse_size: odd length of the diagonal over which scores are added; 1 does not fuse.
         softmax_scale: factor of the scores in the softmax (lambda in the paper).
         compat: `"keras"`, `"torch"` or `"tf1"`: how maps are sampled and norms kept from zero.
-        formulation: `"gram"` (fast, runs on every Keras backend) or `"reference"` (readable:
-            patches and transposed convolution; TensorFlow only). Both are exact.
+        formulation: `"gram"` (fast, runs on every Keras backend), `"streamed"` (never holds the
+            whole score map; TensorFlow only), `"auto"` (the first, or for large maps the second)
+            or `"reference"` (readable: patches and transposed convolution; TensorFlow only). All
+            are exact.
+        memory: bytes that the score maps of `"streamed"` may take at a time; a gradient takes
+            about twice as many.
 
     Call arguments:
         foreground: `(B, h, w, C)`.
@@ -45,6 +54,9 @@ class ContextualAttention(keras.layers.Layer):
         mask: missing pixels (above 0) of the background, `(B, k H, k W, 1)` for a whole k of at
             least 1, one for each sample; or None if all is known.
         return_attention: whether to return offsets too.
+        needed: places (above 0) of the foreground where the output is wanted, `(B, h, w, 1)`; or
+            None if it is everywhere. Elsewhere the output may be wrong, and `"streamed"` spares
+            itself the work.
 
     Returns:
         `(B, h, w, C)`; or, with `return_attention`, that and the place of the most attended patch
@@ -66,7 +78,8 @@ class ContextualAttention(keras.layers.Layer):
         fuse_size: int = 3,
         softmax_scale: float = 10.0,
         compat: str = "keras",
-        formulation: str = "gram",
+        formulation: str = "auto",
+        memory: int = DEFAULT_MEMORY,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -83,18 +96,48 @@ class ContextualAttention(keras.layers.Layer):
                 f"{did_you_mean(formulation, FORMULATIONS)}"
             )
         self.formulation = formulation
+        self.memory = check_positive("memory", memory)
         self.built = True
 
     def call(
-        self, foreground: Any, background: Any, mask: Any = None, return_attention: bool = False
+        self,
+        foreground: Any,
+        background: Any,
+        mask: Any = None,
+        return_attention: bool = False,
+        needed: Any = None,
     ) -> Any:
         _check_shapes(foreground, background, mask)
         small_foreground = self._sample_down(foreground)
         small_background = self._sample_down(background)
         valid = self._valid_patches(mask, background, small_background)
         norm = self._patch_norms(small_background)
+        if self._streams(small_foreground, small_background):
+            pasted, best = attend(
+                ops.cast(small_foreground, "float32"),
+                ops.cast(small_background, "float32"),
+                background,
+                norm,
+                valid,
+                self._needed_cells(needed, small_foreground),
+                Comparison(self.patch_size, self.fuse_size, self.softmax_scale, self.rate),
+                self.memory,
+            )
+        else:
+            pasted, best = self._attend_at_once(
+                small_foreground, small_background, background, norm, valid
+            )
+        height, width = ops.shape(foreground)[1:3]
+        outputs = ops.cast(pasted[:, :height, :width] / 4, self.compute_dtype)
+        if not return_attention:
+            return outputs
+        return outputs, _offsets(best, ops.shape(small_background)[2])
 
-        how = _attention_gram if self.formulation == "gram" else _attention_reference
+    def _attend_at_once(
+        self, small_foreground: Any, small_background: Any, background: Any, norm: Any, valid: Any
+    ) -> tuple[Any, Any]:
+        """Return sums of up to four pasted patches, and the most attended ones `(B, h', w')`."""
+        how = _attention_reference if self.formulation == "reference" else _attention_gram
         scores = how.scores(
             ops.cast(small_foreground, "float32"),
             ops.cast(small_background, "float32"),
@@ -104,16 +147,37 @@ class ContextualAttention(keras.layers.Layer):
         )
         valid = ops.reshape(valid, (ops.shape(valid)[0], 1, -1))
         logits = scores * (valid * self.softmax_scale)
-        # Keras warns of a softmax over one patch.
+        # Keras warns of a softmax over one patch. The gradient of this one is zero, not missing.
         alone = logits.shape[-1] == 1
-        attention = (ops.ones_like(logits) if alone else ops.softmax(logits, axis=-1)) * valid
+        attention = (1 + 0 * logits if alone else ops.softmax(logits, axis=-1)) * valid
         front = ops.shape(small_foreground)[1:3]
-        pasted = how.paste(attention, front, background, self.rate)
-        height, width = ops.shape(foreground)[1:3]
-        outputs = ops.cast(pasted[:, :height, :width] / 4, self.compute_dtype)
-        if not return_attention:
-            return outputs
-        return outputs, _offsets(attention, front, ops.shape(small_background)[2])
+        best = ops.reshape(ops.argmax(attention, axis=-1), (-1, *front))
+        return how.paste(attention, front, background, self.rate), ops.cast(best, "int32")
+
+    def _streams(self, small_foreground: Any, small_background: Any) -> bool:
+        sizes = [*small_foreground.shape[1:3], *small_background.shape[1:3]]
+        known = all(isinstance(size, int) for size in sizes)
+        if self.formulation == "auto":
+            large = known and math.prod(sizes) > STREAMED_ABOVE
+            return large and keras.backend.backend() == "tensorflow"
+        if self.formulation == "streamed" and known:
+            least = least_memory(math.prod(sizes[2:]), self.fuse_size)
+            if self.memory < least:
+                raise ValueError(
+                    f"`memory` is too small for a background of {sizes[2]}x{sizes[3]} patches: "
+                    f"the least is {least} bytes. Received: memory={self.memory}"
+                )
+        return self.formulation == "streamed"
+
+    def _needed_cells(self, needed: Any, small_foreground: Any) -> Any:
+        """Return the cells whose patches reach a needed pixel: `(B, h', w')` bool."""
+        if needed is None:
+            return ops.ones_like(small_foreground[..., 0], dtype="bool")
+        needed = ops.cast(ops.cast(needed, "float32") > 0, "float32")
+        pads = [(0, -ops.shape(needed)[axis] % self.rate) for axis in (1, 2)]
+        needed = ops.pad(needed, ((0, 0), *pads, (0, 0)))
+        cells = ops.max_pool(needed, self.rate, strides=self.rate)
+        return ops.max_pool(cells, 3, strides=1, padding="same")[..., 0] > 0
 
     def _sample_down(self, inputs: Any) -> Any:
         if self.compat != "tf1":
@@ -148,7 +212,12 @@ class ContextualAttention(keras.layers.Layer):
         return ops.sqrt(ops.maximum(total, MINIMUM_NORM**2))
 
     def compute_output_spec(
-        self, foreground: Any, background: Any, mask: Any = None, return_attention: bool = False
+        self,
+        foreground: Any,
+        background: Any,
+        mask: Any = None,
+        return_attention: bool = False,
+        needed: Any = None,
     ) -> Any:
         outputs = keras.KerasTensor(foreground.shape, dtype=self.compute_dtype)
         if not return_attention:
@@ -166,6 +235,7 @@ class ContextualAttention(keras.layers.Layer):
             "softmax_scale": self.softmax_scale,
             "compat": self.compat,
             "formulation": self.formulation,
+            "memory": self.memory,
         }
 
 
@@ -213,10 +283,9 @@ def _sample(inputs: Any, rate: Any, axis: int, compat: str) -> Any:
     return ops.take(inputs, ops.cast(index, "int32"), axis=axis)
 
 
-def _offsets(attention: Any, front: Any, back_width: Any) -> Any:
+def _offsets(best: Any, back_width: Any) -> Any:
     """Return where each place looks most, relative to itself: `(B, h', w', 2)` int32."""
-    best = ops.reshape(ops.argmax(attention, axis=-1), (-1, *front))
-    best = ops.cast(best, "int32")
-    rows = best // back_width - ops.arange(front[0], dtype="int32")[:, None]
-    columns = best % back_width - ops.arange(front[1], dtype="int32")
+    height, width = ops.shape(best)[1:3]
+    rows = best // back_width - ops.arange(height, dtype="int32")[:, None]
+    columns = best % back_width - ops.arange(width, dtype="int32")
     return ops.stack([rows, columns], axis=-1)

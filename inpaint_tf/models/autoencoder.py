@@ -7,7 +7,13 @@ from typing import Any
 import keras
 
 from inpaint_tf.masks import MaskMode
-from inpaint_tf.models.blocks import ConvFactory, build_chain, run_chain, squash_to_picture
+from inpaint_tf.models.blocks import (
+    ConvFactory,
+    build_chain,
+    reach_of,
+    run_chain,
+    squash_to_picture,
+)
 from inpaint_tf.models.inpainting_model import InpaintingModel
 
 
@@ -61,6 +67,7 @@ class Autoencoder(InpaintingModel):
             )
         self.chain.append(make.picture("picture", kernel_size=1))
         build_chain(self.chain, channels=3)
+        self.reach = reach_of(self.chain)
         self.built = True
 
     def call(self, inputs: tuple[Any, Any]) -> dict[str, Any]:

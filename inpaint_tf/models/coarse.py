@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from inpaint_tf.models.blocks import ConvFactory, build_chain, clip_to_picture, run_chain
+from inpaint_tf.models.blocks import ConvFactory, build_chain, clip_to_picture, reach_of, run_chain
 
 
 @keras.saving.register_keras_serializable(package="inpaint_tf")
@@ -16,6 +16,9 @@ class CoarseNetwork(keras.layers.Layer):
     Args:
         width: channels after the first convolution.
         compat: dialect of the weights.
+
+    Attributes:
+        reach: pixels; what is further from a pixel has no say in it.
 
     Call arguments:
         inputs: image, ones and mask, `(B, H, W, 5)`; H and W are multiples of 4.
@@ -50,6 +53,7 @@ class CoarseNetwork(keras.layers.Layer):
             make.picture("conv17"),
         ]
         build_chain(self.chain, channels=5)
+        self.reach = reach_of(self.chain)
         self.built = True
 
     def call(self, inputs: Any) -> Any:

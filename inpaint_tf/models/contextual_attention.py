@@ -24,7 +24,7 @@ class ContextualAttentionModel(InpaintingModel):
         width: channels after the first convolutions; 32 gives 3,601,542 weights.
         compat: `"keras"`, `"torch"` or `"tf1"`: the dialect of the weights.
         mask_mode: what the network is shown in a hole.
-        formulation: of the contextual attention, `"gram"` or `"reference"`.
+        formulation: of the contextual attention, as `ContextualAttention` has it.
 
     Call arguments:
         inputs: a pair (masked image `(B, H, W, 3)` in [-1, 1], mask `(B, H, W, 1)`); H and W are
@@ -49,7 +49,7 @@ class ContextualAttentionModel(InpaintingModel):
         width: int = 32,
         compat: str = "keras",
         mask_mode: MaskMode | str | dict[str, Any] = "hole",
-        formulation: str = "gram",
+        formulation: str = "auto",
         **kwargs: Any,
     ) -> None:
         super().__init__(width, compat, mask_mode, **kwargs)

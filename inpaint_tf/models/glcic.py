@@ -8,7 +8,13 @@ import keras
 from keras import ops
 
 from inpaint_tf.masks import MaskMode
-from inpaint_tf.models.blocks import ConvFactory, build_chain, run_chain, squash_to_picture
+from inpaint_tf.models.blocks import (
+    ConvFactory,
+    build_chain,
+    reach_of,
+    run_chain,
+    squash_to_picture,
+)
 from inpaint_tf.models.inpainting_model import InpaintingModel
 
 
@@ -67,6 +73,7 @@ class GLCIC(InpaintingModel):
             make.picture("conv17"),
         ]
         build_chain(self.chain, channels=4)
+        self.reach = reach_of(self.chain)
         self.built = True
 
     def call(self, inputs: tuple[Any, Any]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ class InpaintingModel(keras.Model):
     Attributes:
         multiple: height and width of its pictures are multiples of this many pixels.
         fixed_size: side of the only pictures it takes; None where any size will do.
+        reach: pixels; what is further from a pixel has no say in it. None where all may have.
         has_attention: whether a call takes `return_attention` and then returns `"offsets"`.
 
     Call arguments:
@@ -35,6 +36,7 @@ class InpaintingModel(keras.Model):
 
     multiple: int = 8
     fixed_size: int | None = None
+    reach: int | None = None
     has_attention: bool = False
 
     def __init__(

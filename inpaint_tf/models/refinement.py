@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from inpaint_tf.layers import ContextualAttention
-from inpaint_tf.models.blocks import ConvFactory, build_chain, clip_to_picture, run_chain
+from inpaint_tf.models.blocks import ConvFactory, build_chain, clip_to_picture, reach_of, run_chain
 
 
 @keras.saving.register_keras_serializable(package="inpaint_tf")
@@ -19,6 +19,11 @@ class RefinementNetwork(keras.layers.Layer):
         width: channels after the first convolutions.
         compat: dialect of the weights.
         formulation: of the contextual attention.
+
+    Attributes:
+        features_reach: pixels; what is further from a place has no say in its features.
+        paint_reach: pixels; what is further from a pixel has no say in how it is painted.
+        attended_reach: pixels; nor have attended features further away.
 
     Call arguments:
         inputs: the coarse picture in the hole, ones and mask, `(B, H, W, 5)`; H and W are
@@ -33,7 +38,7 @@ class RefinementNetwork(keras.layers.Layer):
         Yu et al. 2018, figure 4, and the release `v1.0.0`.
     """
 
-    def __init__(self, width: int, compat: str, formulation: str = "gram", **kwargs: Any) -> None:
+    def __init__(self, width: int, compat: str, formulation: str = "auto", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         make = ConvFactory(compat, self.dtype_policy)
         self.hallucinate = [
@@ -76,14 +81,25 @@ class RefinementNetwork(keras.layers.Layer):
         described = build_chain(self.describe, channels=5)
         borrowed = build_chain(self.borrow, channels=described)
         build_chain(self.merge, channels=hallucinated + borrowed)
+        self.features_reach = reach_of(self.describe)
+        self.paint_reach = reach_of([*self.hallucinate, *self.merge])
+        self.attended_reach = reach_of([*self.borrow, *self.merge], pixel=4)
         self.built = True
 
     def call(self, inputs: Any, mask: Any, return_attention: bool = False) -> Any:
-        hallucinated = run_chain(self.hallucinate, inputs)
-        features = run_chain(self.describe, inputs)
+        features = self.features(inputs)
         attended = self.attention(features, features, mask, return_attention=return_attention)
         attended, offsets = attended if return_attention else (attended, None)
+        picture = self.paint(inputs, attended)
+        return (picture, offsets) if return_attention else picture
+
+    def features(self, inputs: Any) -> Any:
+        """Return what places are compared by, `(B, H / 4, W / 4, 4 width)`."""
+        return run_chain(self.describe, inputs)
+
+    def paint(self, inputs: Any, attended: Any) -> Any:
+        """Return the picture that is made of the input and of attended features."""
+        hallucinated = run_chain(self.hallucinate, inputs)
         borrowed = run_chain(self.borrow, attended)
         merged = run_chain(self.merge, ops.concatenate([hallucinated, borrowed], axis=-1))
-        picture = clip_to_picture(merged)
-        return (picture, offsets) if return_attention else picture
+        return clip_to_picture(merged)

@@ -61,6 +61,7 @@ class StableGLCIC(InpaintingModel):
         policy = self.dtype_policy
         self.coarse = CoarseNetwork(width, compat, dtype=policy, name="coarse")
         self.refinement = CoarseNetwork(width, compat, dtype=policy, name="refinement")
+        self.reach = self.coarse.reach + self.refinement.reach
         self.built = True
 
     def call(self, inputs: tuple[Any, Any]) -> dict[str, Any]:

@@ -97,23 +97,31 @@ class LossConfig(Config):
 
 
 class PhaseConfig(Config):
-    """GLCIC's first two phases, in iterations; the joint phase has the rest of the run.
+    """The first two phases of a run, in iterations; the joint phase has the rest.
 
-    None shares the run out as Iizuka et al. do: 18 % completion, then 2 % discriminator.
+    In the completion phase the generator learns without critics, in the other they learn without
+    it. None is the model's own share of the run: nothing, but for GLCIC.
     """
 
     completion: Annotated[int, Field(ge=0)] | None = None
     discriminator: Annotated[int, Field(ge=0)] | None = None
 
-    def stops(self, iterations: int) -> tuple[int, int]:
-        """Return the last iterations of both phases of a run of so many."""
-        completion = round(0.18 * iterations) if self.completion is None else self.completion
-        alone = round(0.02 * iterations) if self.discriminator is None else self.discriminator
+    def stops(self, iterations: int, shares: tuple[float, float]) -> tuple[int, int]:
+        """Return the last iterations of both phases of a run of so many.
+
+        Args:
+            iterations: of the run.
+            shares: of both phases in it, where their lengths are None.
+        """
+        completion, alone = (
+            round(share * iterations) if given is None else given
+            for share, given in zip(shares, (self.completion, self.discriminator), strict=True)
+        )
         return min(completion, iterations), min(completion + alone, iterations)
 
-    def resolve(self, iterations: int) -> PhaseConfig:
+    def resolve(self, iterations: int, shares: tuple[float, float]) -> PhaseConfig:
         """Return the phases of a run of so many iterations, with their lengths as numbers."""
-        completed, learned = self.stops(iterations)
+        completed, learned = self.stops(iterations, shares)
         return PhaseConfig(completion=completed, discriminator=learned - completed)
 
 
@@ -121,7 +129,8 @@ class OptimizerConfig(Config):
     """Adam or Adadelta, for the generator and for the critics.
 
     The learning rate stays, as in the paper, or falls to zero along a cosine over the run. The
-    critics have the generator's, unless they are given their own. The betas are Adam's.
+    critics have the generator's, unless they are given their own. The betas are Adam's. Gradients
+    are scaled down to a norm of `clip_norm` over all weights of the generator, or of the critics.
     """
 
     name: Literal["adam", "adadelta"] = "adam"
@@ -131,6 +140,7 @@ class OptimizerConfig(Config):
     beta_1: Annotated[float, Field(ge=0, lt=1)] = 0.5
     beta_2: Annotated[float, Field(ge=0, lt=1)] = 0.9
     epsilon: Annotated[float, Field(gt=0)] = 1e-8
+    clip_norm: Annotated[float, Field(gt=0)] | None = None
 
 
 class TrainConfig(Config):

@@ -9,7 +9,7 @@ from inpaint_tf.masks import crop_boxes
 from inpaint_tf.models import GLCICDiscriminator, InpaintingModel
 from inpaint_tf.training.config import TrainConfig
 from inpaint_tf.training.discriminated import DiscriminatedTrainer
-from inpaint_tf.training.trainer import Batch, Logs, Phase
+from inpaint_tf.training.trainer import Batch, Logs
 
 
 class GLCICTrainer(DiscriminatedTrainer):
@@ -23,6 +23,7 @@ class GLCICTrainer(DiscriminatedTrainer):
     """
 
     real_box = "real_box"
+    phase_shares = (0.18, 0.02)
 
     @classmethod
     def make(cls, config: TrainConfig, generator: InpaintingModel) -> GLCICTrainer:
@@ -38,16 +39,6 @@ class GLCICTrainer(DiscriminatedTrainer):
             name="critic",
         )
         return cls(generator, critic, config.loss, config.n_critic)
-
-    @staticmethod
-    def phases(config: TrainConfig) -> tuple[Phase, ...]:
-        """Return the completion phase, the discriminator's, and the joint one."""
-        completed, learned = config.phases.stops(config.iterations)
-        return (
-            Phase(completed, trains_generator=True, trains_critics=False),
-            Phase(learned, trains_generator=False, trains_critics=True),
-            Phase(config.iterations, trains_generator=True, trains_critics=True),
-        )
 
     def reconstruction(self, batch: Batch, outputs: dict[str, Any]) -> tuple[Any, Logs]:
         """Return the mean squared error of the composited picture, in [0, 1]."""

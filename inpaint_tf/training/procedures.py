@@ -147,6 +147,11 @@ def _check(config: TrainConfig) -> None:
             f"Model '{config.model.name}' is trained without critics, so that n_critic must be 1. "
             f"Received: {config.n_critic}"
         )
+    if procedure.trainer is RegressionTrainer and config.phases.discriminator:
+        raise UserError(
+            f"Model '{config.model.name}' is trained without critics, so that "
+            f"phases.discriminator must be 0. Received: {config.phases.discriminator}"
+        )
     if config.iterations < config.n_critic:
         raise UserError(
             f"A round has n_critic={config.n_critic} iterations, so that there must be as many. "

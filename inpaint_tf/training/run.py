@@ -10,6 +10,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from numpy.typing import NDArray
 
 from inpaint_tf.data import open_photos
@@ -129,10 +130,13 @@ def _make_optimizer(config: TrainConfig, role: str, updates: int) -> keras.optim
     if settings.decay == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(rate, decay_steps=updates)
     name = f"{role}_{settings.name}"
+    # Each replica clips its own share of the gradients, before they are added up.
+    share = tf.distribute.get_strategy().num_replicas_in_sync
+    clip_norm = settings.clip_norm and settings.clip_norm / share
+    common = {"epsilon": settings.epsilon, "global_clipnorm": clip_norm, "name": name}
     if settings.name == "adadelta":
-        return keras.optimizers.Adadelta(rate, epsilon=settings.epsilon, name=name)
-    betas = settings.beta_1, settings.beta_2
-    return keras.optimizers.Adam(rate, *betas, settings.epsilon, name=name)
+        return keras.optimizers.Adadelta(rate, **common)
+    return keras.optimizers.Adam(rate, settings.beta_1, settings.beta_2, **common)
 
 
 def load_trainer(run: RunFolder) -> tuple[Trainer, TrainConfig, int]:
@@ -166,8 +170,9 @@ def resolve(config: TrainConfig) -> TrainConfig:
     if config.mask.color == "mean":
         color = np.round(mean_color(open_run_photos(config))).astype(int).tolist()
         changes["mask"] = config.mask.model_copy(update={"color": tuple(color)})
-    if len(find_procedure(config.model.name).trainer.phases(config)) > 1:
-        changes["phases"] = config.phases.resolve(config.iterations)
+    trainer = find_procedure(config.model.name).trainer
+    if len(trainer.phases(config)) > 1:
+        changes["phases"] = config.phases.resolve(config.iterations, trainer.phase_shares)
     return config.model_copy(update=changes)
 
 

@@ -42,6 +42,9 @@ class Trainer(keras.Model):
         inputs: those of the generator.
     """
 
+    # Of a run: what the generator, and then the critics, learn alone, unless settings say more.
+    phase_shares = (0.0, 0.0)
+
     def __init__(
         self,
         generator: InpaintingModel,
@@ -69,10 +72,17 @@ class Trainer(keras.Model):
         """What judges the generator's pictures, by name."""
         return {}
 
-    @staticmethod
-    def phases(config: TrainConfig) -> tuple[Phase, ...]:
-        """Return the parts of a run."""
-        return (Phase(config.iterations, trains_generator=True, trains_critics=True),)
+    @classmethod
+    def phases(cls, config: TrainConfig) -> tuple[Phase, ...]:
+        """Return the parts of a run: generator alone, critics alone, both."""
+        completed, learned = config.phases.stops(config.iterations, cls.phase_shares)
+        phases = (
+            Phase(completed, trains_generator=True, trains_critics=False),
+            Phase(learned, trains_generator=False, trains_critics=True),
+            Phase(config.iterations, trains_generator=True, trains_critics=True),
+        )
+        begins = (0, completed, learned)
+        return tuple(each for each, begin in zip(phases, begins, strict=True) if each.stop > begin)
 
     def reconstruction(self, batch: Batch, outputs: dict[str, Any]) -> tuple[Any, Logs]:
         """Return how far the pictures are from the photographs, and the parts of that sum.

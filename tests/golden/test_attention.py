@@ -11,7 +11,7 @@ import pytest
 
 from inpaint_tf.layers import ContextualAttention, _attention_gram, _attention_reference
 
-FORMULATIONS = ("gram", "reference")
+FORMULATIONS = ("gram", "reference", "streamed")
 TAGS = {"fuse": 3, "nofuse": 1}
 TOLERANCE = 2e-5
 

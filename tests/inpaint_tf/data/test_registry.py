@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from inpaint_tf.data import names, open_photos
 from inpaint_tf.data.registry import fetch
@@ -73,3 +75,45 @@ def test_folders_that_cannot_be_used(tmp_path: Path, name: str) -> None:
         message = str(caught.value)
         assert str(tmp_path / folder) in message
         assert "\n" not in message
+
+
+@pytest.fixture
+def two_sets(tmp_path: Path) -> Path:
+    for name in ("places2", "folder"):
+        for number in range(12):
+            path = tmp_path / name / f"{number}.png"
+            path.parent.mkdir(exist_ok=True)
+            shade = number + 100 * (name == "folder")
+            Image.fromarray(np.full((9, 9, 3), shade, "uint8")).save(path)
+    return tmp_path
+
+
+def test_data_sets_are_joined_with_their_splits(two_sets: Path) -> None:
+    joined = open_photos("places2+folder", two_sets)
+    parts = {name: open_photos(name, two_sets / name) for name in ("places2", "folder")}
+    assert joined.name == "places2+folder"
+    for split in ("train", "test"):
+        wanted = [f"{name}/{key}" for name, part in parts.items() for key in getattr(part, split)]
+        assert list(getattr(joined, split)) == wanted
+    for key in joined.train + joined.test:
+        name, own = key.split("/")
+        assert joined.path(key) == two_sets / name / own
+        assert joined.weigh(key) == (two_sets / name / own).stat().st_size
+        assert joined.load(key, 8)[0, 0, 0] == int(own.split(".")[0]) + 100 * (name == "folder")
+
+
+def test_a_joined_set_has_a_fingerprint_and_subsets(two_sets: Path) -> None:
+    joined = open_photos("places2+folder", two_sets)
+    assert joined.fingerprint() == open_photos("folder+places2", two_sets).fingerprint()
+    few = open_photos("places2+folder", two_sets, subset=4)
+    assert sorted(key.split("/")[0] for key in few.train) == ["folder"] * 2 + ["places2"] * 2
+    assert few.test == joined.test
+
+
+def test_what_cannot_be_joined(two_sets: Path) -> None:
+    with pytest.raises(UserError, match="joined once. Received: 'folder\\+folder'"):
+        open_photos("folder+folder", two_sets)
+    with pytest.raises(UserError, match="Unknown data set 'fold'"):
+        open_photos("places2+fold", two_sets)
+    with pytest.raises(UserError, match="animals: no such folder"):
+        open_photos("places2+animals", two_sets)

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from layer_harness import random, run_layer_test
 
 from inpaint_tf.layers import ContextualAttention
+from inpaint_tf.layers import contextual_attention as module
+from inpaint_tf.layers._attention_streamed import attend, least_memory
 
-FORMULATIONS = ("gram", "reference")
+FORMULATIONS = ("gram", "reference", "streamed")
 COMPAT = ("keras", "torch", "tf1")
 QUICK = settings(
     max_examples=25,
@@ -115,9 +117,10 @@ def gradients(call, kwargs, formulation):
 @given(calls(), options)
 def test_formulations_have_the_same_gradients(call, kwargs):
     expected = gradients(call, kwargs, "reference")
-    for left, right in zip(gradients(call, kwargs, "gram"), expected, strict=True):
-        assert np.isfinite(left).all()
-        np.testing.assert_allclose(left, right, atol=1e-3 * max(1.0, np.abs(right).max()))
+    for formulation in ("gram", "streamed"):
+        for left, right in zip(gradients(call, kwargs, formulation), expected, strict=True):
+            assert np.isfinite(left).all()
+            np.testing.assert_allclose(left, right, atol=1e-3 * max(1.0, np.abs(right).max()))
 
 
 @QUICK
@@ -143,6 +146,80 @@ def test_formulations_attend_to_the_same_places(call, compat, rate):
         expected = np.stack([rows - own_rows, columns - own_columns], axis=-1)
         for actual in offsets:
             np.testing.assert_array_equal(actual[clear], expected[clear])
+
+
+# Tiles.
+
+sides = st.integers(1, 4)  # of a tile, in cells
+
+
+def with_tiles_of(side, background, kwargs):
+    """Make a layer whose tiles have so many cells a side."""
+    patches = np.prod([-(-size // kwargs["rate"]) for size in background.shape[1:3]])
+    halo = 2 * (kwargs["fuse_size"] // 2)
+    memory = int(least_memory(patches, 1) * (side + halo + 0.5) ** 2)
+    return ContextualAttention(formulation="streamed", memory=memory, **kwargs)
+
+
+@QUICK
+@given(calls(), options, sides)
+def test_tiles_do_not_show(call, kwargs, side):
+    whole = ContextualAttention(formulation="gram", **kwargs)
+    tiled = with_tiles_of(side, call[1], kwargs)
+    np.testing.assert_allclose(tiled(*call), whole(*call), atol=2e-5)
+
+
+@QUICK
+@given(calls(), options, sides, st.data())
+def test_what_is_needed_is_exact(call, kwargs, side, data):
+    foreground = call[0]
+    needed = np.zeros((*foreground.shape[:3], 1), "float32")
+    for sample in needed:
+        for _ in range(data.draw(st.integers(0, 2))):
+            row, column = (data.draw(st.integers(0, size - 1)) for size in needed.shape[1:3])
+            sample[row : row + 2, column : column + 3] = 0.5
+    tiled = with_tiles_of(side, call[1], kwargs)
+    pruned = tiled(*call, needed=needed)
+    expected = ContextualAttention(formulation="gram", **kwargs)(*call)
+    np.testing.assert_allclose(pruned * (needed > 0), expected * (needed > 0), atol=2e-5)
+
+
+def test_what_is_not_needed_is_left_out():
+    maps = random(1, 32, 32, 4)
+    needed = box(1, (32, 32), 4, 4, 3, 3)
+    kwargs = {"rate": 2, "fuse_size": 3}
+    pruned = with_tiles_of(2, maps, kwargs)(maps, maps, needed=needed)
+    assert not np.any(pruned[:, 16:]) and not np.any(pruned[:, :, 16:])
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_nothing_may_be_needed(compiled):
+    maps = random(1, 32, 32, 4)
+    layer = with_tiles_of(2, maps, {"rate": 2, "fuse_size": 3})
+    call = tf.function(layer) if compiled else layer
+    outputs = call(maps, maps, needed=np.zeros((1, 32, 32, 1), "float32"))
+    assert not np.any(outputs[:, 8:])
+
+
+def test_large_maps_are_streamed(monkeypatch):
+    monkeypatch.setattr(module, "STREAMED_ABOVE", 1000)
+    seen = []
+    monkeypatch.setattr(module, "attend", lambda *args: seen.append(args) or attend(*args))
+    small, large = random(1, 8, 8, 4), random(1, 16, 16, 4)
+    layer = ContextualAttention()
+    for maps, streams in ((small, 0), (large, 1)):
+        expected = ContextualAttention(formulation="gram")(maps, maps)
+        np.testing.assert_allclose(layer(maps, maps), expected, atol=1e-5)
+        assert len(seen) == streams
+
+
+def test_memory_that_is_too_small():
+    maps = random(1, 16, 16, 4)
+    least = least_memory(64, 3)
+    exact = ContextualAttention(formulation="streamed", memory=least)(maps, maps)
+    np.testing.assert_allclose(exact, ContextualAttention()(maps, maps), atol=1e-5)
+    with pytest.raises(ValueError, match=rf"the least is {least} bytes. Received: memory=100"):
+        ContextualAttention(formulation="streamed", memory=100)(maps, maps)
 
 
 @pytest.mark.parametrize(("size", "rate"), [(64, 2), (63, 2), (13, 2), (12, 3), (256, 4), (5, 8)])
@@ -299,6 +376,7 @@ def test_soft_mask_counts_as_missing():
         ("softmax_scale", float("nan"), "nan"),
         ("compat", "tf2", "compat='tf2'.*Did you mean 'tf1'"),
         ("formulation", "grams", "'grams'.*Did you mean 'gram'"),
+        ("memory", 0, "memory=0"),
     ],
 )
 def test_bad_option(option, value, message):

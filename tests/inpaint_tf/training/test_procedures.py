@@ -9,9 +9,12 @@ import re
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from inpaint_tf.data import open_photos
 from inpaint_tf.models.registry import MODELS
+from inpaint_tf.training.adversarial import AdversarialTrainer
+from inpaint_tf.training.glcic import GLCICTrainer
 from inpaint_tf.training.procedures import PROCEDURES, load_train_config
 from inpaint_tf.training.rounds import RoundMaker
 from inpaint_tf.training.run import make_trainer, resolve
@@ -162,19 +165,60 @@ def test_phases_of_glcic():
 def test_default_phases_are_those_of_the_paper():
     config = small_config("glcic")
     assert config.iterations == 500_000
-    assert config.phases.stops(500_000) == (90_000, 100_000)
+    stops = [phase.stop for phase in GLCICTrainer.phases(config)]
+    assert stops == [90_000, 100_000, 500_000]
 
 
 def test_short_runs_have_short_phases():
     config = small_config("glcic", phases={"completion": 90, "discriminator": 20})
-    assert config.phases.stops(100) == (90, 100)
-    assert config.phases.stops(50) == (50, 50)
+    assert config.phases.stops(100, (0.5, 0.5)) == (90, 100)
+    assert config.phases.stops(50, (0.5, 0.5)) == (50, 50)
 
 
 def test_phases_stay_when_a_run_is_made_longer():
     short = resolve(small_config("glcic", iterations=100))
     assert short.phases.model_dump() == {"completion": 18, "discriminator": 2}
-    assert short.phases.stops(1000) == (18, 20)
+    longer = short.model_copy(update={"iterations": 1000})
+    assert [phase.stop for phase in GLCICTrainer.phases(longer)] == [18, 20, 1000]
+
+
+def test_a_network_with_critics_can_learn_alone_first():
+    config = small_config("ca", iterations=6, phases={"completion": 4})
+    trainer = make_trainer(config)
+    alone, both = trainer.phases(config)
+    assert (alone.stop, alone.trains_critics, both.stop, both.trains_critics) == (4, False, 6, True)
+    critics = [critic.get_weights() for critic in trainer.critics.values()]
+    (logs,) = fit(trainer, config, range(1))
+    assert not {"wgan_g", "wgan_d", "wgan_gp"} & set(logs)
+    for before, critic in zip(critics, trainer.critics.values(), strict=True):
+        assert not differ(before, critic.get_weights())
+    trainer.enter(both)
+    assert {"wgan_g", "wgan_d", "wgan_gp"} <= set(fit(trainer, config, range(1, 2))[0])
+
+
+def test_a_run_without_shares_is_one_phase():
+    assert [phase.stop for phase in AdversarialTrainer.phases(small_config("ca"))] == [150_000]
+
+
+def test_gradients_are_clipped_by_their_norm_over_all_weights():
+    config = small_config("ca", optimizer={"clip_norm": 0.5})
+    trainer = make_trainer(config)
+    optimizer = trainer.optimizer
+    gradients = [tf.ones_like(each) for each in trainer.generator.trainable_variables]
+    clipped = optimizer._clip_gradients(gradients)
+    assert float(tf.linalg.global_norm(clipped)) == pytest.approx(0.5, rel=1e-5)
+    assert trainer.critic_optimizer.global_clipnorm == 0.5
+
+
+def test_replicas_clip_their_share(two_replicas):
+    with two_replicas.scope():
+        trainer = make_trainer(small_config("ca", optimizer={"clip_norm": 0.5}))
+    assert trainer.optimizer.global_clipnorm == 0.25
+
+
+def test_a_phase_of_critics_needs_critics():
+    with pytest.raises(UserError, match="phases.discriminator must be 0. Received: 3"):
+        load_train_config(None, {"model.name": "autoencoder", "phases.discriminator": 3})
 
 
 def test_real_box_is_not_the_hole():

@@ -1,0 +1,165 @@
+"""Pieces show nowhere: what is in the holes is what the whole picture gives."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+from inpaint_tf.inference import NetworkInpainter, network
+from inpaint_tf.inference.large import LargeAttentionNetwork, LargeNetwork
+from inpaint_tf.masks import MaskMode
+from inpaint_tf.models import create
+from neuralgym_lite.errors import UserError
+
+TOLERANCE = 1e-4  # in [-1, 1]
+HOLES = {
+    "inside": [(200, 248, 96, 80)],
+    "at the border": [(0, 300, 40, 60), (480, 0, 88, 33)],
+    "several": [(100, 0, 40, 50), (300, 201, 33, 59), (538, 591, 30, 9), (8, 8, 3, 3)],
+}
+SIZE = (568, 600)
+
+
+def picture(size, holes, seed=0):
+    mask = np.zeros((*size, 1), "float32")
+    for top, left, height, width in holes:
+        mask[top : top + height, left : left + width] = 1
+    masked = np.random.default_rng(seed).uniform(-1, 1, (*size, 3)).astype("float32")
+    return masked * (1 - mask), mask
+
+
+def model(name, **options):
+    keras.utils.set_random_seed(3)
+    return create(name, width=4, **options)
+
+
+def gap(network, made, masked, mask):
+    """Return how far both are apart in the holes, and how far the whole network's pixels reach."""
+    whole = made((masked[None], mask[None]))["refined"].numpy()[0]
+    told = []
+    pieces, offsets = network(masked, mask, told.append)
+    assert told == sorted(told) and told[-1] == pytest.approx(1)
+    inside = mask[..., 0] == 1
+    return np.abs(pieces - whole)[inside].max(), np.ptp(whole[inside]), offsets, len(told)
+
+
+@pytest.mark.parametrize("compat", ["keras", "torch", "tf1"])
+@pytest.mark.parametrize("holes", HOLES.values(), ids=HOLES)
+def test_contextual_attention(holes, compat):
+    made = model("ca", compat=compat)
+    masked, mask = picture(SIZE, holes)
+    large = LargeAttentionNetwork(made, 24 * 10**6, "ca")
+    difference, spread, offsets, steps = gap(large, made, masked, mask)
+    assert difference < TOLERANCE < 0.01 * spread
+    assert steps > 4, "the memory was enough for all at once"
+    expected = made((masked[None], mask[None]), return_attention=True)["offsets"].numpy()[0]
+    cells = mask[..., 0].reshape(SIZE[0] // 8, 8, SIZE[1] // 8, 8).max(axis=(1, 3)) == 1
+    np.testing.assert_array_equal(offsets[cells], expected[cells])
+
+
+@pytest.mark.parametrize("name", ["stable-glcic", "glcic", "autoencoder"])
+def test_without_attention(name):
+    made = model(name)
+    # As they are made, sigmoids hardly leave the middle: their last weights are made larger.
+    made.set_weights(
+        [20 * each if each.shape[-1:] == (3,) else each for each in made.get_weights()]
+    )
+    masked, mask = picture((800, 640), [(100, 0, 90, 200), (500, 300, 300, 200)])
+    large = LargeNetwork(made, 25 * 10**6, name)
+    difference, spread, _, steps = gap(large, made, masked, mask)
+    assert difference < TOLERANCE < 0.01 * spread
+    assert steps > 1, "the memory was enough for all at once"
+
+
+def test_what_a_network_does_not_see_has_no_say():
+    made = model("stable-glcic")
+    masked, mask = picture((960, 16), [(0, 0, 8, 8)])
+    before = made((masked[None], mask[None]))["refined"].numpy()
+    masked[made.reach + 8 :] = 0
+    after = made((masked[None], mask[None]))["refined"].numpy()
+    np.testing.assert_allclose(before[:, :8], after[:, :8], atol=1e-6)
+    assert np.abs(before[:, made.reach :] - after[:, made.reach :]).max() > 0.01
+
+
+@pytest.mark.parametrize("name", ["ca", "stable-glcic"])
+def test_memory_that_is_too_small(name):
+    made = model(name)
+    masked, mask = picture((800, 640), [(100, 100, 50, 50)])
+    kind = LargeAttentionNetwork if made.has_attention else LargeNetwork
+    with pytest.raises(UserError, match=r"takes at least 0\.\d+ GB for .* 640x800 .* of 0\.00 GB"):
+        kind(made, 10**5, name)(masked, mask, print)
+
+
+# As an inpainter.
+
+
+def inpainter(**options):
+    return NetworkInpainter(model("ca"), MaskMode("hole"), "ca", **options)
+
+
+def photograph(height, width, seed=0):
+    image = np.random.default_rng(seed).integers(0, 256, (height, width, 3), "uint8")
+    mask = np.zeros((height, width), "uint8")
+    mask[height // 3 : height // 2, width // 4 : width // 3] = 1
+    return image, mask
+
+
+@pytest.mark.parametrize("mode", ["hole", "mosaic"])
+def test_large_photographs_are_filled_as_small_ones_are(monkeypatch, mode):
+    image, mask = photograph(203, 307)
+    filler = NetworkInpainter(model("ca", mask_mode=mode), MaskMode(mode), "ca")
+    expected, offsets = filler.fill_with_attention(image, mask)
+    monkeypatch.setattr(network, "LARGE", 100)
+    told = []
+    filler.tell = told.append
+    filled, found = filler.fill_with_attention(image, mask)
+    assert told[-1] == pytest.approx(1)
+    # Rounding may fall to either side.
+    assert np.abs(filled.astype(int) - expected).max() <= 1
+    np.testing.assert_array_equal(filled[mask == 0], image[mask == 0])
+    np.testing.assert_array_equal(found[0, 9:12, 10:12], offsets[0, 9:12, 10:12])
+
+
+def test_a_batch_of_large_photographs(monkeypatch):
+    monkeypatch.setattr(network, "LARGE", 100)
+    pairs = [photograph(96, 120, seed) for seed in range(3)]
+    images, masks = (np.stack(each) for each in zip(*pairs, strict=True))
+    masks[1] = 0
+    filler = inpainter()
+    together = filler.fill(images, masks[..., None])
+    np.testing.assert_array_equal(together[1], images[1])
+    for index in (0, 2):
+        np.testing.assert_array_equal(together[index], filler.fill(images[index], masks[index]))
+
+
+def test_the_coarse_network_sees_a_smaller_picture():
+    image, mask = photograph(256, 320)
+    plain, reduced = inpainter().fill(image, mask), inpainter(coarse_at=128).fill(image, mask)
+    assert np.any(plain != reduced)
+    np.testing.assert_array_equal(reduced[mask == 0], image[mask == 0])
+    assert np.array_equal(inpainter(coarse_at=320).fill(image, mask), plain)
+
+
+def test_a_reduced_flat_picture_gives_a_flat_guess():
+    # The guess is the coarse network's picture, enlarged: of a flat one it is nearly that of the
+    # whole picture, where the border is far.
+    image = np.full((512, 512, 3), 90, "uint8")
+    mask = np.zeros((512, 512), "uint8")
+    mask[240:280, 240:280] = 1
+    filler = inpainter(coarse_at=256)
+    guess = filler._guess(image[None], mask[None, ..., None], (512, 512))
+    assert guess.shape == (512, 512, 3)
+    known = guess[400:420, 400:420]
+    assert np.ptp(known, axis=(0, 1)).max() < 0.1
+
+
+@pytest.mark.parametrize("value", [0, 63, -5])
+def test_coarse_at_must_be_large_enough(value):
+    with pytest.raises(UserError, match=f"--coarse-at must be at least 64 pixels, not {value}"):
+        inpainter(coarse_at=value)
+
+
+def test_a_network_without_two_stages_has_no_coarse_one():
+    with pytest.raises(UserError, match="'glcic' has no coarse network; leave out --coarse-at"):
+        NetworkInpainter(model("glcic"), MaskMode("hole"), "glcic", coarse_at=256)
