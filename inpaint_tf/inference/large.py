@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from inpaint_tf.inference.tiling import Box, cover
 from inpaint_tf.layers import ContextualAttention
-from inpaint_tf.layers.contextual_attention import DEFAULT_MEMORY, least_memory
+from inpaint_tf.layers.contextual_attention import least_memory
 from inpaint_tf.models import InpaintingModel
 from inpaint_tf.models.contextual_attention import ContextualAttentionModel
 from inpaint_tf.models.inpainting_model import with_mask_channels
@@ -30,9 +30,9 @@ Tell: TypeAlias = Callable[[float], object]
 
 # Bytes that a network holds for a pixel and each of its first channels, as measured.
 BYTES_A_CHANNEL = 14
-# Floats that attention holds for a patch and each channel of the features, as measured: features,
-# keys of nine patches while they are made, the blocks that are pasted, and what comes of it.
-FLOATS_A_PATCH = 48
+# Floats that attention holds for a patch and each channel of the features: four of them in the
+# features, in what is pasted, and in what comes of it, each of them twice, and some on the way.
+FLOATS_A_PATCH = 28
 CELL = 8  # pixels a side of a patch that is compared
 WORK_OF_A_SCORE = 0.01  # in pixels of a network; for the progress that is told
 
@@ -168,9 +168,8 @@ class LargeAttentionNetwork(LargeNetwork):
         held = cells * FLOATS_A_PATCH * 4 * self.model.width * 4
         least = least_memory(cells, layer.fuse_size)
         self._check(held + least, mask)
-        memory = max(least, min(self.memory - held, DEFAULT_MEMORY))
         streamed = ContextualAttention.from_config(
-            {**layer.get_config(), "formulation": "streamed", "memory": memory}
+            {**layer.get_config(), "formulation": "streamed", "memory": self.memory - held}
         )
 
         @tf.function

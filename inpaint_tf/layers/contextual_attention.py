@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from inpaint_tf.layers import _attention_gram, _attention_reference
+from inpaint_tf.layers._attention_approximate import LISTS
 from inpaint_tf.layers._attention_streamed import Comparison, attend, least_memory
 from inpaint_tf.layers._compat import check_compat, check_positive
 from neuralgym_lite.errors import did_you_mean
@@ -17,7 +18,8 @@ FORMULATIONS = ("auto", "gram", "reference", "streamed")
 MINIMUM_NORM = 1e-4
 # Scores of a sample above which `"auto"` streams; a picture of 512x512 pixels has 2^24.
 STREAMED_ABOVE = 2**24
-DEFAULT_MEMORY = 2**27
+# Approximations, and how much they reduce unless told: sides of strides, clusters, regions.
+APPROXIMATIONS = {"stride": 2, "random": 4, "cluster": 4, "hierarchical": 8}
 
 
 @keras.saving.register_keras_serializable(package="inpaint_tf")
@@ -45,8 +47,15 @@ class ContextualAttention(keras.layers.Layer):
             whole score map; TensorFlow only), `"auto"` (the first, or for large maps the second)
             or `"reference"` (readable: patches and transposed convolution; TensorFlow only). All
             are exact.
+        approximation: None, or one that takes less time and gives another picture; TensorFlow
+            only. `"stride"`: every `reduction`-th place along both axes is compared, and pastes as
+            much more. `"random"`: one of `reduction`^2 background patches is compared, drawn by
+            chance. `"cluster"`: the means of about `reduction`^2 background patches each are, of
+            neighbours that are alike. `"hierarchical"`: tiles of `reduction` cells a side are
+            compared with regions as large, then with the patches of the most similar regions.
+        reduction: 2 or more; None is 2, 4, 4 and 8 for these.
         memory: bytes that the score maps of `"streamed"` may take at a time; a gradient takes
-            about twice as many.
+            some times as many. None is what tiles of 20 x 20 small pixels take.
 
     Call arguments:
         foreground: `(B, h, w, C)`.
@@ -79,7 +88,9 @@ class ContextualAttention(keras.layers.Layer):
         softmax_scale: float = 10.0,
         compat: str = "keras",
         formulation: str = "auto",
-        memory: int = DEFAULT_MEMORY,
+        memory: int | None = None,
+        approximation: str | None = None,
+        reduction: int | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -96,7 +107,16 @@ class ContextualAttention(keras.layers.Layer):
                 f"{did_you_mean(formulation, FORMULATIONS)}"
             )
         self.formulation = formulation
-        self.memory = check_positive("memory", memory)
+        self.memory = memory if memory is None else check_positive("memory", memory)
+        if approximation is not None and approximation not in APPROXIMATIONS:
+            raise ValueError(
+                f"`approximation` must be None or one of {tuple(APPROXIMATIONS)}. "
+                f"Received: {approximation!r}. {did_you_mean(approximation, APPROXIMATIONS)}"
+            )
+        self.approximation = approximation
+        if reduction is not None and check_positive("reduction", reduction) == 1:
+            raise ValueError("`reduction` must be 2 or more. Received: reduction=1")
+        self.reduction = reduction
         self.built = True
 
     def call(
@@ -108,9 +128,12 @@ class ContextualAttention(keras.layers.Layer):
         needed: Any = None,
     ) -> Any:
         _check_shapes(foreground, background, mask)
-        small_foreground = self._sample_down(foreground)
-        small_background = self._sample_down(background)
-        valid = self._valid_patches(mask, background, small_background)
+        reduction = self.reduction or APPROXIMATIONS.get(self.approximation or "", 1)
+        strides = reduction if self.approximation == "stride" else 1
+        rate = self.rate * strides
+        small_foreground = self._sample_down(foreground, rate)
+        small_background = self._sample_down(background, rate)
+        valid = self._valid_patches(mask, background, small_background, strides)
         norm = self._patch_norms(small_background)
         if self._streams(small_foreground, small_background):
             pasted, best = attend(
@@ -119,22 +142,32 @@ class ContextualAttention(keras.layers.Layer):
                 background,
                 norm,
                 valid,
-                self._needed_cells(needed, small_foreground),
-                Comparison(self.patch_size, self.fuse_size, self.softmax_scale, self.rate),
+                _needed_cells(needed, small_foreground, rate),
+                Comparison(self.patch_size, self.fuse_size, self.softmax_scale, rate, reduction),
                 self.memory,
+                LISTS.get(self.approximation or ""),
             )
         else:
             pasted, best = self._attend_at_once(
-                small_foreground, small_background, background, norm, valid
+                small_foreground, small_background, background, norm, valid, rate
             )
         height, width = ops.shape(foreground)[1:3]
         outputs = ops.cast(pasted[:, :height, :width] / 4, self.compute_dtype)
         if not return_attention:
             return outputs
-        return outputs, _offsets(best, ops.shape(small_background)[2])
+        offsets = _offsets(best, ops.shape(small_background)[2]) * strides
+        for axis in (1, 2):
+            offsets = ops.repeat(offsets, strides, axis=axis)
+        return outputs, offsets[:, : -(-height // self.rate), : -(-width // self.rate)]
 
     def _attend_at_once(
-        self, small_foreground: Any, small_background: Any, background: Any, norm: Any, valid: Any
+        self,
+        small_foreground: Any,
+        small_background: Any,
+        background: Any,
+        norm: Any,
+        valid: Any,
+        rate: int,
     ) -> tuple[Any, Any]:
         """Return sums of up to four pasted patches, and the most attended ones `(B, h', w')`."""
         how = _attention_reference if self.formulation == "reference" else _attention_gram
@@ -152,15 +185,17 @@ class ContextualAttention(keras.layers.Layer):
         attention = (1 + 0 * logits if alone else ops.softmax(logits, axis=-1)) * valid
         front = ops.shape(small_foreground)[1:3]
         best = ops.reshape(ops.argmax(attention, axis=-1), (-1, *front))
-        return how.paste(attention, front, background, self.rate), ops.cast(best, "int32")
+        return how.paste(attention, front, background, rate), ops.cast(best, "int32")
 
     def _streams(self, small_foreground: Any, small_background: Any) -> bool:
         sizes = [*small_foreground.shape[1:3], *small_background.shape[1:3]]
         known = all(isinstance(size, int) for size in sizes)
+        if self.approximation in LISTS:
+            return True
         if self.formulation == "auto":
             large = known and math.prod(sizes) > STREAMED_ABOVE
             return large and keras.backend.backend() == "tensorflow"
-        if self.formulation == "streamed" and known:
+        if self.formulation == "streamed" and known and self.memory is not None:
             least = least_memory(math.prod(sizes[2:]), self.fuse_size)
             if self.memory < least:
                 raise ValueError(
@@ -169,22 +204,14 @@ class ContextualAttention(keras.layers.Layer):
                 )
         return self.formulation == "streamed"
 
-    def _needed_cells(self, needed: Any, small_foreground: Any) -> Any:
-        """Return the cells whose patches reach a needed pixel: `(B, h', w')` bool."""
-        if needed is None:
-            return ops.ones_like(small_foreground[..., 0], dtype="bool")
-        needed = ops.cast(ops.cast(needed, "float32") > 0, "float32")
-        pads = [(0, -ops.shape(needed)[axis] % self.rate) for axis in (1, 2)]
-        needed = ops.pad(needed, ((0, 0), *pads, (0, 0)))
-        cells = ops.max_pool(needed, self.rate, strides=self.rate)
-        return ops.max_pool(cells, 3, strides=1, padding="same")[..., 0] > 0
-
-    def _sample_down(self, inputs: Any) -> Any:
+    def _sample_down(self, inputs: Any, rate: int) -> Any:
         if self.compat != "tf1":
-            return inputs[:, :: self.rate, :: self.rate]
-        return _sample(_sample(inputs, self.rate, 1, self.compat), self.rate, 2, self.compat)
+            return inputs[:, ::rate, ::rate]
+        return _sample(_sample(inputs, rate, 1, self.compat), rate, 2, self.compat)
 
-    def _valid_patches(self, mask: Any, background: Any, small_background: Any) -> Any:
+    def _valid_patches(
+        self, mask: Any, background: Any, small_background: Any, strides: int
+    ) -> Any:
         """Return 1 for background patches without a missing pixel, else 0: `(B, H', W')`."""
         if mask is None:
             return ops.ones_like(small_background[..., 0], dtype="float32")
@@ -192,7 +219,9 @@ class ContextualAttention(keras.layers.Layer):
         for axis in (1, 2):
             multiple = ops.shape(mask)[axis] // ops.shape(background)[axis]
             missing = _sample(missing, multiple, axis, self.compat)
-        missing = self._sample_down(missing)
+        missing = self._sample_down(missing, self.rate)
+        if strides > 1:  # no hole may slip through
+            missing = _pool(missing, strides)
         touched = ops.max_pool(missing, self.patch_size, strides=1, padding="same")
         return 1.0 - touched[..., 0]
 
@@ -236,6 +265,8 @@ class ContextualAttention(keras.layers.Layer):
             "compat": self.compat,
             "formulation": self.formulation,
             "memory": self.memory,
+            "approximation": self.approximation,
+            "reduction": self.reduction,
         }
 
 
@@ -281,6 +312,20 @@ def _sample(inputs: Any, rate: Any, axis: int, compat: str) -> Any:
     # Rounds halves up, as the original's resizing does.
     index = ops.floor(ops.arange(kept, dtype="float32") * step + 0.5)
     return ops.take(inputs, ops.cast(index, "int32"), axis=axis)
+
+
+def _pool(inputs: Any, rate: int) -> Any:
+    """Return the largest of every `rate` x `rate` pixels; at the end there may be fewer."""
+    pads = [(0, -ops.shape(inputs)[axis] % rate) for axis in (1, 2)]
+    return ops.max_pool(ops.pad(inputs, ((0, 0), *pads, (0, 0))), rate, strides=rate)
+
+
+def _needed_cells(needed: Any, small_foreground: Any, rate: int) -> Any:
+    """Return the cells whose patches reach a needed pixel: `(B, h', w')` bool."""
+    if needed is None:
+        return ops.ones_like(small_foreground[..., 0], dtype="bool")
+    cells = _pool(ops.cast(ops.cast(needed, "float32") > 0, "float32"), rate)
+    return ops.max_pool(cells, 3, strides=1, padding="same")[..., 0] > 0
 
 
 def _offsets(best: Any, back_width: Any) -> Any:

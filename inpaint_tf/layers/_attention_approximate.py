@@ -1,0 +1,300 @@
+"""Contextual attention with fewer background patches, as the paper proposes. TensorFlow only.
+
+Background patches are not taken row by row here, but as a list of those that are compared. What
+fusing does with neighbouring scores is then a part of the patches: away from the borders, the sum
+of the scores along both diagonals is one inner product of wider patches, in which a background
+pixel has the weight of all patches that it is a part of.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+from inpaint_tf.layers._attention_streamed import Comparison, Stream
+
+SMOOTHING_STEPS = 5
+# What being far from its cluster, and having neighbours in others, costs a patch in distances of
+# features: of the cluster's side, and of one neighbour.
+SPREAD_COST, BORDER_COST = 0.5, 0.25
+SEARCHED = 8  # regions that a hierarchical search looks into
+
+
+class Listed(Stream):
+    """Compares with a list of background patches. Base of the approximations.
+
+    Args:
+        how: patches are compared, and how far fewer of them.
+        front: (h', w').
+        back: (H', W').
+        usable: 1 for background patches that may be attended to, `(H' W',)`.
+        dtype: of what is pasted.
+    """
+
+    def __init__(self, how: Comparison, front: Any, back: Any, usable: Any, dtype: Any) -> None:
+        super().__init__(how, front, back, usable, dtype)
+        self.wide = self.margin + self.reach
+        self.reduction = how.reduction
+
+    def sources(self, query: Any, key: Any, inverse_norm: Any, background: Any) -> tuple[Any, ...]:
+        """Return `query`, the pixels of the background, their weights, and its blocks."""
+        margins = [(self.wide, self.wide), (self.wide, self.wide), (0, 0)]
+        blocks = self.blocks(background)
+        return query, tf.pad(key, margins), self._weights(inverse_norm), blocks
+
+    def _weights(self, inverse_norm: Any) -> Any:
+        """Return the weight of every pixel of every wide patch, `(H', W', side^2)`."""
+        reach = self.reach
+        padded = tf.pad(inverse_norm, [(reach, reach), (reach, reach)])
+        height, width = tf.unstack(self.back)
+        norms = {
+            (i, j): padded[i + reach : i + reach + height, j + reach : j + reach + width]
+            for i in range(-reach, reach + 1)
+            for j in range(-reach, reach + 1)
+        }
+        pixels = range(-self.wide, self.wide + 1)
+        weights = [
+            tf.add_n(
+                [
+                    norm
+                    for (y, x), norm in norms.items()
+                    if max(abs(y - i), abs(x - j)) <= self.margin
+                ]
+            )
+            for i in pixels
+            for j in pixels
+        ]
+        return tf.stack(weights, -1)
+
+    def patches(self, padded: Any, places: Any, weights: Any = None) -> Any:
+        """Return wide patches, `(n, side^2 C)`.
+
+        Args:
+            padded: map with a margin of `wide`, `(h + 2 wide, w + 2 wide, C)`.
+            places: (row, column) of each, `(n, 2)`.
+            weights: of their pixels, `(n, side^2)`, or None.
+        """
+        width = tf.shape(padded)[1]
+        side = tf.range(2 * self.wide + 1)
+        pixels = places[:, :1] * width + places[:, 1:]
+        pixels += tf.reshape(side[:, None] * width + side, (1, -1))
+        found = tf.gather(tf.reshape(padded, (-1, padded.shape[-1])), pixels)
+        if weights is not None:
+            found *= weights[..., None]
+        return tf.reshape(found, (-1, (2 * self.wide + 1) ** 2 * padded.shape[-1]))
+
+    def places(self, numbers: Any) -> Any:
+        """Return the (row, column) of background patches."""
+        return tf.stack([numbers // self.back[1], numbers % self.back[1]], -1)
+
+    def listed(self, numbers: Any, pixels: Any, weights: Any, blocks: Any) -> tuple[Any, Any]:
+        """Return what background patches are compared by, and what they paste, `(n, 4, D)`."""
+        places = self.places(numbers)
+        keys = self.patches(pixels, places, tf.gather_nd(weights, places))
+        first = places[:, 0] * (self.back[1] + 1) + places[:, 1]
+        corners = tf.stack([0, 1, self.back[1] + 1, self.back[1] + 2])
+        return keys, tf.gather(blocks, first[:, None] + corners)
+
+    def queries(self, corner: Any, size: Any, query: Any) -> Any:
+        """Return the wide patches of a tile, `(cells, side^2 C)`."""
+        after = tf.maximum(corner + size - self.front, 0)
+        margins = [(self.wide, self.wide + after[0]), (self.wide, self.wide + after[1]), (0, 0)]
+        rows, columns = tf.meshgrid(
+            corner[0] + tf.range(size[0]), corner[1] + tf.range(size[1]), indexing="ij"
+        )
+        places = tf.stack([tf.reshape(rows, [-1]), tf.reshape(columns, [-1])], -1)
+        return self.patches(tf.pad(query, margins), places)
+
+    def attend(
+        self, queries: Any, keys: Any, values: Any, usable: Any, inside: Any, size: Any
+    ) -> tuple[Any, Any]:
+        """Return what a tile pastes, and which of the list each cell attends to most.
+
+        Args:
+            queries: `(cells, side^2 C)`.
+            keys: `(n, side^2 C)`.
+            values: `(n, 4, D)`.
+            usable: 1 for those of the list that may be attended to, `(n,)`.
+            inside: 1 for cells in the foreground, `(cells, 1)`.
+            size: of the tile.
+        """
+        scores = tf.matmul(queries, keys, transpose_b=True)
+        attention = tf.nn.softmax(scores * (usable * self.how.softmax_scale)) * usable * inside
+        depth = values.shape[-1]
+        pasted = tf.matmul(tf.cast(attention, self.dtype), tf.reshape(values, (-1, 4 * depth)))
+        corners = tf.unstack(tf.reshape(pasted, (size[0], size[1], 4, depth)), axis=2)
+        pads = [[(i, 1 - i), (j, 1 - j), (0, 0)] for i in (0, 1) for j in (0, 1)]
+        blocks = tf.add_n([tf.pad(each, pad) for each, pad in zip(corners, pads, strict=True)])
+        return blocks, tf.argmax(attention, -1, tf.int32)
+
+
+class Sampled(Listed):
+    """Compares with some of the valid background patches, drawn by chance, always the same."""
+
+    def tile(self, corner: Any, size: Any, query: Any, *background: Any) -> tuple[Any, Any]:
+        """Return blocks of pixels and the best patches of a tile."""
+        numbers = self._drawn()
+        keys, values = self.listed(numbers, *background)
+        inside = self.inside(corner, size)
+        usable = tf.gather(self.usable, numbers)
+        queries = self.queries(corner, size, query)
+        blocks, best = self.attend(queries, keys, values, usable, inside, size)
+        return blocks, tf.reshape(tf.gather(numbers, best), size)
+
+    def _drawn(self) -> Any:
+        count = tf.size(self.usable)
+        chance = tf.random.stateless_uniform((count,), seed=(0, 0)) + self.usable
+        return tf.math.top_k(chance, tf.maximum(count // self.reduction**2, 1)).indices
+
+
+class Clustered(Listed):
+    """Compares with the means of clusters of background patches.
+
+    Clusters begin as squares. Then every patch goes, again and again, to that of the clusters of
+    its neighbours and its own whose features are most like its own, which is not far, and in which
+    its neighbours are: iterated conditional modes of a Markov random field.
+    """
+
+    def sources(self, query: Any, key: Any, inverse_norm: Any, background: Any) -> tuple[Any, ...]:
+        """Return `query`, and the keys and values of all clusters and the patch in their middle."""
+        pixels, weights, blocks = super().sources(query, key, inverse_norm, background)[1:]
+        self.labels = tf.stop_gradient(self._segment(key))
+        count = tf.reduce_max(self.labels) + 1
+        sizes = tf.math.unsorted_segment_sum(self.usable, self.labels, count)
+        self.cluster_usable = tf.cast(sizes > 0, tf.float32)
+
+        def means(values: Any) -> Any:
+            total = tf.math.unsorted_segment_sum(
+                values * tf.cast(self.usable, values.dtype)[:, None], self.labels, count
+            )
+            return total / tf.cast(tf.maximum(sizes, 1), values.dtype)[:, None]
+
+        height, width = tf.unstack(self.back)
+        side = 2 * self.wide + 1
+        keys = [
+            means(
+                tf.reshape(
+                    pixels[i : i + height, j : j + width] * weights[..., i * side + j, None],
+                    (height * width, -1),
+                )
+            )
+            for i in range(side)
+            for j in range(side)
+        ]
+        places = self.places(tf.range(height * width))
+        first = places[:, 0] * (width + 1) + places[:, 1]
+        values = [means(tf.gather(blocks, first + move)) for move in (0, 1, width + 1, width + 2)]
+        middle = tf.cast(tf.round(means(tf.cast(places, tf.float32))), tf.int32)
+        self.middle = middle[:, 0] * width + middle[:, 1]
+        return query, tf.concat(keys, -1), tf.stack(values, 1)
+
+    def tile(self, corner: Any, size: Any, query: Any, *clusters: Any) -> tuple[Any, Any]:
+        """Return blocks of pixels and the best patches of a tile."""
+        keys, values = clusters
+        inside = self.inside(corner, size)
+        queries = self.queries(corner, size, query)
+        blocks, best = self.attend(queries, keys, values, self.cluster_usable, inside, size)
+        return blocks, tf.reshape(tf.gather(self.middle, best), size)
+
+    def _segment(self, features: Any) -> Any:
+        """Return the cluster of every background patch, `(H' W',)`."""
+        height, width = tf.unstack(self.back)
+        side = self.reduction
+        rows, columns = tf.range(height)[:, None], tf.range(width)
+        across = -(-width // side)
+        labels = rows // side * across + columns // side
+        count = -(-height // side) * across
+        places = tf.cast(self.places(tf.range(height * width)), tf.float32) / side
+        features = tf.reshape(features, (height * width, -1))
+        scale = tf.math.reduce_std(features) + 1e-6
+        described = tf.concat(
+            [features / scale / features.shape[-1] ** 0.5, places * SPREAD_COST], -1
+        )
+        for _ in range(SMOOTHING_STEPS):
+            flat = tf.reshape(labels, [-1])
+            sizes = tf.math.unsorted_segment_sum(tf.ones_like(flat, tf.float32), flat, count)
+            means = tf.math.unsorted_segment_sum(described, flat, count)
+            means /= tf.maximum(sizes, 1)[:, None]
+            around = tf.pad(labels, [(1, 1), (1, 1)], "SYMMETRIC")
+            beside = [
+                around[1 + i : 1 + i + height, 1 + j : 1 + j + width]
+                for i, j in ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1))
+            ]
+            costs = []
+            for candidate in beside:
+                distance = described - tf.gather(means, tf.reshape(candidate, [-1]))
+                distance = tf.reshape(tf.reduce_sum(distance**2, -1), (height, width))
+                strangers = [tf.cast(other != candidate, tf.float32) for other in beside[1:]]
+                costs.append(distance + BORDER_COST * tf.add_n(strangers))
+            best = tf.argmin(tf.stack(costs), 0, tf.int32)
+            labels = tf.reduce_sum(
+                tf.stack(beside) * tf.one_hot(best, len(beside), axis=0, dtype=tf.int32), 0
+            )
+        return tf.reshape(labels, [-1])
+
+
+class Hierarchical(Listed):
+    """Finds the regions that are most like a tile, and compares with the patches in them."""
+
+    def sources(self, query: Any, key: Any, inverse_norm: Any, background: Any) -> tuple[Any, ...]:
+        """Return the sources of a list, and find what regions are compared by."""
+        sources = super().sources(query, key, inverse_norm, background)
+        _, pixels, weights, _ = sources
+        height, width = tf.unstack(self.back)
+        side, region = 2 * self.wide + 1, self.reduction
+        usable = tf.reshape(self.usable, (1, height, width, 1))
+        pads = [(0, 0), (0, -height % region), (0, -width % region), (0, 0)]
+
+        def means(values: Any) -> Any:
+            values = tf.pad(values * usable, pads)
+            return tf.nn.avg_pool2d(values, region, region, "VALID")[0]
+
+        share = means(tf.ones_like(usable))
+        keys = [
+            means((pixels[i : i + height, j : j + width] * weights[..., i * side + j, None])[None])
+            for i in range(side)
+            for j in range(side)
+        ]
+        keys = tf.concat(keys, -1) / tf.maximum(share, 1e-6)
+        self.across = tf.shape(keys)[1]
+        # Which regions are looked into has no gradient.
+        self.regions = tf.stop_gradient(tf.reshape(keys, (-1, keys.shape[-1])))
+        self.region_usable = tf.reshape(share, [-1]) > 0
+        return sources
+
+    def tiling(self, wanted: Any, memory: int | None) -> tuple[Any, Any, Any]:
+        """Return where tiles begin, how many there are, and their size: that of a region."""
+        del memory
+        size = tf.minimum(self.front, self.reduction)
+        return tf.zeros(2, tf.int32), -(-self.front // size), size
+
+    def tile(self, corner: Any, size: Any, query: Any, *background: Any) -> tuple[Any, Any]:
+        """Return blocks of pixels and the best patches of a tile."""
+        inside = self.inside(corner, size)
+        queries = self.queries(corner, size, query)
+        mean = tf.reduce_sum(queries * inside, 0) / tf.maximum(tf.reduce_sum(inside), 1)
+        scores = tf.linalg.matvec(self.regions, mean)
+        scores = tf.where(self.region_usable, scores, scores.dtype.min)
+        found = tf.math.top_k(scores, tf.minimum(SEARCHED, tf.size(scores))).indices
+        numbers, exists = self._members(found)
+        keys, values = self.listed(numbers, *background)
+        usable = tf.gather(self.usable, numbers) * exists
+        blocks, best = self.attend(queries, keys, values, usable, inside, size)
+        return blocks, tf.reshape(tf.gather(numbers, best), size)
+
+    def _members(self, regions: Any) -> tuple[Any, Any]:
+        """Return the patches of regions, and 1 for those that exist: at the border some do not."""
+        side = tf.range(self.reduction)
+        rows = (regions // self.across * self.reduction)[:, None, None] + side[:, None]
+        columns = (regions % self.across * self.reduction)[:, None, None] + side
+        exists = (rows < self.back[0]) & (columns < self.back[1])
+        numbers = tf.where(exists, rows * self.back[1] + columns, 0)
+        return tf.reshape(numbers, [-1]), tf.cast(tf.reshape(exists, [-1]), tf.float32)
+
+
+LISTS: dict[str, type[Stream]] = {
+    "cluster": Clustered,
+    "hierarchical": Hierarchical,
+    "random": Sampled,
+}
