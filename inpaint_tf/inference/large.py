@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from inpaint_tf.inference.tiling import Box, cover
 from inpaint_tf.layers import ContextualAttention
-from inpaint_tf.layers.contextual_attention import least_memory
+from inpaint_tf.layers._attention_streamed import least_memory, most_memory
 from inpaint_tf.models import InpaintingModel
 from inpaint_tf.models.contextual_attention import ContextualAttentionModel
 from inpaint_tf.models.inpainting_model import with_mask_channels
@@ -128,6 +128,7 @@ class LargeAttentionNetwork(LargeNetwork):
             lambda *seen: refinement.paint(with_mask_channels(*seen[:2]), seen[2]),
             *(3, 1, 4 * model.width),
         )
+        self._attentions: dict[int | None, Graph] = {}
         self._margins = (coarse.reach, refinement.features_reach, refinement.paint_reach)
 
     def __call__(
@@ -168,15 +169,25 @@ class LargeAttentionNetwork(LargeNetwork):
         held = cells * FLOATS_A_PATCH * 4 * self.model.width * 4
         least = least_memory(cells, layer.fuse_size)
         self._check(held + least, mask)
-        streamed = ContextualAttention.from_config(
-            {**layer.get_config(), "formulation": "streamed", "memory": self.memory - held}
-        )
+        memory = self.memory - held
+        return self._streamed(
+            None if memory > most_memory(cells, layer.fuse_size) else memory
+        ), held
 
-        @tf.function
-        def attend(features: tf.Tensor, mask: tf.Tensor, needed: tf.Tensor) -> tf.Tensor:
-            return streamed(features, features, mask, return_attention=True, needed=needed)
-
-        return attend, held
+    def _streamed(self, memory: int | None) -> Graph:
+        """Return the attention in so much memory; a graph takes seconds to make, so it is kept."""
+        if memory not in self._attentions:
+            config = self.model.refinement.attention.get_config()
+            layer = ContextualAttention.from_config(
+                {**config, "formulation": "streamed", "memory": memory}
+            )
+            self._attentions[memory] = _graph(
+                lambda features, mask, needed: layer(
+                    features, features, mask, return_attention=True, needed=needed
+                ),
+                *(4 * self.model.width, 1, 1),
+            )
+        return self._attentions[memory]
 
 
 class _Progress:

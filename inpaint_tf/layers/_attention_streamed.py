@@ -40,7 +40,16 @@ class Comparison(NamedTuple):
 
 def least_memory(patches: int, fuse_size: int) -> int:
     """Return the bytes of the score maps of a tile of one cell, for so many background patches."""
-    return 4 * _MAPS * patches * (1 + 2 * (fuse_size // 2)) ** 2
+    return _memory(patches, fuse_size, side=1)
+
+
+def most_memory(patches: int, fuse_size: int) -> int:
+    """Return the bytes of the score maps of the largest tile."""
+    return _memory(patches, fuse_size, side=_LARGEST_SIDE)
+
+
+def _memory(patches: int, fuse_size: int, side: int) -> int:
+    return 4 * _MAPS * patches * (side + 2 * (fuse_size // 2)) ** 2
 
 
 def attend(

@@ -216,3 +216,48 @@ def test_help_and_missing_options_need_no_model() -> None:
     result = CliRunner().invoke(command, ["photos", "--mask", "mask.png", "--out", "out"])
     assert result.exit_code == 2
     assert "--model" in result.stderr
+
+
+class Slow(Attentive):
+    """Tells of its progress."""
+
+    def _predict(self, images: np.ndarray, masks: np.ndarray) -> np.ndarray:
+        for share in (0.25, 0.5, 1.0):
+            self.tell(share)
+        return super()._predict(images, masks)
+
+
+def test_progress_within_a_photograph(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inpaint_tf, "load", lambda name: Slow())
+    real = progress.Progress.__init__
+    monkeypatch.setattr(progress.Progress, "__init__", lambda self: real(self, every=0))
+    result = fill("photos/a.png", "photos/b.png")
+    assert result.exit_code == 0
+    assert result.stdout.count("filled") == 2
+    assert result.stderr.count("25/100 % of a photograph") == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("2GB", 2 * 10**9), ("1.5 gib", 3 * 2**29), ("500MB", 5 * 10**8), ("64MiB", 2**26)],
+)
+def test_memory_and_coarse_at_reach_the_network(
+    monkeypatch: pytest.MonkeyPatch, text: str, size: int
+) -> None:
+    given: list[dict[str, int]] = []
+
+    def load(name: str, **options: int) -> Inpainter:
+        given.append(options)
+        return Attentive()
+
+    monkeypatch.setattr(inpaint_tf, "load", load)
+    assert fill("photos/a.png", "--memory", text, "--coarse-at", "512").exit_code == 0
+    assert given == [{"memory": size, "coarse_at": 512}]
+
+
+@pytest.mark.parametrize("text", ["2", "GB", "2TB", "-1GB", "0GB", "much"])
+def test_no_size_of_a_memory(text: str) -> None:
+    result = fill("photos/a.png", "--memory", text)
+    assert result.exit_code == 2
+    assert f"'{text}' is no size of a memory; write it as 2GB or 500MB." in result.stderr
+    assert written() == []

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import sys
 import threading
 import time
 
@@ -48,3 +50,15 @@ def test_failure_does_not_hide_another():
     with pytest.raises(ValueError, match="other"), Background() as background:
         background.submit(fail)
         raise ValueError("other")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a process has one priority")
+def test_other_threads_go_first():
+    def niceness():
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    seen, own = [], niceness()
+    with Background() as background:
+        background.submit(lambda: seen.append(niceness()))
+    assert seen == [19]
+    assert niceness() == own

@@ -107,3 +107,14 @@ def test_speed_text(speed, text):
 )
 def test_clock_text(seconds, text):
     assert clock_text(seconds) == text
+
+
+@pytest.mark.parametrize("stream", [io.StringIO(), Terminal()])
+def test_a_dropped_track_is_not_told_of(stream):
+    with Progress(stream) as progress:
+        track = progress.track(100, "things")
+        track.advance(30)
+        track.drop()
+        progress.say("done")
+    assert "30/100 things" not in stream.getvalue().splitlines()
+    assert "done" in stream.getvalue()

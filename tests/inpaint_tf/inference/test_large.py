@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from inpaint_tf.inference import NetworkInpainter, network
+from inpaint_tf.inference import NetworkInpainter, load, network
 from inpaint_tf.inference.large import LargeAttentionNetwork, LargeNetwork
 from inpaint_tf.masks import MaskMode
 from inpaint_tf.models import create
@@ -163,3 +163,9 @@ def test_coarse_at_must_be_large_enough(value):
 def test_a_network_without_two_stages_has_no_coarse_one():
     with pytest.raises(UserError, match="'glcic' has no coarse network; leave out --coarse-at"):
         NetworkInpainter(model("glcic"), MaskMode("hole"), "glcic", coarse_at=256)
+
+
+def test_opencv_has_no_coarse_network():
+    assert load("ns", memory=10**9).name == "ns"
+    with pytest.raises(UserError, match="'ns' has no coarse network; leave out --coarse-at"):
+        load("ns", coarse_at=256)
