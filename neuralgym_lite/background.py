@@ -9,15 +9,18 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 
+# As `nice` counts it: a tenth of the share of other work, which is enough to come to an end.
+NICENESS = 10
+
 
 def _give_way() -> None:
     """Let other threads go first: each of a training's operations waits for its slowest thread."""
     if sys.platform == "linux":  # elsewhere a process has one priority
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
 class Background:
-    """Runs one function at a time in a thread of the lowest priority.
+    """Runs one function at a time in a thread of low priority.
 
     A new one waits for the one before. What a function raises comes up at the next call of
     `submit` or `wait`, so that no failure is lost.

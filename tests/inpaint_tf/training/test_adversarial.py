@@ -113,6 +113,7 @@ def test_paper_defaults():
         "beta_1": 0.5,
         "beta_2": 0.9,
         "epsilon": 1e-8,
+        "clip_norm": None,
     }
     assert (config.n_critic, config.batch_size, config.mask.mosaic_unit_size) == (5, 64, 12)
     assert (loss.coarse_l1_alpha, loss.l1_loss_alpha, loss.ae_loss_alpha) == (1.2, 1.2, 1.2)
