@@ -9,8 +9,8 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 
-# As `nice` counts it: a tenth of the share of other work, which is enough to come to an end.
-NICENESS = 10
+# As `nice` counts it. At 19 a training lost 0.3 % of its time to saving, at 10 2.7 % as without.
+NICENESS = 19
 
 
 def _give_way() -> None:
@@ -20,7 +20,7 @@ def _give_way() -> None:
 
 
 class Background:
-    """Runs one function at a time in a thread of low priority.
+    """Runs one function at a time in a thread of the lowest priority.
 
     A new one waits for the one before. What a function raises comes up at the next call of
     `submit` or `wait`, so that no failure is lost.

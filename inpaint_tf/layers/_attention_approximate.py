@@ -176,7 +176,7 @@ class Clustered(Listed):
             means(
                 tf.reshape(
                     pixels[i : i + height, j : j + width] * weights[..., i * side + j, None],
-                    (height * width, -1),
+                    (height * width, key.shape[-1]),
                 )
             )
             for i in range(side)
@@ -206,7 +206,7 @@ class Clustered(Listed):
         labels = rows // side * across + columns // side
         count = -(-height // side) * across
         places = tf.cast(self.places(tf.range(height * width)), tf.float32) / side
-        features = tf.reshape(features, (height * width, -1))
+        features = tf.reshape(features, (height * width, features.shape[-1]))
         scale = tf.math.reduce_std(features) + 1e-6
         described = tf.concat(
             [features / scale / features.shape[-1] ** 0.5, places * SPREAD_COST], -1

@@ -138,3 +138,19 @@ def test_always_the_same():
 def test_refusals(options, message):
     with pytest.raises(ValueError, match=message):
         ContextualAttention(**options)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_sizes_unknown_to_the_graph(name):
+    layer = ContextualAttention(approximation=name)
+    maps, masks = tf.TensorSpec((None, None, None, 4)), tf.TensorSpec((None, None, None, 1))
+    attend = tf.function(
+        lambda maps, mask: layer(maps, maps, mask, return_attention=True),
+        input_signature=(maps, masks),
+    )
+    for size in (24, 34):
+        call = (random(1, size, 20, 4), np.zeros((1, size, 20, 1), "float32"))
+        outputs, offsets = attend(*call)
+        expected, expected_offsets = layer(call[0], *call, return_attention=True)
+        np.testing.assert_allclose(outputs, expected, atol=1e-5)
+        np.testing.assert_array_equal(offsets, expected_offsets)
