@@ -178,7 +178,10 @@ class Stream:
         pasted, best = stream(*sources)
         pasted = tf.scatter_nd(kept, pasted, tf.concat([counts, tf.shape(pasted)[1:]], 0))
         best = tf.scatter_nd(kept, best, tf.concat([counts, size], 0))
-        best = tf.reshape(tf.transpose(best, (0, 2, 1, 3)), counts * size)
+        # As floats, which hold them exactly: of integers oneDNN says on stderr that it cannot
+        # transpose them on every processor.
+        best = tf.transpose(tf.cast(best, tf.float32), (0, 2, 1, 3))
+        best = tf.cast(tf.reshape(best, counts * size), tf.int32)
         best = _placed(best[..., None], origin, self.front)[..., 0]
         return self._to_pixels(_join(pasted), origin), best
 

@@ -64,8 +64,8 @@ class ContextualAttention(keras.layers.Layer):
             least 1, one for each sample; or None if all is known.
         return_attention: whether to return offsets too.
         needed: places (above 0) of the foreground where the output is wanted, `(B, h, w, 1)`; or
-            None if it is everywhere. Elsewhere the output may be wrong, and `"streamed"` spares
-            itself the work.
+            None if it is everywhere. Elsewhere the output may be wrong and offsets are 0, and
+            `"streamed"` spares itself the work.
 
     Returns:
         `(B, h, w, C)`; or, with `return_attention`, that and the place of the most attended patch
@@ -135,6 +135,7 @@ class ContextualAttention(keras.layers.Layer):
         small_background = self._sample_down(background, rate)
         valid = self._valid_patches(mask, background, small_background, strides)
         norm = self._patch_norms(small_background)
+        wanted = _needed_cells(needed, small_foreground, rate)
         if self._streams(small_foreground, small_background):
             pasted, best = attend(
                 ops.cast(small_foreground, "float32"),
@@ -142,7 +143,7 @@ class ContextualAttention(keras.layers.Layer):
                 background,
                 norm,
                 valid,
-                _needed_cells(needed, small_foreground, rate),
+                wanted,
                 Comparison(self.patch_size, self.fuse_size, self.softmax_scale, rate, reduction),
                 self.memory,
                 LISTS.get(self.approximation or ""),
@@ -156,6 +157,7 @@ class ContextualAttention(keras.layers.Layer):
         if not return_attention:
             return outputs
         offsets = _offsets(best, ops.shape(small_background)[2]) * strides
+        offsets *= ops.cast(wanted, "int32")[..., None]
         for axis in (1, 2):
             offsets = ops.repeat(offsets, strides, axis=axis)
         return outputs, offsets[:, : -(-height // self.rate), : -(-width // self.rate)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import keras
 import numpy as np
 import pytest
@@ -56,6 +57,8 @@ def test_contextual_attention(holes, compat):
     expected = made((masked[None], mask[None]), return_attention=True)["offsets"].numpy()[0]
     cells = mask[..., 0].reshape(SIZE[0] // 8, 8, SIZE[1] // 8, 8).max(axis=(1, 3)) == 1
     np.testing.assert_array_equal(offsets[cells], expected[cells])
+    far = cv2.dilate(cells.astype("uint8"), np.ones((17, 17))) == 0
+    assert not offsets[far].any()
 
 
 @pytest.mark.parametrize("name", ["stable-glcic", "glcic", "autoencoder"])
