@@ -28,7 +28,8 @@ Array: TypeAlias = npt.NDArray[Any]
 Graph: TypeAlias = Callable[..., tf.Tensor]
 Tell: TypeAlias = Callable[[float], object]
 
-# Bytes that a network holds for a pixel and each of its first channels, as measured.
+# Bytes that a network holds for a pixel and each of its first channels. An estimate, like the next:
+# with both, whole processes stay within what they were allowed (docs/results/resolution.md).
 BYTES_A_CHANNEL = 14
 # Floats that attention holds for a patch and each channel of the features: four of them in the
 # features, in what is pasted, and in what comes of it, each of them twice, and some on the way.

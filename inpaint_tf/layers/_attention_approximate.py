@@ -159,14 +159,14 @@ class Clustered(Listed):
     def sources(self, query: Any, key: Any, inverse_norm: Any, background: Any) -> tuple[Any, ...]:
         """Return `query`, and the keys and values of all clusters and the patch in their middle."""
         pixels, weights, blocks = super().sources(query, key, inverse_norm, background)[1:]
-        self.labels = tf.stop_gradient(self._segment(key))
-        count = tf.reduce_max(self.labels) + 1
-        sizes = tf.math.unsorted_segment_sum(self.usable, self.labels, count)
+        labels = tf.stop_gradient(self._segment(key))
+        count = tf.reduce_max(labels) + 1
+        sizes = tf.math.unsorted_segment_sum(self.usable, labels, count)
         self.cluster_usable = tf.cast(sizes > 0, tf.float32)
 
         def means(values: Any) -> Any:
             total = tf.math.unsorted_segment_sum(
-                values * tf.cast(self.usable, values.dtype)[:, None], self.labels, count
+                values * tf.cast(self.usable, values.dtype)[:, None], labels, count
             )
             return total / tf.cast(tf.maximum(sizes, 1), values.dtype)[:, None]
 
