@@ -22,8 +22,8 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-# Score maps of a tile that are in memory at once, in four bytes a score: an estimate, which processes
-# were seen to stay below.
+# Score maps of a tile that are in memory at once, in four bytes a score: an estimate, below which
+# processes were seen to stay.
 _MAPS = 6
 # Of a tile, in cells: larger ones take more memory and hardly less time.
 _LARGEST_SIDE = 20
