@@ -20,12 +20,18 @@ Weight = Annotated[float, Field(ge=0)]
 
 
 class DataConfig(Config):
-    """Which photographs, and how large."""
+    """Which photographs, how large, and how they are varied.
+
+    With `flip`, every other one on average is shown mirrored. With a `smallest_crop` below 1, they
+    are cut at random to a square of at least this share of the side, resized.
+    """
 
     dataset: str = "animals"
     dir: str | None = None
     subset: Positive | None = None
     image_size: Annotated[int, Field(ge=16, multiple_of=8)] = 256
+    flip: bool = False
+    smallest_crop: Annotated[float, Field(ge=0.1, le=1)] = 1.0
 
 
 class MaskConfig(Config):

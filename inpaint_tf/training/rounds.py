@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from inpaint_tf.data.augmentation import Augmentation
 from inpaint_tf.data.photo_set import CachedPhotos, PhotoSet
 from inpaint_tf.losses import discount_weights
 from inpaint_tf.training.config import TrainConfig
@@ -45,7 +46,9 @@ class RoundMaker:
         self.config = config
         self.mode = config.mask.make_mode()
         self.shape = config.mask.make_shape(config.data.image_size)
-        self._cache = CachedPhotos(photos, config.data.image_size)
+        self._augmentation = Augmentation(config.data.flip, config.data.smallest_crop)
+        cached_size = self._augmentation.source_size(config.data.image_size)
+        self._cache = CachedPhotos(photos, cached_size)
         self._on_bad_photo = on_bad_photo
         self.failure: UserError | None = None
         self._stream = f"photo-{order}" if order else "photo"
@@ -119,9 +122,12 @@ class RoundMaker:
             if key in self._bad:
                 continue
             try:
-                return self._cache.load(key)
+                photo = self._cache.load(key)
             except ImageError as error:
                 self._refuse(key, error)
+                continue
+            rng = generator(self.config.seed, f"augment-{self._stream}", position)
+            return self._augmentation.apply(photo, self.config.data.image_size, rng)
         raise self._fail(f"No photograph of '{self.photos.root}' can be read.")
 
     def _refuse(self, key: str, error: ImageError) -> None:

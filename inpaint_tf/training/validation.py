@@ -35,7 +35,8 @@ class Validation:
     ) -> None:
         size = min(BATCH_SIZE, len(photos.test))
         # Of so few photographs, broken ones may be a large share; the training counts them all.
-        changes = {"n_critic": 1, "batch_size": size, "max_bad_photos": 1.0}
+        plain = config.data.model_copy(update={"flip": False, "smallest_crop": 1.0})
+        changes = {"n_critic": 1, "batch_size": size, "max_bad_photos": 1.0, "data": plain}
         alone = config.model_copy(update=changes)
         batches = min(count, len(photos.train), len(photos.test)) // size
         self._rounds = {}

@@ -270,3 +270,33 @@ def test_another_order(photos):
     one, other = (RoundMaker(photos, settings(), order=order).make(0) for order in (0, 1))
     for name in ("mask", "box", "real_box", "alpha"):
         np.testing.assert_array_equal(one[name], other[name], err_msg=name)
+
+
+# Augmentation.
+
+
+def test_photographs_are_varied_by_their_position_alone(photos):
+    data = DataConfig(image_size=16, flip=True, smallest_crop=0.7)
+    config = settings(batch_size=4).model_copy(update={"data": data})
+    first, second = RoundMaker(photos, config), RoundMaker(photos, config)
+    rounds = [first.make(i) for i in range(3)]
+    for i in (2, 0, 1):
+        assert_same(second.make(i), rounds[i])
+    by_photo: dict[int, set[bytes]] = {}
+    for number, image in zip(
+        [n for each in rounds for n in numbers(each)],
+        [image for each in rounds for image in np.swapaxes(each["image"], 0, 1).reshape(-1, 768)],
+        strict=True,
+    ):
+        by_photo.setdefault(number, set()).add(image.tobytes())
+    assert set(by_photo) == set(range(COUNT))
+    assert all(len(seen) > 1 for seen in by_photo.values()), "each pass sees it otherwise"
+
+
+def test_masks_stay_as_they_are_without_augmentation(photos):
+    data = DataConfig(image_size=16, flip=True, smallest_crop=0.7)
+    plain = settings()
+    varied = plain.model_copy(update={"data": data})
+    one, other = (RoundMaker(photos, config).make(1) for config in (plain, varied))
+    np.testing.assert_array_equal(one["mask"], other["mask"])
+    assert np.any(one["image"] != other["image"])
