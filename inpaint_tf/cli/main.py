@@ -14,6 +14,7 @@ COMMANDS = (
     "data",
     "doctor",
     "evaluate",
+    "export",
     "fill",
     "finetune",
     "import",

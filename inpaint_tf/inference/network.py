@@ -107,8 +107,8 @@ class NetworkInpainter(Inpainter):
 
             if not mask.any():
                 continue
-            masked = _padded(self.mask_mode.apply(image[None], mask[None]), multiple)
-            holes = _padded(mask[None].astype(np.float32), multiple)
+            masked = padded(self.mask_mode.apply(image[None], mask[None]), multiple)
+            holes = padded(mask[None].astype(np.float32), multiple)
             guess = self._guess(image[None], mask[None], holes.shape[1:3])
             refined, looked = network(masked[0], holes[0], tell, guess)
             pixels = self._to_pixels(refined[:height, :width])
@@ -134,7 +134,7 @@ class NetworkInpainter(Inpainter):
         masked = self.mask_mode.apply(_resized(image, *small, Image.Resampling.BILINEAR), holes)
         multiple = self.model.multiple
         outputs = self._network(
-            _padded(masked, multiple), _padded(holes.astype(np.float32), multiple)
+            padded(masked, multiple), padded(holes.astype(np.float32), multiple)
         )
         coarse = np.asarray(outputs["coarse"])[0, : small[0], : small[1]]
         large = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
@@ -162,9 +162,9 @@ class NetworkInpainter(Inpainter):
         multiple = self.model.multiple
         # A mosaic samples the photograph alone, so the padding comes after it. The mask is
         # reflected too: what mirrors a hole is as unknown as the hole.
-        masked_images = _padded(self.mask_mode.apply(images, masks), multiple)
+        masked_images = padded(self.mask_mode.apply(images, masks), multiple)
         try:
-            outputs = network(masked_images, _padded(masks.astype(np.float32), multiple))
+            outputs = network(masked_images, padded(masks.astype(np.float32), multiple))
         except tf.errors.OpError as error:
             raise UserError(
                 f"Model '{self.name}' fails on {width}x{height} pixels "
@@ -193,7 +193,7 @@ def _compiled(model: InpaintingModel, **options: Any) -> Network:
     return tf.function(run, input_signature=signature)
 
 
-def _padded(batch: Float, multiple: int) -> Float:
+def padded(batch: Float, multiple: int) -> Float:
     """Pad bottom and right by reflection, to multiples of so many pixels."""
     height, width = batch.shape[1:3]
     return np.pad(

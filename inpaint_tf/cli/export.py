@@ -1,0 +1,91 @@
+"""`inpaint-tf export`: a network for programs that have neither this project nor Keras."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from neuralgym_lite.errors import UserError
+from neuralgym_lite.quiet import import_tensorflow
+
+
+@click.command("export")
+@click.argument("source", metavar="FROM")
+@click.option(
+    "--out",
+    metavar="DIR",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Folder of the model; a new version goes to DIR/1, DIR/2 and so on.",
+)
+@click.option(
+    "--format",
+    "file_format",
+    type=click.Choice(["saved_model", "onnx", "tflite"]),
+    default="saved_model",
+    show_default=True,
+    help="For TF Serving, or one file for ONNX Runtime or TensorFlow Lite.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["float32", "bfloat16"]),
+    default="float32",
+    show_default=True,
+    help="What is computed in; bfloat16 is faster where the processor has it, and less exact.",
+)
+@click.option(
+    "--max-megapixels",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=4,
+    show_default=True,
+    help="Let the served model refuse larger photographs, before they are decoded.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
+def command(
+    source: str,
+    out: Path,
+    file_format: str,
+    precision: str,
+    max_megapixels: int,
+    as_json: bool,
+) -> None:
+    """Export a network: a run folder, an imported folder or a saved model.
+
+    The version is compared with the Keras model on probe photographs before it appears.
+    """
+    import_tensorflow()
+    import inpaint_tf
+    from inpaint_tf.export.card import gather
+    from inpaint_tf.export.exporter import export
+    from inpaint_tf.inference.network import NetworkInpainter
+
+    inpainter = inpaint_tf.load(source)
+    if not isinstance(inpainter, NetworkInpainter):
+        raise UserError(f"'{source}' is no network, and there is nothing to export.")
+    exported = export(
+        inpainter.model,
+        out,
+        gather(source, inpainter),
+        file_format,
+        precision,
+        max_megapixels * 1_000_000,
+        say=lambda text: click.echo(text, err=True),
+    )
+    if as_json:
+        difference = exported.difference
+        found = {
+            "folder": str(exported.folder),
+            "largest_difference": difference.refined,
+            "share_of_values_that_differ": difference.share,
+            "largest_difference_in_grey_levels": difference.levels,
+            "bytes": exported.sizes,
+        }
+        click.echo(json.dumps(found))
+        return
+    click.echo(f"Largest difference: {exported.difference}.", err=True)
+    sizes = (f"{name} {size / 1e6:.2f} MB" for name, size in exported.sizes.items())
+    click.echo(", ".join(sizes), err=True)
+    click.echo(click.format_filename(exported.folder))

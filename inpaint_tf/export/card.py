@@ -1,0 +1,127 @@
+"""What an exported model says of itself: `MODEL_CARD.md`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from inpaint_tf.export.check import Difference
+from inpaint_tf.importers.folder import CARD_FILE, FACTS_FILE
+from inpaint_tf.inference.inpainter import Inpainter
+from inpaint_tf.inference.provenance import provenance
+from neuralgym_lite.experiment import RunFolder
+
+EVALUATION = Path("evaluation") / "metrics.json"
+METRICS = {
+    "MSE": "mse_whole_255",
+    "L1": "l1_whole_255",
+    "PSNR": "psnr_whole_db",
+    "LPIPS": "lpips_alex_whole",
+}
+_SEES = {
+    "hole": "one color in the hole, of the grey levels {color}",
+    "mosaic": "the photograph under the mask, in blocks of {unit} pixels: give it the photograph "
+    "as it is. It restores detail, and removes no object",
+}
+
+
+def gather(source: str, inpainter: Inpainter) -> dict[str, Any]:
+    """Return what is known of a network, of JSON types.
+
+    Args:
+        source: what `load` was given: a run, an imported folder or a file.
+        inpainter: what it returned.
+    """
+    facts = provenance(source, inpainter)
+    imported, evaluation = Path(source, FACTS_FILE), Path(source, EVALUATION)
+    if imported.is_file():
+        facts["imported"] = json.loads(imported.read_text(encoding="utf-8"))["source"]
+    if "iteration" in facts:
+        facts["run"] = RunFolder.open(Path(source)).read_manifest()
+    if evaluation.is_file():
+        facts["evaluation"] = json.loads(evaluation.read_text(encoding="utf-8"))
+    return facts
+
+
+def write_card(folder: Path, facts: Mapping[str, Any], difference: Difference) -> None:
+    """Write the card of a version.
+
+    Args:
+        folder: of the version.
+        facts: of `gather`, with `format` and `precision`.
+        difference: from the Keras model.
+    """
+    mask = facts["mask"]
+    sees = _SEES[mask["name"]].format(**mask)
+    lines = [
+        f"# {facts['name']}",
+        "",
+        f"* **Network**: {facts['model']}, {facts['parameters']:,} weights.",
+        f"* **Format**: {facts['format']}, {facts['precision']}.",
+        f"* **Mask**: nonzero (or above 127) where the photograph is missing. The network was "
+        f"trained on `{mask['name']}`: it sees {sees}.",
+        f"* **Trained on**: {_training(facts)}",
+        f"* **Licence of the weights**: {_licence(facts)}",
+        f"* **Checked**: against the Keras model on probe photographs: {difference}.",
+        f"* **Source**: SHA-256 `{facts['sha256']}`.",
+        "",
+        "## Scores",
+        "",
+        *_scores(facts),
+        "",
+        "## Limits",
+        "",
+        "A network fills well what resembles its training, in size, kind of hole and subject.",
+        "What it fills is invented, not restored; faces and text least of all.",
+        "",
+    ]
+    (folder / CARD_FILE).write_text("\n".join(lines), encoding="utf-8")
+
+
+def _training(facts: Mapping[str, Any]) -> str:
+    if "imported" in facts:
+        return f"not known: imported from {facts['imported']['format']}."
+    if "iteration" not in facts:
+        return "not known: it was exported from a file without its run."
+    run = facts["run"]
+    parent = run.get("parent")
+    after = f", after {parent['iteration']:,} of `{parent['source']}`" if parent else ""
+    return (
+        f"`{facts['trained on']}`, {run['data']['train']:,} photographs; "
+        f"{facts['iteration']:,} iterations{after}."
+    )
+
+
+def _licence(facts: Mapping[str, Any]) -> str:
+    if "imported" in facts:
+        return f"{facts['imported']['licence']}."
+    return "whatever follows from the photographs that it was trained on."
+
+
+def _scores(facts: Mapping[str, Any]) -> list[str]:
+    evaluation = facts.get("evaluation")
+    if evaluation is None:
+        return ["Not scored yet: `inpaint-tf evaluate`, then export again."]
+    data, dataset = evaluation["methods"], evaluation["dataset"]
+    size = dataset["image_size"]
+    lines = [
+        f"{dataset['photographs']} test photographs of {dataset['name']}, {size}x{size} pixels; "
+        "in brackets 95 % bootstrap intervals.",
+        "",
+        f"| | {' | '.join(METRICS)} |",
+        f"|---|{'---|' * len(METRICS)}",
+    ]
+    for name, metrics in data.items():
+        cells = [_cell(metrics.get(metric)) for metric in METRICS.values()]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return lines
+
+
+def _cell(score: Mapping[str, Any] | None) -> str:
+    if not score or score.get("mean") is None:
+        return "not measured"
+    low, high = score.get("low"), score.get("high")
+    interval = "" if low is None else f" [{low:.4g}, {high:.4g}]"
+    return f"{score['mean']:.4g}{interval}"

@@ -1,0 +1,150 @@
+"""Whether an exported model fills photographs as the Keras model does."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inpaint_tf.data.samples import open_samples
+from inpaint_tf.inference.network import NetworkInpainter, padded
+from inpaint_tf.models import InpaintingModel
+from neuralgym_lite.errors import UserError
+
+Pair = tuple[NDArray[np.uint8], NDArray[np.uint8]]
+Results = Mapping[str, NDArray[Any]]
+
+PROGRAM = Path(__file__).with_name("stranger.py")
+
+
+@dataclass(frozen=True)
+class Limit:
+    """What rounding explains: in [-1, 1], as a share of all values, and in grey levels."""
+
+    refined: float
+    share: float
+    levels: int
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How far an exported model is from the Keras model, over all probe photographs.
+
+    Attributes:
+        refined: the largest difference of what is in the holes, in [-1, 1]; None for a network of
+            one size, whose results are resized as grey levels.
+        share: of the results' values that differ.
+        levels: the largest difference of the results, in grey levels.
+    """
+
+    refined: float | None
+    share: float
+    levels: int
+
+    def within(self, limit: Limit) -> bool:
+        """Return whether no difference is larger."""
+        close = self.refined is None or self.refined <= limit.refined
+        return close and self.share <= limit.share and self.levels <= limit.levels
+
+    def __str__(self) -> str:
+        """Say it in a line."""
+        holes = "" if self.refined is None else f"{self.refined:.1e} in [-1, 1], in the holes; "
+        return f"{holes}{self.share:.4%} of the values differ, by {self.levels} grey levels at most"
+
+
+def probes() -> list[Pair]:
+    """Return batches of photographs `(B, H, W, 3)` with masks `(B, H, W, 1)` of 0 and 1.
+
+    Of several sizes, one of them above those that a network is shown at once; with a hole in the
+    middle, none, and nothing but a hole.
+    """
+    photos = open_samples()
+    sizes = ((1, 256, 256), (1, 333, 517), (3, 64, 96), (2, 8, 8), (1, 520, 560))
+    made = []
+    for index, (count, height, width) in enumerate(sizes):
+        keys = photos.test[index : index + count]
+        side = max(height, width)
+        images = np.stack([photos.load(key, side)[:height, :width] for key in keys])
+        masks = np.zeros((count, height, width, 1), np.uint8)
+        masks[:, height // 4 : height * 3 // 4, width // 4 : width * 3 // 4] = 1
+        made.append((images, masks))
+    (image, mask), (three, masks) = made[0], made[2]
+    masks[0] = 0
+    masks[1, :8] = 1
+    return [*made, (image, np.zeros_like(mask)), (three, np.ones_like(masks))]
+
+
+def compare(
+    results: Sequence[Results], pairs: Sequence[Pair], model: InpaintingModel
+) -> Difference:
+    """Compare results with those of the model.
+
+    Args:
+        results: `output` and, if the network takes any size, `refined`, of each pair.
+        pairs: of `probes`.
+        model: at the same precision.
+
+    Raises:
+        UserError: if known pixels were changed.
+    """
+    inpainter = NetworkInpainter(model, model.mask_mode, "the exported model")
+    refined, differences = [], []
+    for result, (image, mask) in zip(results, pairs, strict=True):
+        output = result["output"]
+        if not np.array_equal(output[mask[..., 0] == 0], image[mask[..., 0] == 0]):
+            raise UserError("The export is wrong: it changes known pixels. It was not kept.")
+        differences.append(np.abs(output.astype(int) - inpainter.fill(image, mask)).ravel())
+        if model.fixed_size is None:
+            gap = np.abs(result["refined"] - _refined(model, image, mask))
+            refined.append(float((gap * mask).max(initial=0)))
+    levels = np.concatenate(differences)
+    share = float((levels > 0).mean())
+    return Difference(max(refined) if refined else None, share, int(levels.max()))
+
+
+def fill_as_a_stranger(folder: Path, pairs: Sequence[Pair]) -> list[Results]:
+    """Fill photographs with a SavedModel, in a process that has neither this project nor Keras.
+
+    Returns:
+        `output` and `refined` of each pair.
+
+    Raises:
+        UserError: if it cannot be loaded, or its signatures contradict each other.
+    """
+    with tempfile.TemporaryDirectory() as place:
+        inputs, outputs = Path(place, "inputs.npz"), Path(place, "outputs.npz")
+        arrays: dict[str, Any] = {}
+        for i, (image, mask) in enumerate(pairs):
+            arrays |= {f"image_{i}": image, f"mask_{i}": mask}
+        np.savez(inputs, **arrays)
+        call = [sys.executable, str(PROGRAM), str(folder), str(inputs), str(outputs)]
+        done = subprocess.run(call, capture_output=True, text=True)
+        if done.returncode:
+            said = (done.stderr.strip() or f"it ended with {done.returncode}").splitlines()
+            raise UserError(f"The export cannot be used, and was not kept: {said[-1]}")
+        with np.load(outputs) as file:
+            found: dict[str, NDArray[Any]] = dict(file)
+    results: list[Results] = []
+    for i in range(len(pairs)):
+        output = found[f"output_{i}"]
+        others = (found.get(f"{name}_{i}", output) for name in ("decoded", "attention_output"))
+        if not all(np.array_equal(output, other) for other in others):
+            raise UserError("The export is wrong: its signatures differ. It was not kept.")
+        results.append({"output": output, "refined": found[f"refined_{i}"]})
+    return results
+
+
+def _refined(
+    model: InpaintingModel, image: NDArray[np.uint8], mask: NDArray[np.uint8]
+) -> NDArray[np.float32]:
+    height, width = image.shape[1:3]
+    masked = padded(model.mask_mode.apply(image, mask), model.multiple)
+    outputs = model((masked, padded(mask.astype(np.float32), model.multiple)), training=False)
+    return np.asarray(outputs["refined"], np.float32)[:, :height, :width]

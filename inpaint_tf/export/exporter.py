@@ -1,0 +1,185 @@
+"""A trained network as the next version of a folder, checked before anyone sees it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from inpaint_tf.data.samples import open_samples
+from inpaint_tf.export.card import write_card
+from inpaint_tf.export.check import Difference, Limit, compare, fill_as_a_stranger, probes
+from inpaint_tf.export.portable import (
+    fill_with_onnx,
+    fill_with_tflite,
+    write_onnx,
+    write_tflite,
+)
+from inpaint_tf.export.served_inpainter import ServedInpainter
+from inpaint_tf.export.versions import MODEL_FILES, new_version
+from inpaint_tf.export.warmup import write_warmup
+from inpaint_tf.models import InpaintingModel
+from neuralgym_lite.errors import UserError
+
+SIGNATURE_FILE = "signature.json"
+WARM_SIZES = (256, 512)
+POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
+# In bfloat16 a number has three digits, and each graph rounds where it fuses.
+LIMITS = {
+    ("saved_model", "float32"): Limit(1e-5, 1e-4, 1),
+    ("saved_model", "bfloat16"): Limit(0.05, 1.0, 7),
+    ("onnx", "float32"): Limit(1e-4, 1e-4, 1),
+    ("tflite", "float32"): Limit(1e-3, 1e-3, 1),
+}
+MEANINGS = {
+    "image": "photographs, RGB in 0..255; in `bytes` each a JPEG or PNG",
+    "mask": "nonzero where missing, or grey levels, of which those above 127 are missing; "
+    "in `bytes` each a JPEG or PNG",
+    "output": "the photographs with their holes filled; known pixels as they were",
+    "output_bytes": "the same, each a PNG",
+    "offsets": "where the attention of each 8x8 pixels went: rows down, columns to the right",
+}
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written.
+
+    Attributes:
+        folder: of the version.
+        difference: from the Keras model.
+        sizes: bytes of what is in it, by name.
+    """
+
+    folder: Path
+    difference: Difference
+    sizes: dict[str, int]
+
+
+def export(
+    model: InpaintingModel,
+    out: Path,
+    facts: Mapping[str, Any],
+    file_format: str = "saved_model",
+    precision: str = "float32",
+    max_pixels: int = 4_000_000,
+    say: Callable[[str], object] = lambda text: None,
+) -> Exported:
+    """Write a network as the next version in a folder, and compare that with the network.
+
+    Args:
+        model: the network.
+        out: where versions are: `out/1`, `out/2` and so on.
+        facts: for the model card, of `card.gather`.
+        file_format: `"saved_model"`, which TF Serving loads, `"onnx"` or `"tflite"`.
+        precision: `"float32"` or, of a SavedModel, `"bfloat16"`.
+        max_pixels: of a photograph; a SavedModel refuses larger ones.
+        say: called with what is being done.
+
+    Raises:
+        UserError: if such a network cannot be exported so, the folder cannot be written, or what
+            was exported differs from the network; then no version is left behind.
+    """
+    if (file_format, precision) not in LIMITS:
+        raise UserError(
+            f"Format {file_format} has float32 alone; leave out --precision. Received: {precision}"
+        )
+    limit = LIMITS[file_format, precision]
+    model = with_policy(model, POLICIES[precision])
+    with new_version(out, file_format) as (folder, publish):
+        say(f"Writing {file_format}, {precision}.")
+        if file_format == "saved_model":
+            _write_saved_model(model, folder, max_pixels)
+        else:
+            write = {"onnx": write_onnx, "tflite": write_tflite}[file_format]
+            write(model, folder / MODEL_FILES[file_format])
+        say("Comparing it with the Keras model.")
+        difference = _check(model, folder, file_format)
+        if not difference.within(limit):
+            raise UserError(
+                f"The export differs from the Keras model: {difference}. At most {limit.refined} "
+                f"in the holes and {limit.share:.2%} of the values by {limit.levels} are right. "
+                "No version was left behind."
+            )
+        write_card(folder, {**facts, "format": file_format, "precision": precision}, difference)
+        sizes = _sizes(folder)
+        return Exported(publish(), difference, sizes)
+
+
+def with_policy(model: InpaintingModel, policy: str) -> InpaintingModel:
+    """Return the network with its weights at another precision, or itself."""
+    if model.dtype_policy.name == policy:
+        return model
+    converted = type(model).from_config({**model.get_config(), "dtype": policy})
+    converted.set_weights(model.get_weights())
+    return converted
+
+
+def _write_saved_model(model: InpaintingModel, folder: Path, max_pixels: int) -> None:
+    served = ServedInpainter(model, max_pixels)
+    tf.saved_model.save(served, str(folder), signatures=served.functions)
+    write_warmup(folder, _warm_requests(tuple(served.functions)))
+    (folder / SIGNATURE_FILE).write_text(json.dumps(_signatures(served), indent=2) + "\n")
+
+
+def _warm_requests(names: tuple[str, ...]) -> Iterator[tuple[str, dict[str, Any]]]:
+    photos = open_samples()
+    for size in WARM_SIZES:
+        image = photos.load(photos.test[0], size)
+        mask = np.zeros((size, size, 1), np.uint8)
+        mask[size // 4 : size * 3 // 4, size // 4 : size * 3 // 4] = 255
+        for name in names:
+            if name == "bytes":
+                files = (tf.io.encode_jpeg(image), tf.io.encode_png(mask))
+                image_input, mask_input = ([file.numpy()] for file in files)
+                yield name, {"image": image_input, "mask": mask_input}
+            else:
+                yield name, {"image": image[None], "mask": mask[None]}
+
+
+def _check(model: InpaintingModel, folder: Path, file_format: str) -> Difference:
+    pairs = probes()
+    if file_format == "saved_model":
+        return compare(fill_as_a_stranger(folder, pairs), pairs, model)
+    fill = {"onnx": fill_with_onnx, "tflite": fill_with_tflite}[file_format]
+    return compare(fill(folder / MODEL_FILES[file_format], pairs), pairs, model)
+
+
+def _signatures(served: ServedInpainter) -> dict[str, Any]:
+    described = {}
+    for name, function in served.functions.items():
+        concrete = function.get_concrete_function()
+        described[name] = {
+            "inputs": _tensors(
+                {each.name: each for each in concrete.structured_input_signature[0]}
+            ),
+            "outputs": _tensors(concrete.structured_outputs),
+        }
+    return {"signatures": described, "max_pixels": served.max_pixels}
+
+
+def _tensors(tensors: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: {
+            "dtype": tensor.dtype.name,
+            "shape": list(tensor.shape),
+            "meaning": MEANINGS[name],
+        }
+        for name, tensor in tensors.items()
+    }
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    """Return the bytes of each file and folder at the top."""
+    return {
+        entry.name: sum(
+            file.stat().st_size for file in (entry, *entry.rglob("*")) if file.is_file()
+        )
+        for entry in sorted(folder.iterdir())
+        if entry.is_file() or any(entry.iterdir())
+    }

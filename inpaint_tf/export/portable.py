@@ -1,0 +1,109 @@
+"""A network in one file, for programs without TensorFlow: ONNX and TensorFlow Lite."""
+
+from __future__ import annotations
+
+import importlib
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from inpaint_tf.export.check import Pair, Results
+from inpaint_tf.export.served_inpainter import PHOTOGRAPHS, Refiner, filled
+from inpaint_tf.models import InpaintingModel
+from neuralgym_lite.errors import UserError
+from neuralgym_lite.quiet import held_back_stderr
+
+OPSET = 17
+EXTRA = "pip install 'inpaint-tf[onnx]'"
+
+
+def write_onnx(model: InpaintingModel, path: Path) -> None:
+    """Write a network as ONNX, for batches and photographs of any size.
+
+    Raises:
+        UserError: if the packages for it are not installed.
+    """
+    onnx, tf2onnx = _need("onnx"), _need("tf2onnx")
+    function = _function(model)
+    proto, _ = tf2onnx.convert.from_function(function, input_signature=PHOTOGRAPHS, opset=OPSET)
+    for node in proto.graph.node:
+        if node.op_type == "Conv":
+            _pad_by_numbers(node, onnx.helper)
+    onnx.checker.check_model(proto)
+    onnx.save(proto, str(path))
+
+
+def write_tflite(model: InpaintingModel, path: Path) -> None:
+    """Write a network for TensorFlow Lite, for batches and photographs of any size."""
+    module = tf.Module()
+    module.fill = _function(model)
+    module.weights = [variable.value for variable in model.variables]
+    with tempfile.TemporaryDirectory() as folder, held_back_stderr():
+        # By way of a SavedModel, for the names of inputs and outputs.
+        tf.saved_model.save(module, folder, signatures=module.fill)
+        path.write_bytes(tf.lite.TFLiteConverter.from_saved_model(folder).convert())
+
+
+def fill_with_onnx(path: Path, pairs: Sequence[Pair]) -> list[Results]:
+    """Fill photographs with an ONNX file; `output` and `refined` of each."""
+    options = _need("onnxruntime").SessionOptions()
+    options.log_severity_level = 3
+    session = _need("onnxruntime").InferenceSession(
+        str(path), options, providers=["CPUExecutionProvider"]
+    )
+    names = [output.name for output in session.get_outputs()]
+    return [
+        dict(zip(names, session.run(None, {"image": image, "mask": mask}), strict=True))
+        for image, mask in pairs
+    ]
+
+
+def fill_with_tflite(path: Path, pairs: Sequence[Pair]) -> list[Results]:
+    """Fill photographs with a TensorFlow Lite file; `output` and `refined` of each."""
+    with held_back_stderr():
+        interpreter = tf.lite.Interpreter(str(path))
+        run = interpreter.get_signature_runner()
+        return [
+            {name: np.array(value) for name, value in run(image=image, mask=mask).items()}
+            for image, mask in pairs
+        ]
+
+
+def _function(model: InpaintingModel) -> Any:
+    refine = Refiner(model, streams=False).refine
+
+    @tf.function(input_signature=PHOTOGRAPHS)
+    def fill(image: tf.Tensor, mask: tf.Tensor) -> dict[str, tf.Tensor]:
+        outputs = filled(refine, image, mask)
+        return {name: outputs[name] for name in ("output", "refined")}
+
+    return fill
+
+
+def _pad_by_numbers(convolution: Any, helper: Any) -> None:
+    """Say how many zeros are around; ONNX Runtime does not find out for dilated kernels.
+
+    At stride 1 it is half of what the kernel spans, on all sides.
+    """
+    known = {each.name: helper.get_attribute_value(each) for each in convolution.attribute}
+    if known.get("auto_pad") != b"SAME_UPPER" or set(known.get("strides", [1])) != {1}:
+        return
+    dilations = known.get("dilations", [1, 1])
+    half = [
+        dilation * (size - 1) // 2
+        for dilation, size in zip(dilations, known["kernel_shape"], strict=True)
+    ]
+    kept = [each for each in convolution.attribute if each.name not in ("auto_pad", "pads")]
+    del convolution.attribute[:]
+    convolution.attribute.extend([*kept, helper.make_attribute("pads", half + half)])
+
+
+def _need(package: str) -> Any:
+    try:
+        return importlib.import_module(package)
+    except ImportError:
+        raise UserError(f"Format onnx needs the package '{package}': {EXTRA}") from None

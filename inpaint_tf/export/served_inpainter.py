@@ -1,0 +1,274 @@
+"""An inpainter as TensorFlow functions, for programs that have neither this project nor Keras."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import tensorflow as tf
+
+from inpaint_tf.export.resizing import resize
+from inpaint_tf.inference.inpainter import MIN_SIDE
+from inpaint_tf.inference.network import LARGE
+from inpaint_tf.layers import ContextualAttention
+from inpaint_tf.models import InpaintingModel
+from inpaint_tf.models.contextual_attention import ContextualAttentionModel
+from inpaint_tf.models.inpainting_model import composite, with_mask_channels
+from neuralgym_lite.errors import UserError
+
+Outputs: TypeAlias = dict[str, tf.Tensor]
+
+FEATURE = 4  # pixels a side of a place that attention moves
+_PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
+_PNG_HEADER = 33  # bytes, with the size in it
+PHOTOGRAPHS = (
+    tf.TensorSpec((None, None, None, 3), tf.uint8, name="image"),
+    tf.TensorSpec((None, None, None, 1), tf.uint8, name="mask"),
+)
+_FILES = (
+    tf.TensorSpec((None,), tf.string, name="image"),
+    tf.TensorSpec((None,), tf.string, name="mask"),
+)
+
+
+class ServedInpainter(tf.Module):
+    """All that is around a network, in the graph: masks, padding, rounding, known pixels.
+
+    Every function takes batches of any size and photographs of any size. Of photographs above
+    512x512 pixels attention is streamed, so that memory grows with their area alone.
+
+    Args:
+        model: the network.
+        max_pixels: of a photograph; larger ones are refused, before they are decoded.
+
+    Attributes:
+        functions: by the names that a server gives them as signatures.
+
+    Raises:
+        UserError: if the network is shown what OpenCV makes, which no graph can.
+    """
+
+    def __init__(self, model: InpaintingModel, max_pixels: int) -> None:
+        super().__init__()
+        mode = model.mask_mode
+        if mode.prefills:
+            raise UserError(
+                f"This model was trained on '{mode.name}', which OpenCV fills before the network: "
+                "a server has no OpenCV. Export one that was trained on 'hole' or 'mosaic'."
+            )
+        # Of the model a server needs the variables alone; its layers would be saved with it.
+        self.variables_of_model = [variable.value for variable in model.variables]
+        self.max_pixels = max_pixels
+        refine = Refiner(model).refine
+
+        # A function of its own, so that the graph has the network once, whoever calls it.
+        @tf.function(input_signature=PHOTOGRAPHS)
+        def fill(image: tf.Tensor, mask: tf.Tensor) -> Outputs:
+            with tf.control_dependencies(self._checks(image, mask)):
+                image, mask = tf.identity(image), tf.identity(mask)
+            return filled(refine, image, mask)
+
+        def fill_file(pair: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+            image, mask = self._decode(pair[0], 3), self._decode(pair[1], 1)
+            return tf.io.encode_png(fill(image[None], mask[None])["output"][0])
+
+        @tf.function(input_signature=_FILES)
+        def fill_files(image: tf.Tensor, mask: tf.Tensor) -> Outputs:
+            with tf.control_dependencies([_same_number(image, mask)]):
+                files = (tf.identity(image), tf.identity(mask))
+            # One after the other: each has its own size, and takes all cores.
+            pictures = tf.map_fn(
+                fill_file, files, fn_output_signature=tf.string, parallel_iterations=1
+            )
+            return {"output_bytes": pictures}
+
+        def only(*names: str) -> Any:
+            def run(image: tf.Tensor, mask: tf.Tensor) -> Outputs:
+                outputs = fill(image, mask)
+                return {name: outputs[name] for name in names}
+
+            return tf.function(run, input_signature=PHOTOGRAPHS)
+
+        # Not a signature: what is in the holes before it is rounded, for comparisons.
+        self.refine = only("refined")
+        self.functions = {"serving_default": only("output"), "bytes": fill_files}
+        if model.has_attention:
+            self.functions["attention"] = only("output", "offsets")
+
+    def _checks(self, image: tf.Tensor, mask: tf.Tensor) -> list[tf.Operation]:
+        batch, height, width = tf.unstack(tf.shape(image)[:3])
+        return [
+            # The number of values, and not their shape, which a graph believes to know.
+            tf.debugging.Assert(
+                tf.equal(tf.size(image), 3 * batch * height * width),
+                ["image must be (batch, height, width, 3). Received:", tf.shape(image)],
+            ),
+            tf.debugging.Assert(
+                tf.reduce_all(tf.equal(tf.shape(mask), [batch, height, width, 1])),
+                [
+                    "mask must be (batch, height, width, 1), as large as image. Received: image",
+                    tf.shape(image),
+                    "mask",
+                    tf.shape(mask),
+                ],
+            ),
+            tf.debugging.Assert(
+                tf.minimum(height, width) >= MIN_SIDE,
+                [f"image must have at least {MIN_SIDE} pixels a side. Received:", tf.shape(image)],
+            ),
+            self._not_too_large(height, width),
+        ]
+
+    def _not_too_large(self, height: tf.Tensor, width: tf.Tensor) -> tf.Operation:
+        pixels = tf.cast(height, tf.int64) * tf.cast(width, tf.int64)
+        return tf.debugging.Assert(
+            pixels <= self.max_pixels,
+            [f"image must have at most {self.max_pixels} pixels. Received:", height, width],
+        )
+
+    def _decode(self, file: tf.Tensor, channels: int) -> tf.Tensor:
+        """Return the picture in a JPEG or PNG, `(H, W, channels)`; its header is judged first."""
+        is_png = tf.strings.substr(file, 0, len(_PNG)) == _PNG
+        is_jpeg = tf.strings.substr(file, 0, len(_JPEG)) == _JPEG
+        whole = is_jpeg | (is_png & (tf.strings.length(file) >= _PNG_HEADER))
+        what = "image" if channels == 3 else "mask"
+        known = tf.debugging.Assert(
+            whole, [f"{what} is neither a JPEG nor a PNG. Bytes:", tf.strings.length(file)]
+        )
+        with tf.control_dependencies([known]):
+            file = tf.identity(file)
+        sizes = tf.cond(is_png, lambda: _png_size(file), lambda: _jpeg_size(file))
+        with tf.control_dependencies([self._not_too_large(sizes[0], sizes[1])]):
+            file = tf.identity(file)
+        # It reads PNG too. The accurate transform is that of Pillow and browsers.
+        return tf.io.decode_jpeg(file, channels, dct_method="INTEGER_ACCURATE")
+
+
+def filled(refine: Any, image: tf.Tensor, mask: tf.Tensor) -> Outputs:
+    """Fill photographs.
+
+    Args:
+        refine: of `Refiner`.
+        image: `(B, H, W, 3)` uint8.
+        mask: `(B, H, W, 1)` uint8: 0 and 1, or grey levels, of which those above 127 are missing.
+
+    Returns:
+        `output`, `(B, H, W, 3)` uint8, known pixels as they are; `refined`, the same float32 in
+        [-1, 1], right in the holes; and with attention `offsets`, `(B, h, w, 2)` int32.
+    """
+    levels = tf.cast(mask, tf.float32)
+    highest = tf.reduce_max(levels, axis=(1, 2, 3), keepdims=True)
+    holes = tf.cast(levels > tf.where(highest > 1, 127.0, 0.0), tf.float32)
+    outputs = refine(image, holes)
+    return {**outputs, "output": composited(outputs["refined"], image, holes)}
+
+
+def composited(refined: tf.Tensor, image: tf.Tensor, holes: tf.Tensor) -> tf.Tensor:
+    """Return what is in [-1, 1], rounded to uint8, in the holes of a uint8 picture."""
+    levels = tf.clip_by_value(tf.round((refined + 1) * 127.5), 0, 255)
+    # As floats: TensorFlow Lite cannot choose between integers.
+    return tf.cast(tf.where(holes > 0, levels, tf.cast(image, tf.float32)), tf.uint8)
+
+
+class Refiner:
+    """Shows a network pictures of any size, and returns what it makes of them.
+
+    Args:
+        model: the network.
+        streams: whether attention is streamed for large pictures, in operations that TensorFlow
+            alone has.
+    """
+
+    def __init__(self, model: InpaintingModel, streams: bool = True) -> None:
+        self.model = model
+        self.streams = streams
+
+    def refine(self, image: tf.Tensor, holes: tf.Tensor) -> Outputs:
+        """Return `refined`, `(B, H, W, 3)` float32, and with attention `offsets`.
+
+        Args:
+            image: `(B, H, W, 3)` uint8.
+            holes: `(B, H, W, 1)` float32 of 0 and 1.
+        """
+        side = self.model.fixed_size
+        if side is None:
+            return self._padded(image, holes)
+        height, width = tf.unstack(tf.shape(image)[1:3])
+        square = resize(image, side, side, "bilinear")
+        # Missing is whatever a missing pixel has a part in.
+        square_holes = tf.cast(resize(holes, side, side, "bilinear") > 0, tf.float32)
+        predicted = self._padded(square, square_holes)["refined"]
+        grown = resize(composited(predicted, square, square_holes), height, width, "bicubic")
+        return {"refined": tf.cast(grown, tf.float32) / 127.5 - 1}
+
+    def _padded(self, image: tf.Tensor, holes: tf.Tensor) -> Outputs:
+        height, width = tf.unstack(tf.shape(image)[1:3])
+        normal = tf.cast(image, tf.float32) / 127.5 - 1
+        masked = self.model.mask_mode.masked_input(normal, holes)
+        outputs = self._run(*(reflected(each, self.model.multiple) for each in (masked, holes)))
+        refined = tf.cast(outputs["refined"], tf.float32)[:, :height, :width]
+        return {**outputs, "refined": refined}
+
+    def _run(self, masked: tf.Tensor, mask: tf.Tensor) -> Outputs:
+        model = self.model
+        if not isinstance(model, ContextualAttentionModel):
+            return {"refined": model((masked, mask), training=False)["refined"]}
+        coarse = model.coarse(with_mask_channels(masked, mask))
+        seen = with_mask_channels(composite(coarse, masked, mask), mask)
+        features = model.refinement.features(seen)
+        attended, offsets = self._attend(features, mask)
+        return {"refined": model.refinement.paint(seen, attended), "offsets": offsets}
+
+    def _attend(self, features: tf.Tensor, mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        refinement = self.model.refinement
+
+        def at_once() -> Any:
+            return refinement.attention(features, features, mask, return_attention=True)
+
+        def in_tiles() -> Any:
+            config = refinement.attention.get_config()
+            streamed = ContextualAttention.from_config({**config, "formulation": "streamed"})
+            needed = around(mask, refinement.attended_reach)
+            return streamed(features, features, mask, return_attention=True, needed=needed)
+
+        if not self.streams:
+            return at_once()
+        height, width = tf.unstack(tf.shape(mask)[1:3])
+        return tf.cond(height * width > LARGE, in_tiles, at_once)
+
+
+def reflected(batch: tf.Tensor, multiple: int) -> tf.Tensor:
+    """Pad `(B, H, W, C)` at the bottom and right by reflection, to multiples of so many pixels."""
+    for axis in (1, 2):
+        size = tf.shape(batch)[axis]
+        period = tf.maximum(2 * (size - 1), 1)
+        # Of positive numbers: ONNX rounds quotients towards zero.
+        place = tf.range((size + multiple - 1) // multiple * multiple) % period
+        batch = tf.gather(batch, tf.minimum(place, period - place), axis=axis)
+    return batch
+
+
+def around(mask: tf.Tensor, reach: int) -> tf.Tensor:
+    """Return the features within `reach` pixels of a hole: `(B, H / 4, W / 4, 1)` float32."""
+    near = tf.nn.max_pool2d(mask, FEATURE, FEATURE, "SAME")
+    length = 2 * -(-reach // FEATURE) + 1
+    for window in ((length, 1), (1, length)):
+        near = tf.nn.max_pool2d(near, window, 1, "SAME")
+    return near
+
+
+def _same_number(image: tf.Tensor, mask: tf.Tensor) -> tf.Operation:
+    return tf.debugging.Assert(
+        tf.equal(tf.size(image), tf.size(mask)),
+        ["There must be a mask for each image. Received:", tf.size(image), tf.size(mask)],
+    )
+
+
+def _png_size(file: tf.Tensor) -> tf.Tensor:
+    # Width and height lie at byte 16, of four bytes each, the highest first.
+    digits = tf.cast(tf.io.decode_raw(tf.strings.substr(file, 16, 8), tf.uint8), tf.int64)
+    width, height = tf.unstack(tf.reshape(digits, (2, 4)) @ [[2**24], [2**16], [2**8], [1]])
+    return tf.concat([height, width], 0)
+
+
+def _jpeg_size(file: tf.Tensor) -> tf.Tensor:
+    return tf.cast(tf.io.extract_jpeg_shape(file)[:2], tf.int64)

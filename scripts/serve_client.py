@@ -1,0 +1,213 @@
+r"""Fill folders of photographs by a model that TensorFlow Serving has, over REST or gRPC.
+
+    python scripts/serve_client.py photographs --mask masks --out filled --server localhost:8500
+    python scripts/serve_client.py photographs --mask masks --out filled \\
+        --server http://localhost:8501
+
+gRPC needs `pip install -e '.[serving]'`. Photographs and masks are paired, read and written as
+`inpaint-tf fill` does it: orientation, transparency and greyscale are kept. A server that is not
+there or is overloaded is asked again, until the deadline of the photograph. Exit codes: 0 done, 1
+some photographs failed, each of them named, 2 a mistake.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import json
+import random
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from inpaint_tf.inference.inpainter import Inpainter, UInt8
+from inpaint_tf.inference.photographs import Result, fill_photographs, plan_jobs
+from neuralgym_lite.errors import UserError
+from neuralgym_lite.progress import Progress
+from neuralgym_lite.quiet import import_tensorflow
+
+SIGNATURE = "bytes"
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds between two tries
+BUSY = (429, 502, 503, 504)  # of HTTP: later it may work
+MESSAGE_BYTES = 256 * 2**20
+Ask = Callable[[dict[str, bytes], float], bytes]
+
+
+class ServerBusyError(Exception):
+    """The server is not there, or has no time: it may work later."""
+
+
+class ServedModel(Inpainter):
+    """A model on a server, as an inpainter.
+
+    Args:
+        ask: sends an image and a mask, as the bytes of PNG files, with the seconds that there are,
+            and returns those of the filled picture.
+        deadline: seconds that a photograph may take, with all tries.
+    """
+
+    name = "served"
+
+    def __init__(self, ask: Ask, deadline: float) -> None:
+        self.ask = ask
+        self.deadline = deadline
+
+    def _predict(self, images: UInt8, masks: UInt8) -> UInt8:
+        pairs = zip(images, masks, strict=True)
+        return np.stack([self._fill_one(image, mask) for image, mask in pairs])
+
+    def _fill_one(self, image: UInt8, mask: UInt8) -> UInt8:
+        files = {"image": _png(image[..., ::-1]), "mask": _png(mask * 255)}
+        answer = _retried(lambda left: self.ask(files, left), self.deadline)
+        filled = cv2.imdecode(np.frombuffer(answer, np.uint8), cv2.IMREAD_COLOR)
+        if filled is None or filled.shape != image.shape:
+            raise UserError("The server's answer is not the picture")
+        return np.ascontiguousarray(filled[..., ::-1])
+
+
+def over_grpc(address: str, model: str) -> Ask:
+    """Return a function that asks a server by gRPC, over one connection.
+
+    Raises:
+        UserError: if the packages for it are not installed.
+    """
+    import_tensorflow()
+    try:
+        import grpc
+        import tensorflow as tf
+        from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+    except ImportError as error:
+        raise UserError(
+            f"gRPC needs '{error.name}': pip install -e '.[serving]', or give --server http://..."
+        ) from None
+    sizes = [(f"grpc.max_{way}_message_length", MESSAGE_BYTES) for way in ("send", "receive")]
+    stub = prediction_service_pb2_grpc.PredictionServiceStub(
+        grpc.insecure_channel(address, options=sizes)
+    )
+    later = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
+
+    def ask(files: dict[str, bytes], seconds: float) -> bytes:
+        request = predict_pb2.PredictRequest()
+        request.model_spec.name = model
+        request.model_spec.signature_name = SIGNATURE
+        for name, content in files.items():
+            request.inputs[name].CopyFrom(tf.make_tensor_proto([content]))
+        try:
+            answer = stub.Predict(request, timeout=seconds)
+        except grpc.RpcError as error:
+            if error.code() in later:
+                raise ServerBusyError(error.details()) from error
+            raise UserError(f"{error.code().name}: {error.details()}") from error
+        return bytes(answer.outputs["output_bytes"].string_val[0])
+
+    return ask
+
+
+def over_rest(url: str, model: str) -> Ask:
+    """Return a function that asks a server by REST."""
+    place = f"{url.rstrip('/')}/v1/models/{model}:predict"
+
+    def ask(files: dict[str, bytes], seconds: float) -> bytes:
+        inputs = {
+            name: [{"b64": base64.b64encode(content).decode()}] for name, content in files.items()
+        }
+        body = json.dumps({"signature_name": SIGNATURE, "inputs": inputs}).encode()
+        request = urllib.request.Request(place, body, {"Content-Type": "application/json"})
+        try:
+            with urllib.request.urlopen(request, timeout=seconds) as answer:
+                outputs = json.load(answer)["outputs"]
+        except urllib.error.HTTPError as error:
+            if error.code in BUSY:
+                raise ServerBusyError(f"HTTP {error.code}") from error
+            raise UserError(f"HTTP {error.code}: {_reason(error)}") from error
+        except OSError as error:  # no connection, or one that was lost
+            raise ServerBusyError(str(error)) from error
+        return base64.b64decode(outputs[0]["b64"])
+
+    return ask
+
+
+def _reason(error: urllib.error.HTTPError) -> str:
+    answer = error.read().decode(errors="replace")
+    try:
+        return str(json.loads(answer)["error"])
+    except (ValueError, KeyError, TypeError):
+        return answer[:200]
+
+
+def _retried(ask: Callable[[float], bytes], deadline: float) -> bytes:
+    """Ask until there is an answer; pauses grow, and differ, so that clients do not march."""
+    start, pause = time.monotonic(), FIRST_PAUSE
+    while True:
+        left = deadline - (time.monotonic() - start)
+        try:
+            return ask(max(left, 0.001))
+        except ServerBusyError as error:
+            wait = pause * random.uniform(0.5, 1)
+            if time.monotonic() - start + wait >= deadline:
+                raise UserError(
+                    f"No answer within {deadline:g} s; the last try: {error}"
+                ) from error
+        time.sleep(wait)
+        pause = min(2 * pause, LONGEST_PAUSE)
+
+
+def _png(picture: Any) -> bytes:
+    written, content = cv2.imencode(".png", np.ascontiguousarray(picture))
+    assert written  # noqa: S101
+    return content.tobytes()
+
+
+def main() -> None:
+    """Fill what the command line says."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("inputs", type=Path, nargs="+", help="photographs, or folders of them")
+    parser.add_argument("--mask", type=Path, required=True, help="a mask, or a folder of masks")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write to")
+    parser.add_argument("--server", default="localhost:8500", help="HOST:PORT for gRPC, or a URL")
+    parser.add_argument("--model", default="inpaint", help="name of the model on the server")
+    parser.add_argument("--parallel", type=int, default=4, help="photographs on their way at once")
+    parser.add_argument("--deadline", type=float, default=60, help="seconds for one photograph")
+    arguments = parser.parse_args()
+    try:
+        sys.exit(run(arguments))
+    except UserError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Fill all photographs; return the exit code."""
+    if arguments.parallel < 1:
+        raise UserError(f"--parallel must be at least 1. Received: {arguments.parallel}")
+    if arguments.deadline <= 0:
+        raise UserError(f"--deadline must be above 0. Received: {arguments.deadline:g}")
+    jobs = plan_jobs(arguments.inputs, arguments.mask, arguments.out)
+    connect = over_rest if arguments.server.startswith(("http://", "https://")) else over_grpc
+    model = ServedModel(connect(arguments.server, arguments.model), arguments.deadline)
+
+    def fill(job: Any) -> Result:
+        return next(fill_photographs(model, [job]))
+
+    failed = 0
+    with Progress() as progress, ThreadPoolExecutor(arguments.parallel) as pool:
+        track = progress.track(len(jobs), "photographs")
+        for result in pool.map(fill, jobs):
+            failed += result.status == "failed"
+            if result.message:
+                progress.say(result.message)
+            track.advance()
+    print(f"{len(jobs) - failed} of {len(jobs)} photographs filled", file=sys.stderr)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    main()

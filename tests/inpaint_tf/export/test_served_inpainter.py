@@ -1,0 +1,268 @@
+"""The graph around a network, against the inpainter in Python."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from inpaint_tf.export import served_inpainter
+from inpaint_tf.export.served_inpainter import ServedInpainter, around, reflected
+from inpaint_tf.inference.network import NetworkInpainter
+from inpaint_tf.masks import MaskMode
+from inpaint_tf.models import create
+from inpaint_tf.models.registry import MODELS
+from neuralgym_lite.errors import UserError
+
+MAX_PIXELS = 100_000
+SIZES = {"context-encoder": {"image_size": 64}}
+
+
+def make(name="ca", mode="hole", **options):
+    model = create(name, width=4, mask_mode=mode, **SIZES.get(name, {}), **options)
+    rng = np.random.default_rng(3)
+    # Fresh biases are zero, and hide what is shifted or left out.
+    model.set_weights(
+        [w + rng.normal(0, 0.02, w.shape).astype(w.dtype) for w in model.get_weights()]
+    )
+    return model
+
+
+@pytest.fixture(scope="module")
+def model():
+    return make()
+
+
+@pytest.fixture(scope="module")
+def served(model):
+    return ServedInpainter(model, MAX_PIXELS)
+
+
+def photographs(*shape, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (*shape, 3), np.uint8)
+
+
+def middle(*shape):
+    mask = np.zeros((*shape, 1), np.uint8)
+    height, width = shape[1:]
+    mask[:, height // 4 : height * 3 // 4, width // 3 : width * 2 // 3] = 1
+    return mask
+
+
+def run(served, image, mask, name="serving_default"):
+    return {k: v.numpy() for k, v in served.functions[name](image, mask).items()}
+
+
+def assert_pixels(found, expected):
+    gap = np.abs(found.astype(int) - expected)
+    assert gap.max() <= 1 and (gap > 0).mean() <= 1e-3, (gap.max(), (gap > 0).mean())
+
+
+# Parity.
+
+
+@pytest.mark.parametrize("mode", ["hole", "mosaic"])
+@pytest.mark.parametrize("name", [name for name in MODELS if name != "context-encoder"])
+def test_every_model_fills_as_its_inpainter(name, mode):
+    model = make(name, MaskMode(mode, color=(10, 200, 90)))
+    served = ServedInpainter(model, MAX_PIXELS)
+    inpainter = NetworkInpainter(model, model.mask_mode, name)
+    assert set(served.functions) == {"serving_default", "bytes"} | (
+        {"attention"} if model.has_attention else set()
+    )
+    for shape in ((1, 64, 64), (2, 51, 83), (1, 8, 8)):
+        image, mask = photographs(*shape), middle(*shape)
+        output = run(served, image, mask)["output"]
+        assert_pixels(output, inpainter.fill(image, mask))
+        np.testing.assert_array_equal(output[mask[..., 0] == 0], image[mask[..., 0] == 0])
+
+
+@pytest.mark.parametrize("compat", ["torch", "tf1"])
+def test_dialects_are_kept(compat):
+    model = make(compat=compat)
+    inpainter = NetworkInpainter(model, model.mask_mode, compat)
+    image, mask = photographs(1, 45, 64), middle(1, 45, 64)
+    output = run(ServedInpainter(model, MAX_PIXELS), image, mask)["output"]
+    assert_pixels(output, inpainter.fill(image, mask))
+
+
+def test_offsets_are_those_of_the_inpainter(model, served):
+    inpainter = NetworkInpainter(model, model.mask_mode, "ca")
+    image, mask = photographs(2, 48, 72), middle(2, 48, 72)
+    found = run(served, image, mask, "attention")
+    expected = inpainter.fill_with_attention(image, mask)
+    assert_pixels(found["output"], expected[0])
+    assert found["offsets"].dtype == np.int32
+    assert (found["offsets"] == expected[1]).mean() > 0.99
+
+
+def test_streamed_attention_gives_the_same_pixels(model, served, monkeypatch):
+    image, mask = photographs(2, 96, 120), middle(2, 96, 120)
+    monkeypatch.setattr(served_inpainter, "LARGE", 64)
+    streamed = ServedInpainter(model, MAX_PIXELS)
+    assert_pixels(run(streamed, image, mask)["output"], run(served, image, mask)["output"])
+
+
+def test_files_are_filled_as_arrays_are(served):
+    image, mask = photographs(1, 40, 56), middle(1, 40, 56)
+    grey = Image.fromarray(image[0]).convert("L")
+    see_through = Image.fromarray(image[0]).convert("RGBA")
+    pictures = {
+        "PNG": Image.fromarray(image[0]),
+        "JPEG": Image.fromarray(image[0]),
+        "grey PNG": grey,
+        "grey JPEG": grey,
+        "transparent PNG": see_through,
+    }
+    files = [as_bytes(picture, name.split()[-1]) for name, picture in pictures.items()]
+    masks = [as_bytes(Image.fromarray(mask[0, ..., 0] * 255), "PNG")] * len(files)
+    found = served.functions["bytes"](files, masks)["output_bytes"].numpy()
+    for name, file, answer in zip(pictures, files, found, strict=True):
+        shown = np.asarray(Image.open(io.BytesIO(file)).convert("RGB"))
+        filled = np.asarray(Image.open(io.BytesIO(answer)))
+        np.testing.assert_array_equal(filled, run(served, shown[None], mask)["output"][0], name)
+
+
+def test_files_of_one_request_have_their_own_sizes(served):
+    shapes = ((1, 40, 56), (1, 24, 8), (1, 64, 64))
+    pairs = [(photographs(*shape), middle(*shape)) for shape in shapes]
+    images = [as_bytes(Image.fromarray(image[0]), "PNG") for image, _ in pairs]
+    masks = [as_bytes(Image.fromarray(mask[0, ..., 0]), "PNG") for _, mask in pairs]
+    answers = served.functions["bytes"](images, masks)["output_bytes"].numpy()
+    for (image, mask), answer in zip(pairs, answers, strict=True):
+        expected = run(served, image, mask)["output"][0]
+        np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(answer))), expected)
+
+
+@pytest.mark.parametrize("size", [(8, 8), (9, 15), (16, 24), (3, 17)])
+@pytest.mark.parametrize("multiple", [4, 8, 16])
+def test_padding_is_numpys(size, multiple):
+    values = photographs(2, *size)
+    pads = [(0, -side % multiple) for side in size]
+    expected = np.pad(values, ((0, 0), *pads, (0, 0)), mode="reflect")
+    np.testing.assert_array_equal(reflected(tf.constant(values), multiple), expected)
+
+
+@pytest.mark.parametrize("reach", [1, 4, 19])
+def test_what_is_around_a_hole(reach):
+    mask = np.zeros((1, 64, 80, 1), np.float32)
+    mask[0, 31, 40] = 1
+    rows, columns = np.mgrid[:16, :20] * 4
+    # The pixel of a feature's square that is nearest to the hole.
+    down = np.maximum(np.maximum(rows - 31, 31 - (rows + 3)), 0)
+    right = np.maximum(np.maximum(columns - 40, 40 - (columns + 3)), 0)
+    within = np.maximum(down, right) <= reach
+    found = around(tf.constant(mask), reach).numpy()[0, ..., 0] > 0
+    assert found[within].all()
+    assert found.sum() < 2 * within.sum() + 9, "and little more"
+
+
+# Independence of batch.
+
+
+def test_a_photograph_does_not_depend_on_its_neighbours(served):
+    image, mask = photographs(3, 40, 48), middle(3, 40, 48)
+    mask[0] = 0
+    mask[1] *= 255  # grey levels beside a mask of 0 and 1
+    together = run(served, image, mask)["output"]
+    for i in range(3):
+        alone = run(served, image[i : i + 1], mask[i : i + 1])["output"][0]
+        assert_pixels(together[i], alone)
+    np.testing.assert_array_equal(together[0], image[0])
+
+
+def test_grey_levels_of_a_mask_are_cut_at_127(served):
+    image = photographs(1, 32, 32)
+    levels = np.random.default_rng(5).integers(0, 256, (1, 32, 32, 1), np.uint8)
+    expected = run(served, image, (levels > 127).astype(np.uint8))["output"]
+    np.testing.assert_array_equal(run(served, image, levels)["output"], expected)
+
+
+def test_a_full_mask_is_filled(served):
+    image = photographs(1, 32, 40)
+    output = run(served, image, np.ones((1, 32, 40, 1), np.uint8))["output"]
+    assert output.shape == image.shape and np.any(output != image)
+
+
+# Refusal.
+
+
+def refusal(call, *inputs):
+    with pytest.raises(tf.errors.InvalidArgumentError) as caught:
+        call(*inputs)
+    return caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("image", "mask", "words"),
+    [
+        ((1, 32, 32), (1, 32, 40), "mask must be.*as large as image"),
+        ((2, 32, 32), (1, 32, 32), "mask must be"),
+        ((1, 7, 32), (1, 7, 32), "at least 8 pixels a side.*1 7 32"),
+        ((1, 320, 400), (1, 320, 400), "at most 100000 pixels.*320.*400"),
+    ],
+)
+def test_sizes_that_are_wrong_are_named(served, image, mask, words):
+    message = refusal(
+        served.functions["serving_default"], photographs(*image), np.zeros((*mask, 1), np.uint8)
+    )
+    assert_matches(words, message)
+
+
+BROKEN = {
+    "nothing": (b"", "neither a JPEG nor a PNG"),
+    "text": (b"GIF89a is not what it takes here, nor is any text", "neither a JPEG nor a PNG"),
+    "start of a PNG": (b"\x89PNG\r\n\x1a\n\0\0", "neither a JPEG nor a PNG"),
+    "start of a JPEG": (b"\xff\xd8\xff\xe0\0\x10JFIF", ""),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+@pytest.mark.parametrize("which", ["image", "mask"])
+def test_files_that_are_none_are_refused(served, name, which):
+    content, words = BROKEN[name]
+    good = as_bytes(Image.fromarray(photographs(1, 16, 16)[0]), "PNG")
+    files = {"image": good, "mask": good, which: content}
+    message = refusal(served.functions["bytes"], [files["image"]], [files["mask"]])
+    assert_matches(f"{which} is {words}" if words else "JPEG|jpeg|Invalid", message)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_a_file_that_ends_too_early_is_refused(served, kind):
+    whole = as_bytes(Image.fromarray(photographs(1, 64, 64)[0]), kind)
+    mask = as_bytes(Image.fromarray(middle(1, 64, 64)[0, ..., 0]), "PNG")
+    assert refusal(served.functions["bytes"], [whole[: len(whole) // 2]], [mask])
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_a_bomb_is_refused_by_its_header(served, kind):
+    bomb = as_bytes(Image.new("RGB", (9000, 7000)), kind)
+    message = refusal(served.functions["bytes"], [bomb], [bomb])
+    assert_matches("at most 100000 pixels.*7000.*9000", message)
+
+
+def test_a_mask_for_each_image(served):
+    good = as_bytes(Image.fromarray(photographs(1, 16, 16)[0]), "PNG")
+    assert_matches(
+        "a mask for each image.*2.*1", refusal(served.functions["bytes"], [good, good], [good])
+    )
+
+
+@pytest.mark.parametrize("mode", ["hole_ns", "hole_telea"])
+def test_what_opencv_fills_cannot_be_served(mode):
+    with pytest.raises(UserError, match=f"trained on '{mode}'.*no OpenCV.*'hole' or 'mosaic'"):
+        ServedInpainter(make(mode=mode), MAX_PIXELS)
+
+
+def as_bytes(picture, kind):
+    file = io.BytesIO()
+    picture.save(file, kind)
+    return file.getvalue()
+
+
+def assert_matches(words, message):
+    assert re.search(words, message, re.DOTALL), message
