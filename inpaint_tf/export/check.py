@@ -124,8 +124,10 @@ def fill_as_a_stranger(folder: Path, pairs: Sequence[Pair]) -> list[Results]:
         for i, (image, mask) in enumerate(pairs):
             arrays |= {f"image_{i}": image, f"mask_{i}": mask}
         np.savez(inputs, **arrays)
-        call = [sys.executable, str(PROGRAM), str(folder), str(inputs), str(outputs)]
-        done = subprocess.run(call, capture_output=True, text=True)
+        paths = "\n".join(map(str, (folder, inputs, outputs)))
+        done = subprocess.run(
+            [sys.executable, str(PROGRAM)], input=paths, capture_output=True, text=True
+        )
         if done.returncode:
             said = (done.stderr.strip() or f"it ended with {done.returncode}").splitlines()
             raise UserError(f"The export cannot be used, and was not kept: {said[-1]}")

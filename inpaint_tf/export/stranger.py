@@ -1,6 +1,6 @@
 """Fill photographs with an exported folder alone. Run as a program, by `check.py`.
 
-    python stranger.py FOLDER INPUTS.npz OUTPUTS.npz
+    printf 'FOLDER\\nINPUTS.npz\\nOUTPUTS.npz' | python stranger.py
 
 It stands for a server, which has neither this project nor Keras: to import them fails here, as if
 they were not installed.
@@ -56,4 +56,4 @@ def fill_files(loaded: Any, pair: dict[str, tf.Tensor]) -> dict[str, np.ndarray]
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(*sys.stdin.read().splitlines())
