@@ -1,4 +1,4 @@
-"""Fill photographs with an exported folder alone. Run as a program, by `check.py`.
+r"""Fill photographs with an exported folder alone. Run as a program, by `check.py`.
 
     printf 'FOLDER\\nINPUTS.npz\\nOUTPUTS.npz' | python stranger.py
 
