@@ -22,6 +22,11 @@ class Augmentation:
     flip: bool = False
     smallest_crop: float = 1.0
 
+    @property
+    def varies(self) -> bool:
+        """Whether there is anything to vary."""
+        return self.flip or self.smallest_crop < 1
+
     def source_size(self, size: int) -> int:
         """Return the side of photographs whose smallest windows have `size` pixels."""
         return math.ceil(size / self.smallest_crop)

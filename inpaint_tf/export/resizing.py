@@ -11,7 +11,7 @@ _CUBIC = -0.5  # Pillow's
 
 
 def resize(images: tf.Tensor, height: Any, width: Any, method: str) -> tf.Tensor:
-    """Resize pictures as Pillow does: antialiased where they shrink, first across, then down.
+    """Resize pictures as Pillow resizes floats, antialiased where they shrink.
 
     Args:
         images: `(B, H, W, C)`, uint8 or float32.
@@ -20,15 +20,15 @@ def resize(images: tf.Tensor, height: Any, width: Any, method: str) -> tf.Tensor
         method: `"bilinear"` or `"bicubic"`.
 
     Returns:
-        `(B, height, width, C)` of the same dtype; uint8 is rounded after either step.
+        `(B, height, width, C)` of the same dtype; uint8 is rounded once.
     """
+    resized = tf.cast(images, tf.float32)
     for axis, size, equation in ((2, width, "ij,bhjc->bhic"), (1, height, "ij,bjwc->biwc")):
         matrix = _matrix(size, tf.shape(images)[axis], method)
-        resized = tf.einsum(equation, matrix, tf.cast(images, tf.float32))
-        if images.dtype == tf.uint8:
-            resized = tf.cast(tf.clip_by_value(tf.floor(resized + 0.5), 0, 255), tf.uint8)
-        images = resized
-    return images
+        resized = tf.einsum(equation, matrix, resized)
+    if images.dtype == tf.uint8:
+        resized = tf.clip_by_value(tf.round(resized), 0, 255)
+    return tf.cast(resized, images.dtype)
 
 
 def _matrix(rows: Any, columns: Any, method: str) -> tf.Tensor:

@@ -202,21 +202,19 @@ def padded(batch: Float, multiple: int) -> Float:
 
 
 def _resized(images: UInt8, height: int, width: int, method: Image.Resampling) -> UInt8:
-    """Resize pictures (B, H, W, 3), antialiased where they shrink."""
-    return np.stack(
-        [np.asarray(Image.fromarray(image).resize((width, height), method)) for image in images]
-    )
+    """Resize pictures (B, H, W, 3), antialiased where they shrink, and round once."""
+    return np.clip(np.rint(_resampled(images, height, width, method)), 0, 255).astype(np.uint8)
 
 
 def _resized_holes(masks: UInt8, height: int, width: int) -> UInt8:
     """Resize masks (B, H, W, 1): missing is whatever a missing pixel has a part in."""
-    # The same weights as those of the photographs, and in floats, where none is rounded away.
-    parts = [
-        np.asarray(
-            Image.fromarray(mask[..., 0].astype(np.float32)).resize(
-                (width, height), Image.Resampling.BILINEAR
-            )
-        )
-        for mask in masks
+    return (_resampled(masks, height, width, Image.Resampling.BILINEAR) > 0).astype(np.uint8)
+
+
+def _resampled(batch: UInt8, height: int, width: int, method: Image.Resampling) -> Float:
+    """Resize in floats: of bytes Pillow rounds between both directions, whose order it chooses."""
+    channels = np.moveaxis(batch.astype(np.float32), -1, 1).reshape(-1, *batch.shape[1:3])
+    resized = [
+        np.asarray(Image.fromarray(each).resize((width, height), method)) for each in channels
     ]
-    return (np.stack(parts)[..., None] > 0).astype(np.uint8)
+    return np.moveaxis(np.reshape(resized, (len(batch), -1, height, width)), 1, -1)

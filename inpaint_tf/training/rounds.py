@@ -126,9 +126,14 @@ class RoundMaker:
             except ImageError as error:
                 self._refuse(key, error)
                 continue
-            rng = generator(self.config.seed, f"augment-{self._stream}", position)
-            return self._augmentation.apply(photo, self.config.data.image_size, rng)
+            return self._varied(photo, position)
         raise self._fail(f"No photograph of '{self.photos.root}' can be read.")
+
+    def _varied(self, photo: NDArray[np.uint8], position: int) -> NDArray[np.uint8]:
+        if not self._augmentation.varies:
+            return photo
+        rng = generator(self.config.seed, f"augment-{self._stream}", position)
+        return self._augmentation.apply(photo, self.config.data.image_size, rng)
 
     def _refuse(self, key: str, error: ImageError) -> None:
         with self._lock:

@@ -66,7 +66,7 @@ def assert_pixels(found, expected):
 
 
 @pytest.mark.parametrize("mode", ["hole", "mosaic"])
-@pytest.mark.parametrize("name", [name for name in MODELS if name != "context-encoder"])
+@pytest.mark.parametrize("name", MODELS)
 def test_every_model_fills_as_its_inpainter(name, mode):
     model = make(name, MaskMode(mode, color=(10, 200, 90)))
     served = ServedInpainter(model, MAX_PIXELS)
