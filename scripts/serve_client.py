@@ -25,14 +25,22 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
-
-from inpaint_tf.inference.inpainter import Inpainter, UInt8
-from inpaint_tf.inference.photographs import Result, fill_photographs, plan_jobs
-from neuralgym_lite.errors import UserError
-from neuralgym_lite.progress import Progress
 from neuralgym_lite.quiet import import_tensorflow
+
+import_tensorflow()
+
+import cv2  # noqa: E402
+import numpy as np  # noqa: E402
+
+from inpaint_tf.inference.inpainter import Inpainter, UInt8  # noqa: E402
+from inpaint_tf.inference.photographs import (  # noqa: E402
+    Job,
+    Result,
+    fill_photographs,
+    plan_jobs,
+)
+from neuralgym_lite.errors import UserError  # noqa: E402
+from neuralgym_lite.progress import Progress  # noqa: E402
 
 SIGNATURE = "bytes"
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds between two tries
@@ -79,7 +87,6 @@ def over_grpc(address: str, model: str) -> Ask:
     Raises:
         UserError: if the packages for it are not installed.
     """
-    import_tensorflow()
     try:
         import grpc
         import tensorflow as tf
@@ -194,7 +201,7 @@ def run(arguments: argparse.Namespace) -> int:
     connect = over_rest if arguments.server.startswith(("http://", "https://")) else over_grpc
     model = ServedModel(connect(arguments.server, arguments.model), arguments.deadline)
 
-    def fill(job: Any) -> Result:
+    def fill(job: Job) -> Result:
         return next(fill_photographs(model, [job]))
 
     failed = 0

@@ -1,0 +1,179 @@
+"""`inpaint-tf export`: what it prints where, what it leaves behind, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from click.testing import CliRunner
+from tensorflow_serving.apis import prediction_log_pb2
+
+from inpaint_tf.cli.export import command
+from inpaint_tf.export import exporter, portable
+from inpaint_tf.models import create
+from neuralgym_lite.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "small.keras"
+    create("ca", width=2).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def exported(saved, tmp_path_factory):
+    """A folder with one version, and what was printed."""
+    out = tmp_path_factory.mktemp("models") / "inpaint"
+    result = CliRunner().invoke(command, [str(saved), "--out", str(out)], catch_exceptions=False)
+    assert result.exit_code == 0
+    return out, result
+
+
+def run(*arguments):
+    return CliRunner().invoke(command, [str(each) for each in arguments], catch_exceptions=False)
+
+
+# What is written.
+
+
+def test_a_version_is_whole(exported):
+    out, result = exported
+    assert [each.name for each in out.iterdir()] == ["1"]
+    assert result.stdout.strip() == str(out / "1")
+    assert "Largest difference: " in result.stderr and "saved_model.pb" in result.stderr
+    for name in ("saved_model.pb", "variables", "signature.json", "MODEL_CARD.md"):
+        assert (out / "1" / name).exists(), name
+
+
+def test_signatures_are_those_of_the_graph(exported):
+    """Read as `saved_model_cli` reads them."""
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    folder = exported[0] / "1"
+    proto = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
+    graph = proto.meta_graphs[0]
+    described = json.loads((folder / "signature.json").read_text())["signatures"]
+    photographs = {"image": ["uint8", -1, -1, -1, 3], "mask": ["uint8", -1, -1, -1, 1]}
+    files = {"image": ["string", -1], "mask": ["string", -1]}
+    output = {"output": ["uint8", -1, -1, -1, 3]}
+    expected = {
+        "serving_default": (photographs, output),
+        "bytes": (files, {"output_bytes": ["string", -1]}),
+        "attention": (photographs, {**output, "offsets": ["int32", -1, -1, -1, 2]}),
+    }
+    assert described.keys() == expected.keys()
+    for name, (inputs, outputs) in expected.items():
+        signature = graph.signature_def[name]
+        for found, told, wanted in (
+            (signature.inputs, described[name]["inputs"], inputs),
+            (signature.outputs, described[name]["outputs"], outputs),
+        ):
+            assert {key: tensor(info) for key, info in found.items()} == wanted
+            unknown = {
+                key: [value["dtype"], *(-1 if size is None else size for size in value["shape"])]
+                for key, value in told.items()
+            }
+            assert unknown == wanted
+    operations = {node.op for node in graph.graph_def.node}
+    for function in graph.graph_def.library.function:
+        operations |= {node.op for node in function.node_def}
+    assert not {each for each in operations if "PyFunc" in each}
+
+
+def tensor(info):
+    return [tf.dtypes.as_dtype(info.dtype).name, *(each.size for each in info.tensor_shape.dim)]
+
+
+def test_warm_up_is_read_by_the_servers_own_classes(exported):
+    path = exported[0] / "1" / "assets.extra" / "tf_serving_warmup_requests"
+    logs = [
+        prediction_log_pb2.PredictionLog.FromString(record.numpy())
+        for record in tf.data.TFRecordDataset(str(path))
+    ]
+    requests = [log.predict_log.request for log in logs]
+    names = [request.model_spec.signature_name for request in requests]
+    assert sorted(names) == sorted(["serving_default", "bytes", "attention"] * 2)
+    for request in requests:
+        assert set(request.inputs) == {"image", "mask"}
+        image = tf.make_ndarray(request.inputs["image"])
+        if request.model_spec.signature_name == "bytes":
+            assert image.shape == (1,)
+        else:
+            assert image.shape in ((1, 256, 256, 3), (1, 512, 512, 3)) and image.dtype == np.uint8
+
+
+def test_the_card_says_what_is_not_known(exported):
+    card = (exported[0] / "1" / "MODEL_CARD.md").read_text()
+    assert card.startswith("# small\n")
+    for words in ("ContextualAttentionModel", "`hole`", "not known", "Not scored yet", "SHA-256"):
+        assert words in card
+
+
+def test_the_next_version_has_the_next_number(exported, saved):
+    out = exported[0]
+    result = run(saved, "--out", out, "--precision", "bfloat16", "--json")
+    told = json.loads(result.stdout)
+    assert told["folder"] == str(out / "2") and told["largest_difference"] < 0.05
+    assert "bfloat16" in (out / "2" / "MODEL_CARD.md").read_text()
+
+
+@pytest.mark.parametrize(("file_format", "limit"), [("onnx", 1e-4), ("tflite", 1e-3)])
+@pytest.mark.filterwarnings("ignore:.*:DeprecationWarning", "ignore:.*tf.lite:UserWarning")
+def test_portable_formats_agree(saved, tmp_path, file_format, limit):
+    result = run(saved, "--out", tmp_path / "out", "--format", file_format, "--json")
+    told = json.loads(result.stdout)
+    assert 0 <= told["largest_difference"] <= limit
+    assert told["share_of_values_that_differ"] <= 1e-4
+    assert (tmp_path / "out" / "1" / f"model.{file_format}").is_file()
+
+
+# Refusal.
+
+
+def test_a_wrong_export_is_not_left_behind(saved, tmp_path, monkeypatch):
+    """The network that is written is another than the one that is compared with."""
+
+    def write_another(model, folder, max_pixels):
+        other = create("ca", width=2)
+        other.set_weights([weight + 0.3 for weight in model.get_weights()])
+        write(other, folder, max_pixels)
+
+    write = exporter._write_saved_model
+    monkeypatch.setattr(exporter, "_write_saved_model", write_another)
+    with pytest.raises(UserError, match="differs from the Keras model.*No version was left"):
+        run(saved, "--out", tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_loaded_is_not_left_behind(saved, tmp_path, monkeypatch):
+    def write_half(model, folder, max_pixels):
+        write(model, folder, max_pixels)
+        (folder / "variables" / "variables.index").unlink()
+
+    write = exporter._write_saved_model
+    monkeypatch.setattr(exporter, "_write_saved_model", write_half)
+    with pytest.raises(UserError, match="cannot be used, and was not kept"):
+        run(saved, "--out", tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["ns", "telea"])
+def test_classical_methods_are_no_networks(tmp_path, name):
+    with pytest.raises(UserError, match=f"'{name}' is no network"):
+        run(name, "--out", tmp_path / "out")
+
+
+def test_other_formats_have_one_precision(saved, tmp_path):
+    with pytest.raises(UserError, match="Format tflite has float32 alone.*bfloat16"):
+        run(saved, "--out", tmp_path, "--format", "tflite", "--precision", "bfloat16")
+
+
+def test_a_missing_package_is_named(saved, tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "tf2onnx", None)
+    with pytest.raises(UserError, match=r"needs the package 'tf2onnx': pip install .*\[onnx\]"):
+        run(saved, "--out", tmp_path / "out", "--format", "onnx")
+    assert list((tmp_path / "out").iterdir()) == []
+    assert portable.EXTRA
