@@ -87,7 +87,8 @@ def compare(
     """Compare results with those of the model.
 
     Args:
-        results: `output` and, if the network takes any size, `refined`, of each pair.
+        results: of each pair, photographs as one or several signatures fill them, and, if the
+            network takes any size, `refined`.
         pairs: of `probes`.
         model: at the same precision.
 
@@ -97,10 +98,12 @@ def compare(
     inpainter = NetworkInpainter(model, model.mask_mode, "the exported model")
     refined, differences = [], []
     for result, (image, mask) in zip(results, pairs, strict=True):
-        output = result["output"]
-        if not np.array_equal(output[mask[..., 0] == 0], image[mask[..., 0] == 0]):
-            raise UserError("The export is wrong: it changes known pixels. It was not kept.")
-        differences.append(np.abs(output.astype(int) - inpainter.fill(image, mask)).ravel())
+        expected = inpainter.fill(image, mask)
+        known = mask[..., 0] == 0
+        for output in (value for name, value in result.items() if name != "refined"):
+            if not np.array_equal(output[known], image[known]):
+                raise UserError("The export is wrong: it changes known pixels. It was not kept.")
+            differences.append(np.abs(output.astype(int) - expected).ravel())
         if model.fixed_size is None:
             gap = np.abs(result["refined"] - _refined(model, image, mask))
             refined.append(float((gap * mask).max(initial=0)))
@@ -113,10 +116,12 @@ def fill_as_a_stranger(folder: Path, pairs: Sequence[Pair]) -> list[Results]:
     """Fill photographs with a SavedModel, in a process that has neither this project nor Keras.
 
     Returns:
-        `output` and `refined` of each pair.
+        Of each pair `output`, `decoded` (of the files that `bytes` gives), `attention_output` if
+        there is attention, and `refined`. They may differ from each other: files are filled one by
+        one, and a batch of another size is rounded otherwise.
 
     Raises:
-        UserError: if it cannot be loaded, or its signatures contradict each other.
+        UserError: if it cannot be loaded.
     """
     with tempfile.TemporaryDirectory() as place:
         inputs, outputs = Path(place, "inputs.npz"), Path(place, "outputs.npz")
@@ -133,14 +138,8 @@ def fill_as_a_stranger(folder: Path, pairs: Sequence[Pair]) -> list[Results]:
             raise UserError(f"The export cannot be used, and was not kept: {said[-1]}")
         with np.load(outputs) as file:
             found: dict[str, NDArray[Any]] = dict(file)
-    results: list[Results] = []
-    for i in range(len(pairs)):
-        output = found[f"output_{i}"]
-        others = (found.get(f"{name}_{i}", output) for name in ("decoded", "attention_output"))
-        if not all(np.array_equal(output, other) for other in others):
-            raise UserError("The export is wrong: its signatures differ. It was not kept.")
-        results.append({"output": output, "refined": found[f"refined_{i}"]})
-    return results
+    names = [name.removesuffix("_0") for name in found if name.endswith("_0")]
+    return [{name: found[f"{name}_{i}"] for name in names} for i in range(len(pairs))]
 
 
 def _refined(

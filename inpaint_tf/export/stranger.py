@@ -40,8 +40,7 @@ def fill(loaded: Any, pair: dict[str, tf.Tensor]) -> dict[str, np.ndarray]:
         "refined": loaded.refine(**pair)["refined"],
     }
     if "attention" in signatures:
-        both = signatures["attention"](**pair)
-        results |= {"attention_output": both["output"], "offsets": both["offsets"]}
+        results["attention_output"] = signatures["attention"](**pair)["output"]
     return {name: value.numpy() for name, value in results.items()}
 
 
