@@ -94,7 +94,7 @@ def export(
     with new_version(out, file_format) as (folder, publish):
         say(f"Writing {file_format}, {precision}.")
         if file_format == "saved_model":
-            _write_saved_model(model, folder, max_pixels)
+            write_saved_model(model, folder, max_pixels)
         else:
             write = {"onnx": write_onnx, "tflite": write_tflite}[file_format]
             write(model, folder / MODEL_FILES[file_format])
@@ -120,7 +120,8 @@ def with_policy(model: InpaintingModel, policy: str) -> InpaintingModel:
     return converted
 
 
-def _write_saved_model(model: InpaintingModel, folder: Path, max_pixels: int) -> None:
+def write_saved_model(model: InpaintingModel, folder: Path, max_pixels: int) -> None:
+    """Write a SavedModel with its warm-up and `signature.json` to a folder."""
     served = ServedInpainter(model, max_pixels)
     tf.saved_model.save(served, str(folder), signatures=served.functions)
     write_warmup(folder, _warm_requests(tuple(served.functions)))
