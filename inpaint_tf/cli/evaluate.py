@@ -78,7 +78,7 @@ def command(
     baselines: bool,
     lpips_weights: Path | None,
 ) -> None:
-    """Score each FROM on the test split: a run folder, a saved model, 'ns' or 'telea'.
+    """Score each FROM on the test split: a run folder, a name, a saved model, 'ns' or 'telea'.
 
     All fill the same holes. The table goes to stdout; report.html, metrics.json, per_image.csv and
     grid.png to the folder of --out.

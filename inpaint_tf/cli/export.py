@@ -52,7 +52,7 @@ def command(
     max_megapixels: int,
     as_json: bool,
 ) -> None:
-    """Export a network: a run folder, an imported folder or a saved model.
+    """Export a network: a run folder, a name, an imported folder or a saved model.
 
     The version is compared with the Keras model on probe photographs before it appears.
     """

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from inpaint_tf.weights import DEFAULT
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.images import MAX_PIXELS
 from neuralgym_lite.quiet import import_tensorflow
@@ -56,8 +57,9 @@ class _Memory(click.ParamType):
     "--model",
     "source",
     metavar="FROM",
-    required=True,
-    help="A run folder, a saved model, 'ns' or 'telea'.",
+    default=DEFAULT,
+    show_default=True,
+    help="A name of `weights list`, a run folder, a saved model, 'ns' or 'telea'.",
 )
 @click.option(
     "--out",

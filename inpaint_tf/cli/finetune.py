@@ -27,8 +27,9 @@ def command(
 ) -> None:
     """Train on from the weights of FROM: `inpaint-tf finetune runs/imagenet --dataset animals`.
 
-    FROM is a run folder, a folder that `inpaint-tf import` wrote, or a saved model. Settings that
-    are not given are those of FROM, but for the photographs. The optimizers start afresh.
+    FROM is a run folder, a name of `inpaint-tf weights list`, a folder that `inpaint-tf import`
+    wrote, or a saved model. Settings that are not given are those of FROM, but for the photographs.
+    The optimizers start afresh.
     `inpaint-tf train --resume` goes on with a run that was stopped.
     """
     import_tensorflow()

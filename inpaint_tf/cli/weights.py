@@ -1,4 +1,4 @@
-"""`inpaint-tf weights`: what metrics need beside the program."""
+"""`inpaint-tf weights`: networks that come with the install, and what metrics need beside it."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ from neuralgym_lite.progress import Progress, Track
 
 @click.group("weights")
 def command() -> None:
-    """List and get the weights of metrics."""
+    """List networks and the weights of metrics; get the latter."""
 
 
 @command.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_weights(as_json: bool) -> None:
-    """List the weights, and where each was found on this machine."""
+    """List what `--model` takes by name, then the weights of metrics and where they were found."""
+    from inpaint_tf import weights
     from inpaint_tf.metrics.lpips_weights import SHA256
 
-    rows = [_describe(name) for name in SHA256]
+    rows = [_network(name) for name in weights.names()] + [_describe(name) for name in SHA256]
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
     for row in rows:
-        click.echo(f"{row['name']:<15}{row['where']}")
+        click.echo(f"{row['name']:<15}{row.get('summary', row['where'])}")
 
 
 @command.command("get")
@@ -44,8 +45,11 @@ def list_weights(as_json: bool) -> None:
 )
 def get(name: str, source: str | None) -> None:
     """Download the weights NAME into the cache folder and print where they are."""
+    from inpaint_tf import weights
     from inpaint_tf.importers.lpips import fetch
 
+    if name in weights.names():
+        raise UserError(f"'{name}' comes with the install; give it to --model.")
     with Progress() as progress:
         path = fetch(name, source, _Bars(progress).advance)
     click.echo(click.format_filename(path))
@@ -68,6 +72,13 @@ class _Bars:
 
 def _megabytes(count: int) -> int:
     return -(-count // 1_000_000)
+
+
+def _network(name: str) -> dict[str, Any]:
+    from inpaint_tf import weights
+
+    summary = weights.facts(name)["summary"]
+    return {"name": name, "summary": summary, "found": True, "where": str(weights.locate(name))}
 
 
 def _describe(name: str) -> dict[str, Any]:

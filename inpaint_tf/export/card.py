@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from inpaint_tf.export.check import Difference
-from inpaint_tf.importers.folder import CARD_FILE, FACTS_FILE
 from inpaint_tf.inference.inpainter import Inpainter
 from inpaint_tf.inference.provenance import provenance
+from inpaint_tf.weights import CARD_FILE, FACTS_FILE, locate
 from neuralgym_lite.experiment import RunFolder
 
 EVALUATION = Path("evaluation") / "metrics.json"
@@ -31,13 +31,15 @@ def gather(source: str, inpainter: Inpainter) -> dict[str, Any]:
     """Return what is known of a network, of JSON types.
 
     Args:
-        source: what `load` was given: a run, an imported folder or a file.
+        source: what `load` was given: a run, a name, an imported folder or a file.
         inpainter: what it returned.
     """
     facts = provenance(source, inpainter)
-    imported, evaluation = Path(source, FACTS_FILE), Path(source, EVALUATION)
-    if imported.is_file():
-        facts["imported"] = json.loads(imported.read_text(encoding="utf-8"))["source"]
+    recorded, evaluation = locate(source) / FACTS_FILE, Path(source, EVALUATION)
+    if recorded.is_file():
+        told = json.loads(recorded.read_text(encoding="utf-8"))
+        # An import knows no training; what comes with the install knows what a run does.
+        return {**facts, **({"imported": told["source"]} if "source" in told else told)}
     if "iteration" in facts:
         facts["run"] = RunFolder.open(Path(source)).read_manifest()
     if evaluation.is_file():
@@ -69,7 +71,7 @@ def write_card(folder: Path, facts: Mapping[str, Any], difference: Difference) -
         "",
         "## Scores",
         "",
-        *_scores(facts),
+        *score_lines(facts),
         "",
         "## Limits",
         "",
@@ -94,13 +96,14 @@ def _training(facts: Mapping[str, Any]) -> str:
     )
 
 
-def _licence(facts: Mapping[str, Any]) -> str:
+def _licence(facts: Mapping[str, Any]) -> Any:
     if "imported" in facts:
         return f"{facts['imported']['licence']}."
-    return "whatever follows from the photographs that it was trained on."
+    return facts.get("licence", "whatever follows from the photographs that it was trained on.")
 
 
-def _scores(facts: Mapping[str, Any]) -> list[str]:
+def score_lines(facts: Mapping[str, Any]) -> list[str]:
+    """Return the scores of an evaluation as a Markdown table, or what to do where there is none."""
     evaluation = facts.get("evaluation")
     if evaluation is None:
         return ["Not scored yet: `inpaint-tf evaluate`, then export again."]

@@ -10,11 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from inpaint_tf.importers.checkpoint import Imported
-from inpaint_tf.inference.loading import GENERATOR_FILE
+from inpaint_tf.weights import CARD_FILE, FACTS_FILE, GENERATOR_FILE
 from neuralgym_lite.errors import UserError
-
-FACTS_FILE = "model.json"
-CARD_FILE = "MODEL_CARD.md"
 
 _ARCHITECTURES = {
     "ca": "coarse and refinement network with contextual attention (Yu et al. 2018)",

@@ -14,12 +14,12 @@ from inpaint_tf.inference.classical import ClassicalInpainter
 from inpaint_tf.inference.inpainter import Inpainter
 from inpaint_tf.inference.network import NetworkInpainter
 from inpaint_tf.models import InpaintingModel
+from inpaint_tf.weights import GENERATOR_FILE, locate, names
 from neuralgym_lite.checkpoint import latest_checkpoint, verify
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.experiment import RunFolder
 
 CLASSICAL = ("ns", "telea")
-GENERATOR_FILE = "generator.keras"
 _MAX_CONFIG_BYTES = 1 << 20
 
 
@@ -27,8 +27,9 @@ def load(path_or_name: str | Path, **options: Any) -> Inpainter:
     """Load what fills photographs.
 
     Args:
-        path_or_name: `"ns"` or `"telea"`; a run folder, whose newest checkpoint is taken; a folder
-            that `inpaint-tf import` wrote; or a model saved as `.keras`.
+        path_or_name: the name of a network that comes with the install, such as `"ca-photos"`;
+            `"ns"` or `"telea"`; a run folder, whose newest checkpoint is taken; a folder that
+            `inpaint-tf import` wrote; or a model saved as `.keras`.
         **options: of a network, `memory` and `coarse_at` of `NetworkInpainter`.
 
     Raises:
@@ -39,7 +40,7 @@ def load(path_or_name: str | Path, **options: Any) -> Inpainter:
         if options.get("coarse_at") is not None:
             raise UserError(f"'{path_or_name}' has no coarse network; leave out --coarse-at")
         return ClassicalInpainter(str(path_or_name))
-    path = Path(path_or_name)
+    path = locate(path_or_name)
     if (path / GENERATOR_FILE).is_file():
         model = _load_file(path / GENERATOR_FILE)
     elif path.is_dir():
@@ -49,7 +50,7 @@ def load(path_or_name: str | Path, **options: Any) -> Inpainter:
     else:
         raise UserError(
             f"There is no model '{path}'. Give a run folder, a .keras file, or one of: "
-            f"{', '.join(CLASSICAL)}."
+            f"{', '.join((*names(), *CLASSICAL))}."
         )
     name = path.stem if path.is_file() else path.name
     return NetworkInpainter(model, model.mask_mode, name, **options)

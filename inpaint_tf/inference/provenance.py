@@ -8,9 +8,10 @@ from typing import Any
 
 from inpaint_tf.inference.classical import ClassicalInpainter
 from inpaint_tf.inference.inpainter import Inpainter
-from inpaint_tf.inference.loading import GENERATOR_FILE, newest_checkpoint
+from inpaint_tf.inference.loading import newest_checkpoint
 from inpaint_tf.inference.network import NetworkInpainter
 from inpaint_tf.masks import OPENCV_RADIUS
+from inpaint_tf.weights import GENERATOR_FILE, locate
 from neuralgym_lite.checkpoint import read_meta
 from neuralgym_lite.experiment import RunFolder
 
@@ -38,7 +39,7 @@ def provenance(source: str | Path, inpainter: Inpainter) -> dict[str, Any]:
             "parameters": int(inpainter.model.count_params()),
             "mask": inpainter.mask_mode.get_config(),
         }
-    path = Path(source)
+    path = locate(source)
     if path.is_dir() and not (path / GENERATOR_FILE).is_file():
         run = RunFolder.open(path)
         path = newest_checkpoint(run)

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Iterable, Mapping
 from html import escape
-from importlib.resources import files
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-import numpy.typing as npt
-from PIL import Image
+from typing import TYPE_CHECKING
 
 from inpaint_tf.metrics import Metric
+from inpaint_tf.report.html import LARGEST_PNG, data_uri, definition_list, flat, html_page
 from inpaint_tf.report.statistics import RESAMPLES, SEED, Comparison, Summary
 from inpaint_tf.report.strip_plot import strip_plot
 
@@ -22,7 +16,6 @@ if TYPE_CHECKING:
     from inpaint_tf.report.result import Evaluation, Example
 
 _REGIONS = {"whole": "Whole picture", "hole": "Missing pixels only"}
-_LARGEST_PNG = 128
 _LONGEST_ROW = 10
 _SECTIONS = {
     "scores": "Scores",
@@ -58,20 +51,13 @@ def render_page(evaluation: Evaluation) -> str:
         for name, body in bodies.items()
         if body
     )
-    style = files("inpaint_tf.report").joinpath("page.css").read_text("utf-8")
     title = f"Evaluation on {evaluation.dataset}"
     size, count = evaluation.image_size, len(evaluation.photographs)
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{style}</style></head><body><main>"
-        f"<header><h1>{escape(title)}</h1>"
-        f'<p class="lead">{_counted(len(evaluation.scores), "method")}, the same holes in the same '
-        f"{_counted(count, 'photograph')} of {size}&times;{size} pixels.</p>"
-        f"<nav>{links}</nav></header>{_alarms(evaluation)}{sections}"
-        f'<footer class="small">Written by inpaint-tf {escape(evaluation.versions["inpaint_tf"])}.'
-        "</footer></main></body></html>\n"
+    lead = (
+        f"{_counted(len(evaluation.scores), 'method')}, the same holes in the same "
+        f"{_counted(count, 'photograph')} of {size}&times;{size} pixels."
     )
+    return html_page(title, lead, _alarms(evaluation) + sections, f"<nav>{links}</nav>")
 
 
 def _alarms(evaluation: Evaluation) -> str:
@@ -299,19 +285,9 @@ def _picture(example: Example, name: str) -> str:
     if name not in example.pictures:
         return '<div class="missing">failed</div>'
     picture = example.pictures[name]
-    kind = ' class="small-picture"' if max(picture.shape) <= _LARGEST_PNG else ""
+    kind = ' class="small-picture"' if max(picture.shape) <= LARGEST_PNG else ""
     text = escape(f"{name}: {example.key}")
     return f'<img{kind} loading="lazy" alt="{text}" src="{data_uri(picture)}">'
-
-
-def data_uri(picture: npt.NDArray[np.uint8]) -> str:
-    """Return a picture as a URI that holds it: small ones exactly, others as JPEG."""
-    small = max(picture.shape) <= _LARGEST_PNG
-    file = io.BytesIO()
-    options: dict[str, Any] = {"optimize": True} if small else {"quality": 92, "subsampling": 0}
-    Image.fromarray(picture).save(file, "PNG" if small else "JPEG", **options)
-    kind = "png" if small else "jpeg"
-    return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
 # ---------------------------------------------------------------------------------------- the rest
@@ -331,30 +307,13 @@ def _definitions(evaluation: Evaluation) -> str:
         "much it would change if the network were trained again."
     )
     terms["Infinite scores"] = "PSNR where nothing differs; left out of the mean, and counted."
-    return _list(terms)
+    return definition_list(terms)
 
 
 def _settings(evaluation: Evaluation) -> str:
     document = evaluation.to_json()
     kept = {name: document[name] for name in ("dataset", "masks", "settings", "versions")}
-    return _list(dict(_flat(kept)))
-
-
-def _flat(value: Any, name: str = "") -> Iterable[tuple[str, str]]:
-    """Yield dotted names and values of nested settings."""
-    if isinstance(value, list) and any(isinstance(part, dict) for part in value):
-        value = dict(enumerate(value, 1))
-    if not isinstance(value, dict):
-        text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-        yield name, "none" if value is None else text
-        return
-    for key, part in value.items():
-        yield from _flat(part, f"{name}.{key}" if name else str(key))
-
-
-def _list(terms: Mapping[str, str]) -> str:
-    rows = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in terms.items())
-    return f"<dl>{rows}</dl>"
+    return definition_list(dict(flat(kept)))
 
 
 def _counted(count: int, noun: str) -> str:

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from inpaint_tf.inference.loading import GENERATOR_FILE
 from inpaint_tf.models import InpaintingModel
 from inpaint_tf.training.config import TrainConfig
 from inpaint_tf.training.trainer import Trainer
+from inpaint_tf.weights import GENERATOR_FILE
 from neuralgym_lite import state
 from neuralgym_lite.background import Background
 from neuralgym_lite.checkpoint import (

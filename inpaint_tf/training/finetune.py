@@ -17,6 +17,7 @@ from inpaint_tf.training.checkpoints import Checkpoints
 from inpaint_tf.training.config import TrainConfig
 from inpaint_tf.training.procedures import find_procedure
 from inpaint_tf.training.run import load_trainer, make_trainer, resolve, start
+from inpaint_tf.weights import locate
 from neuralgym_lite.config import to_dict
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.experiment import RunFolder
@@ -30,7 +31,7 @@ class Parent:
     """What a run starts from.
 
     Attributes:
-        source: a run folder, an imported model or a `.keras` file.
+        source: a run folder, a name, an imported model or a `.keras` file.
         generator: its network.
         critics: its critics by name, as far as there are any.
         settings: what a run that starts from it has unless told otherwise.
@@ -60,13 +61,14 @@ def open_parent(source: str | Path) -> Parent:
     """Open what a run is to start from.
 
     Args:
-        source: a run folder, whose newest checkpoint is taken, with its settings; a folder that
-            `inpaint-tf import` wrote; or a model saved as `.keras`, which has no critics.
+        source: a run folder, whose newest checkpoint is taken, with its settings; a network that
+            comes with the install, by name; a folder that `inpaint-tf import` wrote; or a model
+            saved as `.keras`, which has no critics.
 
     Raises:
         UserError: if there is none, it is damaged, or has no weights to train.
     """
-    path = Path(source)
+    path = locate(source)
     if (path / "manifest.json").is_file():
         trainer, config, iteration = load_trainer(RunFolder.open(path))
         # The photographs are this run's own.
@@ -81,7 +83,7 @@ def open_parent(source: str | Path) -> Parent:
         file = path / f"{name}.keras"
         if file.is_file():
             critics[name] = keras.models.load_model(file, compile=False)
-    return Parent(path, generator, critics, _settings_of(generator, critics))
+    return Parent(Path(source), generator, critics, _settings_of(generator, critics))
 
 
 def start_from(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from inpaint_tf import metrics
@@ -17,6 +18,22 @@ from inpaint_tf.report.flow_colors import flow_to_rgb
 from inpaint_tf.report.grid import image_grid
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.images import ImageError, to_uint8
+
+
+class Seen(NamedTuple):
+    """What a preview saw.
+
+    Attributes:
+        scores: mean MSE and L1 of the composited pictures.
+        grid: uint8 RGB picture of some of them, a row each.
+        filled: those some, one below the other.
+        truth: the same photographs, one below the other.
+    """
+
+    scores: dict[str, float]
+    grid: npt.NDArray[np.uint8]
+    filled: npt.NDArray[np.uint8]
+    truth: npt.NDArray[np.uint8]
 
 
 class Preview:
@@ -42,7 +59,7 @@ class Preview:
         photos: PhotoSet,
         size: int,
         seed: int,
-        shown: int = 8,
+        shown: int = 16,
         scored: int = 64,
         batch_size: int = 8,
         on_bad_photo: Callable[[ImageError], object] = lambda error: None,
@@ -64,8 +81,8 @@ class Preview:
         options = {"return_attention": True} if generator.has_attention else {}
         self._fill = tf.function(lambda *pair: generator(pair, **options))
 
-    def run(self) -> tuple[dict[str, float], np.ndarray]:
-        """Return the mean MSE and L1 of the composited pictures, and the grid as uint8 RGB."""
+    def run(self) -> Seen:
+        """Fill the photographs and score them."""
         count = len(self.truth)
         filled = [self._batch(start) for start in range(0, count, self.batch_size)]
         outputs = {
@@ -84,7 +101,9 @@ class Preview:
             cells = flow_to_rgb(outputs["offsets"][: self.shown])
             columns["attention"] = cells.repeat(8, axis=1).repeat(8, axis=2)
         rows = zip(*(images[: self.shown] for images in columns.values()), strict=True)
-        return scores, image_grid(list(rows), column_titles=tuple(columns))
+        grid = image_grid(list(rows), column_titles=tuple(columns))
+        stacked = (np.concatenate(columns[name][: self.shown]) for name in ("refined", "truth"))
+        return Seen(scores, grid, *stacked)
 
     def _batch(self, start: int) -> dict[str, Any]:
         # The last batch is filled up from the beginning: of one size, they are one graph.

@@ -260,14 +260,19 @@ class Look:
 
     def __call__(self, iteration: int) -> None:
         """Look at the network as it is."""
-        scores, grid = self.preview.run()
-        self.last, self.scores = iteration, {**scores, **self.validation.run()}
-        write_picture(self.run.images / f"iteration-{iteration:08d}.png", Picture(grid))
+        seen = self.preview.run()
+        self.last, self.scores = iteration, {**seen.scores, **self.validation.run()}
+        for name, picture in (
+            (f"iteration-{iteration:08d}", seen.grid),
+            (f"filled-{iteration:08d}", seen.filled),
+            ("truth", seen.truth),
+        ):
+            write_picture(self.run.images / f"{name}.png", Picture(picture))
         with self.run.validation.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"iteration": iteration, **self.scores}) + "\n")
         writer = tf.summary.create_file_writer(str(self.run.tensorboard))
         with writer.as_default(step=iteration):
-            tf.summary.image("preview", grid[np.newaxis])
+            tf.summary.image("preview", seen.grid[np.newaxis])
             for name, value in self.scores.items():
                 tf.summary.scalar(name, value)
         writer.close()

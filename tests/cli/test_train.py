@@ -66,8 +66,9 @@ def test_run_folder(trained):
     assert [line["iteration"] for line in scalars(trained)] == [2, 4, 6, 8]
     names = {"l1", "ae", "wgan_g", "g_total", "wgan_d", "wgan_gp", "d_total"}
     assert all(names < set(line) for line in scalars(trained))
-    grids = sorted(path.name for path in (trained / "images").iterdir())
-    assert grids == [f"iteration-{i:08d}.png" for i in (0, 4, 8)]
+    pictures = sorted(path.name for path in (trained / "images").iterdir())
+    looks = [f"{kind}-{i:08d}.png" for kind in ("filled", "iteration") for i in (0, 4, 8)]
+    assert pictures == [*looks, "truth.png"]
     assert (trained / "checkpoints" / "iteration-00000008" / "generator.keras").is_file()
     assert list((trained / "tensorboard").iterdir())
     scores = [json.loads(x) for x in (trained / "validation.jsonl").read_text().splitlines()]

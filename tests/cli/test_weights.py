@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from layer_harness import random
 from weight_files import save_legacy, save_torch
 
+from inpaint_tf import weights
 from inpaint_tf.cli.weights import command
 from inpaint_tf.importers import download
 from inpaint_tf.importers import lpips as published
@@ -217,14 +218,22 @@ def test_what_is_damaged_is_fetched_again(folder):
 
 def test_list(folder, cache):
     rows = {row["name"]: row for row in json.loads(run("list", "--json").stdout)}
-    assert list(rows) == ["lpips-alex", "lpips-squeeze"]
+    assert list(rows) == [*weights.names(), "lpips-alex", "lpips-squeeze"]
     assert not rows["lpips-alex"]["found"]
     assert "inpaint-tf weights get lpips-alex" in rows["lpips-alex"]["where"]
     run("get", "lpips-alex", "--from", folder)
     path = lpips_weights.kept_at("lpips-alex")
     assert f"lpips-alex     {path}" in run("list").stdout.splitlines()
     path.write_bytes(b"damaged")
-    assert not json.loads(run("list", "--json").stdout)[0]["found"]
+    assert not json.loads(run("list", "--json").stdout)[-2]["found"]
+
+
+def test_networks_are_listed_with_what_they_do():
+    rows = {row["name"]: row for row in json.loads(run("list", "--json").stdout)}
+    lines = run("list").stdout.splitlines()
+    for name in weights.names():
+        assert rows[name]["where"] == str(weights.locate(name))
+        assert f"{name:<15}{weights.facts(name)['summary']}" in lines
 
 
 # What does not.
@@ -232,6 +241,10 @@ def test_list(folder, cache):
 
 def mirror(server):
     return ("get", "lpips-alex", "--from", f"{server.url}/mirror")
+
+
+def test_what_comes_with_the_install_is_not_fetched():
+    assert "comes with the install" in refused("get", weights.DEFAULT)
 
 
 def test_unknown_name():

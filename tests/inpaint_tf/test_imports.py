@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 LAYERS = (
     {"neuralgym_lite"},
     {"layers", "losses", "masks"},
-    {"models", "data", "metrics"},
+    {"models", "data", "metrics", "weights"},
     {"training", "inference", "report", "export", "importers"},
     # The package itself hands out names of everything below.
     {"__init__"},

@@ -1,0 +1,187 @@
+"""Put a run's network into the package, under a name, with its scores and its model card.
+
+    python scripts/ship_weights.py runs/last --name ca-photos --summary "..." --out runs/scores
+
+Weights are rounded to float16 and compressed; what is scored is the rounded network. The runs that
+this one was finetuned from are looked for where their names say, from the folder that this is
+called in.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import click
+import numpy as np
+
+from inpaint_tf import weights
+from inpaint_tf.export.card import METRICS, score_lines
+from inpaint_tf.inference.loading import load_generator
+from neuralgym_lite.experiment import RunFolder
+from neuralgym_lite.images import atomic_path
+
+COMPARED = 100  # rounds
+LICENCE = (
+    "Apache-2.0, as the program, as far as that is ours to say: the photographs belong to others."
+)
+SEEN = {
+    "hole": "Objects, scratches and lettering that are to go. It does not see what is under the "
+    "mask.",
+    "mosaic": "Pixelated regions whose detail is to come back. It reads the blocks under the mask, "
+    "and removes no object.",
+}
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--name", required=True)
+@click.option("--summary", required=True, help="One line, for `inpaint-tf weights list`.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Of the evaluation.")
+@click.option("--size", default=256, show_default=True, help="Pixels a side, of the evaluation.")
+def main(run: Path, name: str, summary: str, out: Path, size: int) -> None:
+    """Write, score and describe the network NAME of RUN."""
+    folder = Path(weights.__file__).parent / name
+    folder.mkdir(exist_ok=True)
+    write_rounded(RunFolder.open(run), folder / weights.GENERATOR_FILE)
+    evaluation = evaluate(name, size, out)
+    facts = describe(run, summary, evaluation)
+    (folder / weights.FACTS_FILE).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    (folder / weights.CARD_FILE).write_text(card(name, facts), encoding="utf-8")
+    for file in sorted(folder.iterdir()):
+        click.echo(f"{file.name}: {file.stat().st_size / 1e6:.2f} MB")
+
+
+def write_rounded(run: RunFolder, file: Path) -> None:
+    """Save the newest network with the weights that float16 has, which deflate to half."""
+    model = load_generator(run)
+    model.set_weights([each.astype("float16").astype("float32") for each in model.get_weights()])
+    if not all(np.isfinite(each).all() for each in model.get_weights()):
+        raise click.ClickException(f"A weight of '{run.path}' is too large for float16.")
+    with atomic_path(file) as temporary, TemporaryDirectory() as scratch:
+        plain = Path(scratch, file.name)
+        model.save(plain)
+        with (
+            zipfile.ZipFile(plain) as source,
+            zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as target,
+        ):
+            for part in source.infolist():
+                target.writestr(part.filename, source.read(part))
+
+
+def evaluate(name: str, size: int, out: Path) -> dict[str, Any]:
+    """Score a network beside the classical methods, squares in the middle of Animals."""
+    where = ("--dataset", "animals", "--image-size", str(size), "--mask", "center")
+    command = [sys.executable, "-m", "inpaint_tf", "evaluate", name, *where, "--out", str(out)]
+    subprocess.run(command, check=True)
+    found = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
+    methods = {
+        method: {metric: scores[metric] for metric in METRICS.values() if metric in scores}
+        for method, scores in found["methods"].items()
+    }
+    return {"dataset": found["dataset"], "masks": found["masks"], "methods": methods}
+
+
+def describe(run: Path, summary: str, evaluation: dict[str, Any]) -> dict[str, Any]:
+    """Return what the package knows of a network: JSON types, no paths of this machine."""
+    stages = list(history(run))
+    config = RunFolder.open(run).read_config()
+    return {
+        "summary": summary,
+        "trained on": config["data"]["dataset"],
+        "iteration": sum(stage["iterations"] for stage in stages),
+        "run": {"data": {"train": RunFolder.open(run).read_manifest()["data"]["train"]}},
+        "licence": LICENCE,
+        "mask mode": config["mask"]["mode"],
+        "history": stages,
+        "evaluation": evaluation,
+    }
+
+
+def history(run: Path) -> Iterator[dict[str, Any]]:
+    """Yield the runs that led to this one, the first one first."""
+    folder = RunFolder.open(run)
+    manifest, config = folder.read_manifest(), folder.read_config()
+    parent = manifest.get("parent")
+    if parent:
+        yield from history(Path(parent["source"]))
+    lines = folder.scalars.read_text(encoding="utf-8").splitlines()
+    rounds = [json.loads(line) for line in lines]
+    yield {
+        "name": run.name,
+        "command": ["inpaint-tf", *manifest["command"][1:]],
+        "size": config["data"]["image_size"],
+        "batch": config["batch_size"],
+        "iterations": rounds[-1]["iteration"],
+        "hours": round(hours(rounds), 2),
+        "seed": manifest["seed"],
+        "machine": f"{manifest['cpu_count']} processor cores",
+        "versions": manifest["versions"],
+        # By which scripts/retrain.py knows whether a training is the same.
+        "first losses": [each["loss"] for each in rounds[:COMPARED]],
+    }
+
+
+def hours(rounds: list[dict[str, Any]]) -> float:
+    """Return how long a run took: the clock of a run that was resumed begins anew."""
+    times = [each["time"] for each in rounds]
+    steps = (now - before for before, now in zip([0.0, *times], times, strict=False))
+    return sum(step for step in steps if step > 0) / 3600
+
+
+def card(name: str, facts: dict[str, Any]) -> str:
+    """Return the model card."""
+    stages = facts["history"]
+    total = sum(stage["hours"] for stage in stages)
+    lines = [
+        f"# {name}",
+        "",
+        f"{facts['summary']}",
+        "",
+        f"* **Data**: the training splits of `{facts['trained on']}`, "
+        f"{facts['run']['data']['train']:,} photographs.",
+        f"* **Training**: {facts['iteration']:,} iterations, {total:.1f} hours on "
+        f"{stages[-1]['machine']}, seed {stages[-1]['seed']}.",
+        f"* **Weights**: rounded to float16; scored so. Licence: {facts['licence']}",
+        "",
+        "## Scores",
+        "",
+        *score_lines(facts),
+        "",
+        "One training, one seed: the intervals are those of drawing the photographs.",
+        "",
+        "## What it is for",
+        "",
+        SEEN[facts["mask mode"]],
+        "It was trained on squares of 3/8 to 1/2 of the side; photographs of animals, things and",
+        "landscapes; pictures of up to 256 pixels. Larger holes come out smooth.",
+        "",
+        "What it fills is invented. It must not be taken for what was there. There is no warranty",
+        "for faces, text, medical or legal pictures: it has hardly seen any, and nobody looked.",
+        "",
+        "## Recipe",
+        "",
+        "| run | side | batch | iterations | hours |",
+        "|---|--:|--:|--:|--:|",
+        *(
+            f"| {stage['name']} | {stage['size']} | {stage['batch']} | {stage['iterations']:,} | "
+            f"{stage['hours']:.2f} |"
+            for stage in stages
+        ),
+        "",
+        "```bash",
+        *(" ".join(stage["command"]) for stage in stages),
+        "```",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

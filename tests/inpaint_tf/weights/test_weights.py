@@ -1,0 +1,133 @@
+"""Networks that come with the install: whole, as described, better than what stands beside them."""
+
+from __future__ import annotations
+
+from configparser import ConfigParser
+from fnmatch import fnmatch
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+import inpaint_tf
+from inpaint_tf import weights
+from inpaint_tf.cli.fill import command as fill
+from inpaint_tf.data.samples import open_samples
+from inpaint_tf.export.card import gather
+from inpaint_tf.inference.provenance import provenance
+from inpaint_tf.masks import evaluation_masks
+from inpaint_tf.training.finetune import open_parent
+
+ROOT = Path(__file__).parents[3]
+MOST_BYTES = 9_000_000
+
+every = pytest.mark.parametrize("name", weights.names())
+
+
+@pytest.fixture(scope="module")
+def photographs():
+    """Photographs of scikit-image, 128x128, squares of half the side missing in the middle."""
+    photos = open_samples()
+    images = np.stack([photos.load(key, 128) for key in photos.test])
+    return images, evaluation_masks("center", len(images), 128)
+
+
+def test_the_default_is_there():
+    assert weights.DEFAULT in weights.names()
+
+
+@every
+def test_weights_are_those_of_float16(name):
+    model = inpaint_tf.load(name).model
+    for variable in model.weights:
+        values = variable.numpy()
+        assert values.dtype == np.float32
+        assert np.isfinite(values).all()
+        assert np.array_equal(values, values.astype("float16")), variable.path
+    assert (weights.locate(name) / weights.GENERATOR_FILE).stat().st_size < MOST_BYTES
+
+
+@every
+def test_fills_better_than_its_input_and_the_classical_methods(name, photographs):
+    images, masks = photographs
+    inpainter = inpaint_tf.load(name)
+    shown = inpainter.model.mask_mode.apply(images, masks)
+    shown = np.round(np.asarray(shown) * 127.5 + 127.5).clip(0, 255).astype("uint8")
+    errors = {
+        each: inpaint_tf.metrics.mse(images, inpaint_tf.load(each).fill(images, masks)).mean()
+        for each in (name, "ns", "telea")
+    }
+    errors["input"] = inpaint_tf.metrics.mse(images, shown).mean()
+    assert errors[name] == min(errors.values()), errors
+
+
+@every
+def test_card_says_what_the_facts_say(name):
+    facts = weights.facts(name)
+    card = (weights.locate(name) / weights.CARD_FILE).read_text(encoding="utf-8")
+    assert facts["summary"] in card
+    assert facts["licence"] in card
+    for stage in facts["history"]:
+        assert " ".join(stage["command"]) in card
+        assert stage["hours"] > 0
+    for metric in facts["evaluation"]["methods"][name].values():
+        assert f"{metric['mean']:.4g} [{metric['low']:.4g}, {metric['high']:.4g}]" in card
+    assert {"ns", "telea"} < set(facts["evaluation"]["methods"])
+
+
+@every
+def test_nothing_names_the_machine_that_trained(name):
+    for file in (weights.FACTS_FILE, weights.CARD_FILE):
+        text = (weights.locate(name) / file).read_text(encoding="utf-8")
+        assert not any(word.startswith("/") for word in text.replace('"', " ").split())
+
+
+@every
+def test_reports_and_exports_know_where_it_comes_from(name):
+    inpainter = inpaint_tf.load(name)
+    assert provenance(name, inpainter)["source"] == inpainter.name == name
+    facts = gather(name, inpainter)
+    assert facts["iteration"] == sum(stage["iterations"] for stage in facts["history"])
+    assert facts["run"]["data"]["train"] > 0
+
+
+@every
+def test_can_be_finetuned(name):
+    parent = open_parent(name)
+    assert str(parent.source) == name
+    assert parent.settings["mask.mode"] == weights.facts(name)["mask mode"]
+
+
+def test_fill_needs_no_model(tmp_path, photographs):
+    images, masks = photographs
+    Image.fromarray(images[0, :101]).save(tmp_path / "photo.png")
+    Image.fromarray(masks[0, :101, :, 0] * np.uint8(255)).save(tmp_path / "mask.png")
+    arguments = ["photo.png", "--mask", "mask.png", "--out", "out"]
+    paths = [a if a.startswith("--") else str(tmp_path / a) for a in arguments]
+    result = CliRunner().invoke(fill, paths, catch_exceptions=False)
+    assert result.exit_code == 0
+    filled = np.asarray(Image.open(tmp_path / "out" / "photo.png"))
+    expected = inpaint_tf.load(weights.DEFAULT).fill(images[0, :101], masks[0, :101])
+    assert np.array_equal(filled, expected)
+
+
+def test_a_path_is_not_a_name(tmp_path, monkeypatch):
+    """A folder of one's own is not mistaken for a network, nor the other way round."""
+    monkeypatch.chdir(tmp_path)
+    assert weights.locate("runs/ca-photos").parts == ("runs", "ca-photos")
+    assert weights.locate("unknown").parts == ("unknown",)
+    assert weights.locate(weights.DEFAULT).is_absolute()
+
+
+def test_they_are_in_what_is_installed():
+    """What `setup.cfg` says goes into the wheel has every file of them."""
+    config = ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    patterns = config["options.package_data"]["inpaint_tf"].replace(",", " ").split()
+    package = Path(inpaint_tf.__file__).parent
+    for name in weights.names():
+        for file in weights.locate(name).iterdir():
+            path = file.relative_to(package).as_posix()
+            assert any(fnmatch(path, pattern) for pattern in patterns), path
