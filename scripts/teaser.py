@@ -1,6 +1,7 @@
-"""Draw the picture in the README: python scripts/teaser.py HOLE_RUN MOSAIC_RUN --out teaser.png.
+"""Draw the picture in the README: python scripts/teaser.py --out docs/images/teaser.png.
 
-Photographs that scikit-image carries, at 64x64 pixels, the middle quarter of each missing.
+Photographs that scikit-image carries, none of which the network was trained on, at 256x256 pixels:
+damaged ones, and ones without their middle quarter.
 """
 
 from __future__ import annotations
@@ -10,39 +11,47 @@ from pathlib import Path
 
 import click
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 import inpaint_tf
-from inpaint_tf.inference import NetworkInpainter
+from inpaint_tf import weights
 from inpaint_tf.masks import evaluation_masks
 from inpaint_tf.report.grid import image_grid
-from neuralgym_lite.images import Picture, read_rgb, to_uint8, write_picture
+from neuralgym_lite.images import Picture, read_rgb, write_picture
 
-PHOTOGRAPHS = ("chelsea.png", "astronaut.png", "coffee.png", "rocket.jpg")
-SIZE, ZOOM = 64, 2
+DAMAGED = ("chelsea.png", "coffee.png")
+HALVED = ("astronaut.png", "rocket.jpg")
+SIZE = 256
+GREY = 128
 
 
 @click.command()
-@click.argument("hole_run")
-@click.argument("mosaic_run")
+@click.option("--model", default=weights.DEFAULT, show_default=True)
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="PNG to write.")
-def main(hole_run: str, mosaic_run: str, out: Path) -> None:
-    """Fill the same photographs with a model of each kind."""
-    truth = np.stack([load(name) for name in PHOTOGRAPHS])
-    masks = evaluation_masks("center", len(truth), SIZE)
-    columns = {}
-    for kind, run in (("hole", hole_run), ("mosaic", mosaic_run)):
-        model = inpaint_tf.load(run)
-        if not isinstance(model, NetworkInpainter):
-            raise click.BadParameter(f"'{run}' is no network.")
-        columns[kind] = to_uint8(model.mask_mode.apply(truth, masks))
-        if kind == "hole":
-            columns["TELEA"] = inpaint_tf.load("telea").fill(truth, masks)
-        columns[f"{kind} model"] = model.fill(truth, masks)
-    columns["truth"] = truth
-    zoomed = [x.repeat(ZOOM, axis=1).repeat(ZOOM, axis=2) for x in columns.values()]
-    grid = image_grid(list(zip(*zoomed, strict=True)), column_titles=list(columns))
+def main(model: str, out: Path) -> None:
+    """Fill the same photographs with MODEL and with TELEA."""
+    truth = np.stack([load(name) for name in (*DAMAGED, *HALVED)])
+    squares = evaluation_masks("center", len(HALVED), SIZE)
+    masks = np.concatenate([np.stack([damage()] * len(DAMAGED)), squares])
+    columns = {
+        "given": np.where(masks == 1, np.uint8(GREY), truth),
+        "TELEA": inpaint_tf.load("telea").fill(truth, masks),
+        model: inpaint_tf.load(model).fill(truth, masks),
+        "truth": truth,
+    }
+    grid = image_grid(list(zip(*columns.values(), strict=True)), column_titles=list(columns))
     write_picture(out, Picture(grid))
+
+
+def damage() -> np.ndarray:
+    """Return a mask of lettering, scratches and a spot, (H, W, 1)."""
+    mask = Image.new("L", (SIZE, SIZE))
+    draw = ImageDraw.Draw(mask)
+    draw.text((14, 12), "© Somebody Else", fill=1, font=ImageFont.load_default(size=26))
+    draw.line([(10, 240), (120, 130), (246, 110)], fill=1, width=6)
+    draw.line([(60, 60), (90, 250)], fill=1, width=4)
+    draw.ellipse([158, 140, 218, 196], fill=1)
+    return np.asarray(mask)[..., None]
 
 
 def load(name: str) -> np.ndarray:
@@ -53,7 +62,7 @@ def load(name: str) -> np.ndarray:
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
     square = Image.fromarray(photo[top : top + side, left : left + side])
-    return np.asarray(square.resize((SIZE, SIZE), Image.Resampling.BILINEAR))
+    return np.asarray(square.resize((SIZE, SIZE), Image.Resampling.LANCZOS))
 
 
 if __name__ == "__main__":
