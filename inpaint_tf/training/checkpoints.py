@@ -83,7 +83,8 @@ class Checkpoints:
         if not self.writes:
             return
         taken = state.take(self.trainer.saved_variables())
-        weights = self.trainer.generator.get_weights()
+        with self.trainer.averaged():
+            weights = self.trainer.generator.get_weights()
         meta = {
             "iteration": iteration,
             "order": order,

@@ -137,6 +137,8 @@ class OptimizerConfig(Config):
     The learning rate stays, as in the paper, or falls to zero along a cosine over the run. The
     critics have the generator's, unless they are given their own. The betas are Adam's. Gradients
     are scaled down to a norm of `clip_norm` over all weights of the generator, or of the critics.
+    With `averaging`, say 0.999, what is saved, shown and scored is not the generator after its last
+    update but the moving average of its weights, over some 1 / (1 - averaging) updates.
     """
 
     name: Literal["adam", "adadelta"] = "adam"
@@ -147,6 +149,7 @@ class OptimizerConfig(Config):
     beta_2: Annotated[float, Field(ge=0, lt=1)] = 0.9
     epsilon: Annotated[float, Field(gt=0)] = 1e-8
     clip_norm: Annotated[float, Field(gt=0)] | None = None
+    averaging: Annotated[float, Field(gt=0, lt=1)] | None = None
 
 
 class TrainConfig(Config):

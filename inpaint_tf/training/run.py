@@ -116,6 +116,7 @@ def make_trainer(config: TrainConfig) -> Trainer:
     trainer.compile(
         _make_optimizer(config, "generator", config.iterations // config.n_critic),
         _make_optimizer(config, "critic", config.iterations) if trainer.critics else None,
+        averaging=config.optimizer.averaging,
         jit_compile=compiles(),
     )
     trainer.enter(trainer.phases(config)[0])
@@ -142,6 +143,8 @@ def _make_optimizer(config: TrainConfig, role: str, updates: int) -> keras.optim
 def load_trainer(run: RunFolder) -> tuple[Trainer, TrainConfig, int]:
     """Load all networks of a run's newest checkpoint; return them, its settings and iteration.
 
+    The generator has the weights that the run saved for use: the average, where it kept one.
+
     Raises:
         UserError: if there is no checkpoint, or it is damaged.
     """
@@ -149,6 +152,7 @@ def load_trainer(run: RunFolder) -> tuple[Trainer, TrainConfig, int]:
     config = load_config(TrainConfig, run.path / "config.json")
     trainer = make_trainer(config)
     Checkpoints(run, trainer, config).load(checkpoint)
+    trainer.use_average()
     return trainer, config, int(read_meta(checkpoint)["iteration"])
 
 

@@ -133,7 +133,7 @@ class Session:
         if checkpoints.writes:
             size, tell = config.data.image_size, self._tell_of
             preview = Preview(trainer.generator, photos, size, config.seed, on_bad_photo=tell)
-            self.look = Look(run, preview, Validation(trainer, photos, config))
+            self.look = Look(run, trainer, preview, Validation(trainer, photos, config))
         self.maker = RoundMaker(photos, config)
         self.saved: int | None = None
 
@@ -243,6 +243,7 @@ class Look:
 
     Args:
         run: where they are written.
+        trainer: whose network it is; the average of its weights is looked at, where it keeps one.
         preview: what is drawn.
         validation: what is computed.
 
@@ -251,8 +252,11 @@ class Look:
         scores: what it found.
     """
 
-    def __init__(self, run: RunFolder, preview: Preview, validation: Validation) -> None:
+    def __init__(
+        self, run: RunFolder, trainer: Any, preview: Preview, validation: Validation
+    ) -> None:
         self.run = run
+        self.trainer = trainer
         self.preview = preview
         self.validation = validation
         self.last: int | None = None
@@ -260,8 +264,9 @@ class Look:
 
     def __call__(self, iteration: int) -> None:
         """Look at the network as it is."""
-        seen = self.preview.run()
-        self.last, self.scores = iteration, {**seen.scores, **self.validation.run()}
+        with self.trainer.averaged():
+            seen = self.preview.run()
+            self.last, self.scores = iteration, {**seen.scores, **self.validation.run()}
         for name, picture in (
             (f"iteration-{iteration:08d}", seen.grid),
             (f"filled-{iteration:08d}", seen.filled),

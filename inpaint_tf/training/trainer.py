@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import keras
@@ -11,6 +13,7 @@ from keras import ops
 from inpaint_tf.models import InpaintingModel
 from inpaint_tf.models.inpainting_model import composite
 from inpaint_tf.training.config import LossConfig, TrainConfig
+from neuralgym_lite.averaging import WeightAverage
 from neuralgym_lite.distribution import spans_machines
 
 Batch = dict[str, Any]
@@ -58,6 +61,7 @@ class Trainer(keras.Model):
         self.n_critic = n_critic
         self.trains_generator = True
         self.trains_critics = True
+        self.average: WeightAverage | None = None
         self.built = True
 
     # What a procedure says.
@@ -114,15 +118,26 @@ class Trainer(keras.Model):
         optimizers = {"generator_optimizer": self.optimizer}
         if self.critic_optimizer is not None:
             optimizers["critic_optimizer"] = self.critic_optimizer
-        return {name: each.variables for name, each in {**networks, **optimizers}.items()}
+        saved = {name: each.variables for name, each in {**networks, **optimizers}.items()}
+        if self.average is not None:
+            saved["generator_average"] = self.average.variables
+        return saved
 
     def compile(
         self,
         generator_optimizer: keras.optimizers.Optimizer,
         critic_optimizer: keras.optimizers.Optimizer | None = None,
+        averaging: float | None = None,
         jit_compile: bool = False,
     ) -> None:
-        """Set the optimizers; the critics' is None where there are none."""
+        """Set the optimizers.
+
+        Args:
+            generator_optimizer: of the generator.
+            critic_optimizer: of the critics; None where there are none.
+            averaging: momentum of the average that is kept of the generator's weights; None: none.
+            jit_compile: whether XLA compiles the round.
+        """
         super().compile(optimizer=generator_optimizer, jit_compile=jit_compile)
         self.critic_optimizer = critic_optimizer
         self.trains_critics = bool(self.critics)
@@ -130,6 +145,26 @@ class Trainer(keras.Model):
         self.optimizer.build(self.generator.trainable_variables)
         if critic_optimizer is not None:
             critic_optimizer.build(self.critic_variables)
+        if averaging is not None:
+            self.average = WeightAverage(self.generator.trainable_variables, averaging)
+
+    def use_average(self) -> None:
+        """Give the generator the average of its weights, where one is kept and has begun."""
+        if self.average is not None and ops.convert_to_numpy(self.optimizer.iterations) > 0:
+            self.average.give()
+
+    @contextlib.contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Lend the generator the average of its weights, where one is kept."""
+        if self.average is None:
+            yield
+            return
+        last = self.generator.get_weights()
+        self.use_average()
+        try:
+            yield
+        finally:
+            self.generator.set_weights(last)
 
     def enter(self, phase: Phase) -> None:
         """Update from now on what this phase updates."""
@@ -166,6 +201,8 @@ class Trainer(keras.Model):
             # Both gradients of the last batch are taken before either update.
             for optimizer, gradients, variables in updates:
                 optimizer.apply(gradients, variables)
+        if self.average is not None and self.trains_generator:
+            self.average.update(self.optimizer.iterations)
         logs = {**generator_logs, **_means(critic_logs)}
         if spans_machines(self.distribute_strategy):
             # There Keras joins the logs of the replicas along their first axis.

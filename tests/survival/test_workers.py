@@ -14,6 +14,7 @@ import pytest
 TRAIN = """
     train --dataset samples --image-size 32 --width 2 --batch-size 4 --precision float32
     --set model.critic_width=2 --set n_critic=1 --set checkpoint_every=10 --set preview_every=1000
+    --set optimizer.averaging=0.9
 """
 # Means over replicas of what is no mean over photographs.
 OF_A_REPLICA = {"g_norm", "d_norm", "output_std", "time"}

@@ -10,6 +10,7 @@ from inpaint_tf.data import open_photos
 from inpaint_tf.training.config import TrainConfig
 from inpaint_tf.training.rounds import RoundMaker
 from inpaint_tf.training.run import make_trainer
+from neuralgym_lite.averaging import WARM_UP
 from neuralgym_lite.pipeline import index_driven
 
 ROUNDS = 5
@@ -35,7 +36,18 @@ class Losses(keras.callbacks.Callback):
         self.rounds.append({name: float(value) for name, value in logs.items()})
 
 
-def trained(config, strategy=None):
+class Weights(keras.callbacks.Callback):
+    """Keeps the generator's weights after every round."""
+
+    def __init__(self):
+        super().__init__()
+        self.rounds = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.rounds.append(self.model.generator.get_weights())
+
+
+def trained(config, strategy=None, *callbacks):
     with strategy.scope() if strategy else contextlib.nullcontext():
         trainer = make_trainer(config)
     before = trainer.get_weights()
@@ -46,7 +58,7 @@ def trained(config, strategy=None):
         steps_per_epoch=ROUNDS,
         shuffle=False,
         verbose=0,
-        callbacks=[losses],
+        callbacks=[losses, *callbacks],
     )
     return losses.rounds, before, trainer
 
@@ -67,6 +79,36 @@ def test_two_replicas_equal_one(single, two_replicas):
             assert ours[name] == pytest.approx(theirs[name], rel=1e-5, abs=1e-6), name
     for ours, theirs in zip(trainer.get_weights(), single[2].get_weights(), strict=True):
         assert np.linalg.norm(ours - theirs) <= 1e-5 * np.linalg.norm(theirs) + 1e-7
+
+
+def test_average_of_weights(single, two_replicas):
+    """It is that of the formula, on one replica and on two, and training does not notice it."""
+    for strategy in (None, two_replicas):
+        weights = Weights()
+        config = small_config(optimizer={"averaging": 0.2})
+        rounds, _, trainer = trained(config, strategy, weights)
+        if strategy is None:
+            assert rounds == single[0]
+        expected = [np.zeros(each.shape) for each in weights.rounds[0]]
+        for count, latest in enumerate(weights.rounds):
+            share = min(0.2, count / (count + WARM_UP))
+            pairs = zip(expected, latest, strict=True)
+            expected = [share * average + (1 - share) * weight for average, weight in pairs]
+        with trainer.averaged():
+            found = trainer.generator.get_weights()
+        for ours, theirs in zip(found, expected, strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+        for ours, last in zip(trainer.generator.get_weights(), weights.rounds[-1], strict=True):
+            np.testing.assert_array_equal(ours, last)
+        assert not np.array_equal(found[0], weights.rounds[-1][0])
+
+
+def test_nothing_is_averaged_before_the_first_update():
+    trainer = make_trainer(small_config(optimizer={"averaging": 0.2}))
+    before = trainer.generator.get_weights()
+    with trainer.averaged():
+        for ours, theirs in zip(trainer.generator.get_weights(), before, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
 
 
 # ------------------------------------------------------------------------------------- determinism
@@ -114,6 +156,7 @@ def test_paper_defaults():
         "beta_2": 0.9,
         "epsilon": 1e-8,
         "clip_norm": None,
+        "averaging": None,
     }
     assert (config.n_critic, config.batch_size, config.mask.mosaic_unit_size) == (5, 64, 12)
     assert (loss.coarse_l1_alpha, loss.l1_loss_alpha, loss.ae_loss_alpha) == (1.2, 1.2, 1.2)

@@ -24,6 +24,7 @@ SMALL = {
     "n_critic": 1,
     "precision": "float32",
     "iterations": 2,
+    "optimizer": {"averaging": 0.9},
 }
 
 
@@ -58,6 +59,7 @@ def test_starts_where_the_parent_is(parent_run, tmp_path):
     trainer, _, iteration = load_trainer(run)
     assert iteration == 0
     theirs = load_trainer(parent_run)[0]
+    assert trainer.average is not None
     assert_equal(trainer.get_weights(), theirs.get_weights())
     assert_equal(weights(parent.generator), weights(inpaint_tf.load(parent_run.path).model))
     for optimizer in (trainer.optimizer, trainer.critic_optimizer):
