@@ -5,6 +5,10 @@
 Weights are rounded to float16 and compressed; what is scored is the rounded network. The runs that
 this one was finetuned from are looked for where their names say, from the folder that this is
 called in.
+
+A run against critics may be taken at a share of its way: with `--share 0.5`, weights are the mean
+of the run's and of those it began with. What critics teach costs MSE, and at a share costs less of
+it (Wang et al. 2019, "Deep Network Interpolation", arxiv.org/abs/1811.10515).
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import textwrap
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +29,7 @@ import numpy as np
 from inpaint_tf import weights
 from inpaint_tf.export.card import METRICS, score_lines
 from inpaint_tf.inference.loading import load_generator
+from inpaint_tf.models import InpaintingModel
 from neuralgym_lite.experiment import RunFolder
 from neuralgym_lite.images import atomic_path
 
@@ -35,8 +41,13 @@ LICENCE = (
 SEEN = {
     "hole": "Objects, scratches and lettering that are to go. It does not see what is under the "
     "mask.",
-    "mosaic": "Pixelated regions whose detail is to come back. It reads the blocks under the mask, "
-    "and removes no object.",
+    "mosaic": "Comparisons with the paper's: it makes a mosaic of what is under the mask, in "
+    "blocks of {mosaic_unit_size} pixels, {sampled}, and restores the detail. It removes no "
+    "object. A photograph that has a mosaic already is pixelated once more, which costs detail.",
+}
+SAMPLED = {
+    "nearest": "each in the color of the pixel in its upper left corner, as the paper's code does",
+    "bilinear": "smoothed, as the paper's text says",
 }
 
 
@@ -45,26 +56,45 @@ SEEN = {
 @click.option("--name", required=True)
 @click.option("--summary", required=True, help="One line, for `inpaint-tf weights list`.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Of the evaluation.")
+@click.option(
+    "--share",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Of the way from the weights that RUN began with to its last ones.",
+)
 @click.option("--size", default=256, show_default=True, help="Pixels a side, of the evaluation.")
-def main(run: Path, name: str, summary: str, out: Path, size: int) -> None:
+def main(run: Path, name: str, summary: str, out: Path, share: float, size: int) -> None:
     """Write, score and describe the network NAME of RUN."""
     folder = Path(weights.__file__).parent / name
     folder.mkdir(exist_ok=True)
-    write_rounded(RunFolder.open(run), folder / weights.GENERATOR_FILE)
+    write_rounded(part_of_the_way(run, share), folder / weights.GENERATOR_FILE)
     evaluation = evaluate(name, size, out)
-    facts = describe(run, summary, evaluation)
+    facts = {**describe(run, summary, evaluation), "share": share}
     (folder / weights.FACTS_FILE).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     (folder / weights.CARD_FILE).write_text(card(name, facts), encoding="utf-8")
     for file in sorted(folder.iterdir()):
         click.echo(f"{file.name}: {file.stat().st_size / 1e6:.2f} MB")
 
 
-def write_rounded(run: RunFolder, file: Path) -> None:
-    """Save the newest network with the weights that float16 has, which deflate to half."""
-    model = load_generator(run)
+def part_of_the_way(run: Path, share: float) -> InpaintingModel:
+    """Return a run's newest network, with weights between its own and those it began with."""
+    model = load_generator(RunFolder.open(run))
+    if share < 1:
+        parent = RunFolder.open(run).read_manifest().get("parent")
+        if not parent:
+            raise click.ClickException(f"'{run}' began with random weights: leave --share out.")
+        first = load_generator(RunFolder.open(Path(parent["source"]))).get_weights()
+        pairs = zip(first, model.get_weights(), strict=True)
+        model.set_weights([begin + share * (end - begin) for begin, end in pairs])
+    return model
+
+
+def write_rounded(model: InpaintingModel, file: Path) -> None:
+    """Save a network with the weights that float16 has, which deflate to half."""
     model.set_weights([each.astype("float16").astype("float32") for each in model.get_weights()])
     if not all(np.isfinite(each).all() for each in model.get_weights()):
-        raise click.ClickException(f"A weight of '{run.path}' is too large for float16.")
+        raise click.ClickException("A weight is too large for float16.")
     with atomic_path(file) as temporary, TemporaryDirectory() as scratch:
         plain = Path(scratch, file.name)
         model.save(plain)
@@ -100,6 +130,7 @@ def describe(run: Path, summary: str, evaluation: dict[str, Any]) -> dict[str, A
         "run": {"data": {"train": RunFolder.open(run).read_manifest()["data"]["train"]}},
         "licence": LICENCE,
         "mask mode": config["mask"]["mode"],
+        "mask": config["mask"],
         "history": stages,
         "evaluation": evaluation,
     }
@@ -136,6 +167,19 @@ def hours(rounds: list[dict[str, Any]]) -> float:
     return sum(step for step in steps if step > 0) / 3600
 
 
+def seen(mask: dict[str, Any]) -> str:
+    """Say what a network is for, by what it is shown."""
+    sampled = SAMPLED[mask["mosaic_interpolation"]]
+    return SEEN[mask["mode"]].format(**mask, sampled=sampled)
+
+
+def origin(share: float) -> str:
+    """Say which weights of the last run they are."""
+    if share == 1:
+        return "those of the last run's end"
+    return f"{share:.0%} of the way from the last run's beginning to its end"
+
+
 def card(name: str, facts: dict[str, Any]) -> str:
     """Return the model card."""
     stages = facts["history"]
@@ -149,7 +193,8 @@ def card(name: str, facts: dict[str, Any]) -> str:
         f"{facts['run']['data']['train']:,} photographs.",
         f"* **Training**: {facts['iteration']:,} iterations, {total:.1f} hours on "
         f"{stages[-1]['machine']}, seed {stages[-1]['seed']}.",
-        f"* **Weights**: rounded to float16; scored so. Licence: {facts['licence']}",
+        f"* **Weights**: {origin(facts['share'])}, rounded to float16; scored so. Licence: "
+        f"{facts['licence']}",
         "",
         "## Scores",
         "",
@@ -159,7 +204,7 @@ def card(name: str, facts: dict[str, Any]) -> str:
         "",
         "## What it is for",
         "",
-        SEEN[facts["mask mode"]],
+        *textwrap.wrap(seen(facts["mask"]), 95),
         "It was trained on squares of 3/8 to 1/2 of the side; photographs of animals, things and",
         "landscapes; pictures of up to 256 pixels. Larger holes come out smooth.",
         "",

@@ -53,6 +53,15 @@ def draw_curves(paths: Sequence[Path], scalars: Sequence[str], smoothing: int = 
     return figure
 
 
+def logged(path: Path) -> set[str]:
+    """Return the names of what a run has logged.
+
+    Raises:
+        UserError: if the folder is no run.
+    """
+    return {name for line in _read(RunFolder.open(path)) for name in line}
+
+
 def _read(run: RunFolder) -> list[dict[str, Any]]:
     lines = []
     for path in (run.scalars, run.validation):

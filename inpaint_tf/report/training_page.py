@@ -11,12 +11,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from inpaint_tf.report.curves import draw_curves
+from inpaint_tf.report.curves import draw_curves, logged
 from inpaint_tf.report.html import data_uri, definition_list, flat, html_page
 from neuralgym_lite.experiment import RunFolder
 from neuralgym_lite.images import read_rgb
 
 PANELS = ("loss", "g_norm", "train_loss,val_loss", "val_mse", "val_l1")
+# Of runs with critics, or a discriminator.
+ADVERSARIAL_PANELS = ("wgan_d", "wgan_gp", "bce_d")
 _WIDTH = 128  # pixels of a photograph on the page
 _STRIP = "filled-*.png"
 _TRUTH = "truth.png"
@@ -67,8 +69,10 @@ def _strip_uri(path: Path) -> str:
 
 
 def _curves(run: RunFolder) -> str:
+    found = logged(run.path)
+    panels = (*PANELS, *(panel for panel in ADVERSARIAL_PANELS if panel in found))
     file = io.BytesIO()
-    draw_curves([run.path], PANELS).savefig(file, format="png", dpi=80)
+    draw_curves([run.path], panels).savefig(file, format="png", dpi=80)
     picture = f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
     name = escape(run.path.name)
     return (

@@ -90,11 +90,10 @@ def test_resumed_run_equals_whole_run(trained, tmp_path):
 
 def test_phases_resume_where_they_stopped(tmp_path):
     run(*GLCIC.split(), "--run-dir", tmp_path / "whole")
-    for stopped in (4, 5):  # within the second phase, and at its end
-        folder = tmp_path / f"stopped-{stopped}"
-        stop_after(GLCIC.split(), stopped, folder)
-        run("train", "--resume", "--run-dir", folder)
-        assert scalars(folder) == scalars(tmp_path / "whole"), stopped
+    stop_after(GLCIC.split(), 4, tmp_path / "stopped")  # within the second phase
+    stop_after(["train", "--resume"], 5, tmp_path / "stopped")  # at its end
+    run("train", "--resume", "--run-dir", tmp_path / "stopped")
+    assert scalars(tmp_path / "stopped") == scalars(tmp_path / "whole")
     names = [set(line) & {"mse", "bce_d"} for line in scalars(tmp_path / "whole")]
     assert names == [{"mse"}] * 3 + [{"bce_d"}] * 2 + [{"mse", "bce_d"}] * 2
 

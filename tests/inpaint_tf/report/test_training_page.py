@@ -71,6 +71,17 @@ def test_runs_without_pictures_have_curves(runs):
     assert page.count('alt="curves of') == 2
 
 
+def test_critics_have_curves_of_their_own(runs):
+    log = RunFolder.open(runs[1]).scalars
+    lines = [{**json.loads(line), "wgan_d": -5.0} for line in log.read_text().splitlines()]
+    log.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    curves = re.findall(
+        r'curves of \w+" src="data:image/png;base64,([^"]+)', render_training_page(runs)
+    )
+    without, with_critics = (Image.open(io.BytesIO(base64.b64decode(each))) for each in curves)
+    assert with_critics.width * len(PANELS) == without.width * (len(PANELS) + 1)
+
+
 def test_no_run(tmp_path):
     with pytest.raises(UserError, match="There is no run folder"):
         render_training_page([tmp_path / "missing"])
