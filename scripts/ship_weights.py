@@ -156,7 +156,8 @@ def history(run: Path) -> Iterator[dict[str, Any]]:
         "machine": f"{manifest['cpu_count']} processor cores",
         "versions": manifest["versions"],
         # By which scripts/retrain.py knows whether a training is the same.
-        "first losses": [each["loss"] for each in rounds[:COMPARED]],
+        # Rounds in which critics learn alone have only theirs.
+        "first losses": [each.get("loss", each.get("d_total")) for each in rounds[:COMPARED]],
     }
 
 
