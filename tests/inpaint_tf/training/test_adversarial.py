@@ -68,11 +68,21 @@ def single():
     return trained(small_config())
 
 
+@pytest.fixture(scope="module")
+def averaged(two_replicas):
+    """The rounds of two replicas that keep an average, the weights after each, and the trainer."""
+    weights = Weights()
+    config = small_config(optimizer={"averaging": 0.2})
+    rounds, _, trainer = trained(config, two_replicas, weights)
+    return rounds, weights.rounds, trainer
+
+
 # ------------------------------------------------------------------------------------------ parity
 
 
-def test_two_replicas_equal_one(single, two_replicas):
-    rounds, _, trainer = trained(small_config(), two_replicas)
+def test_two_replicas_equal_one(single, averaged):
+    """Nor does training notice that an average is kept."""
+    rounds, _, trainer = averaged
     assert trainer.distribute_strategy.num_replicas_in_sync == 2
     for ours, theirs in zip(rounds, single[0], strict=True):
         for name in theirs.keys() - {"g_norm", "d_norm", "output_std"}:  # of a replica each
@@ -81,26 +91,20 @@ def test_two_replicas_equal_one(single, two_replicas):
         assert np.linalg.norm(ours - theirs) <= 1e-5 * np.linalg.norm(theirs) + 1e-7
 
 
-def test_average_of_weights(single, two_replicas):
-    """It is that of the formula, on one replica and on two, and training does not notice it."""
-    for strategy in (None, two_replicas):
-        weights = Weights()
-        config = small_config(optimizer={"averaging": 0.2})
-        rounds, _, trainer = trained(config, strategy, weights)
-        if strategy is None:
-            assert rounds == single[0]
-        expected = [np.zeros(each.shape) for each in weights.rounds[0]]
-        for count, latest in enumerate(weights.rounds):
-            share = min(0.2, count / (count + WARM_UP))
-            pairs = zip(expected, latest, strict=True)
-            expected = [share * average + (1 - share) * weight for average, weight in pairs]
-        with trainer.averaged():
-            found = trainer.generator.get_weights()
-        for ours, theirs in zip(found, expected, strict=True):
-            np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
-        for ours, last in zip(trainer.generator.get_weights(), weights.rounds[-1], strict=True):
-            np.testing.assert_array_equal(ours, last)
-        assert not np.array_equal(found[0], weights.rounds[-1][0])
+def test_average_of_weights(averaged):
+    _, weights, trainer = averaged
+    expected = [np.zeros(each.shape) for each in weights[0]]
+    for count, latest in enumerate(weights):
+        share = min(0.2, count / (count + WARM_UP))
+        pairs = zip(expected, latest, strict=True)
+        expected = [share * average + (1 - share) * weight for average, weight in pairs]
+    with trainer.averaged():
+        found = trainer.generator.get_weights()
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+    for ours, last in zip(trainer.generator.get_weights(), weights[-1], strict=True):
+        np.testing.assert_array_equal(ours, last)
+    assert not np.array_equal(found[0], weights[-1][0])
 
 
 def test_nothing_is_averaged_before_the_first_update():
