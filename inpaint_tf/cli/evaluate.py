@@ -58,6 +58,7 @@ _BASELINES = ("ns", "telea")
     show_default=True,
     help="Score 'ns' and 'telea' as well.",
 )
+@click.option("--blend", is_flag=True, help="Score each FROM as `fill --blend` fills, too.")
 @click.option(
     "--lpips-weights",
     metavar="FILE",
@@ -76,6 +77,7 @@ def command(
     out: Path | None,
     as_json: bool,
     baselines: bool,
+    blend: bool,
     lpips_weights: Path | None,
 ) -> None:
     """Score each FROM on the test split: a run folder, a name, a saved model, 'ns' or 'telea'.
@@ -86,6 +88,7 @@ def command(
     import_tensorflow()
     import inpaint_tf
     from inpaint_tf.data import open_photos
+    from inpaint_tf.inference.blended import BlendedInpainter
     from inpaint_tf.inference.provenance import provenance
     from inpaint_tf.masks import EvaluationMasks
     from inpaint_tf.metrics.lpips_weights import weights_from
@@ -108,12 +111,13 @@ def command(
         "limit": limit,
         "batch_size": batch_size,
     }
+    blended = [BlendedInpainter(inpainters[source]) for source in sources] if blend else []
     # Made before the work, not after it: an hour's scores are not lost to a mistyped name.
     out = _made(out or _default_out(sources[0]))
 
     with weights_from(lpips_weights), Progress() as progress:
         evaluation = evaluate(
-            list(inpainters.values()),
+            [*inpainters.values(), *blended],
             photos,
             masks,
             batch_size,

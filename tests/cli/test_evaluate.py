@@ -33,8 +33,8 @@ class Fake:
         if source not in ("ns", "telea"):
             self.mask_mode = MaskMode("mosaic", unit=4)
 
-    def fill(self, image: Images, mask: Images) -> Images:
-        method = "ns" if self.name == "ns" else "telea"
+    def fill(self, image: Images, mask: Images, blend: bool = False) -> Images:
+        method = "telea" if self.name == "telea" or blend else "ns"
         return np.stack([opencv_inpaint(*pair, method) for pair in zip(image, mask, strict=True)])
 
 
@@ -75,6 +75,15 @@ def test_prints_the_table_and_writes_the_files() -> None:
         "per_image.csv",
         "report.html",
     ]
+
+
+def test_what_blending_changes_is_a_row_of_its_own() -> None:
+    result = CliRunner().invoke(command, ["ns", *SMALL, "--blend", "--json"])
+    assert result.exit_code == 0, result.stderr
+    methods = json.loads(result.stdout)["methods"]
+    assert list(methods) == ["input (hole)", "telea", "ns", "ns, blended"]
+    # What stands for blending in the fake is TELEA's method.
+    assert methods["ns, blended"] == methods["telea"] != methods["ns"]
 
 
 def test_json_goes_to_stdout_and_is_what_the_file_holds() -> None:
