@@ -13,6 +13,7 @@ import keras
 from inpaint_tf.inference import NetworkInpainter, load
 from inpaint_tf.models import InpaintingModel
 from inpaint_tf.models.registry import MODELS
+from inpaint_tf.models.widening import can_widen, widen
 from inpaint_tf.training.checkpoints import Checkpoints
 from inpaint_tf.training.config import TrainConfig
 from inpaint_tf.training.procedures import find_procedure
@@ -96,7 +97,7 @@ def start_from(
 ) -> tuple[RunFolder, TrainConfig]:
     """Make the folder of a new run whose first checkpoint has another's weights.
 
-    The optimizers start afresh.
+    The optimizers start afresh. A contextual attention model may get a multiple of its width.
 
     Args:
         parent: whose weights are taken.
@@ -121,11 +122,15 @@ def start_from(
         )
     config = resolve(config)
     trainer = make_trainer(config)
-    _check_architecture(parent, trainer.generator)
+    wider = can_widen(parent.generator, trainer.generator)
+    _check_architecture(parent, trainer.generator, {"width"} if wider else set())
     with_critics = bool(parent.critics) and not generator_only
     if with_critics:
         _check_critics(parent, trainer.critics)
-    trainer.generator.set_weights(parent.generator.get_weights())
+    if wider:
+        widen(parent.generator, trainer.generator, config.seed)
+    else:
+        trainer.generator.set_weights(parent.generator.get_weights())
     for name, critic in trainer.critics.items() if with_critics else ():
         critic.set_weights(parent.critics[name].get_weights())
     run, config = start(config, path, overwrite, command, parent.record(with_critics))
@@ -163,9 +168,9 @@ def _settings_of(generator: InpaintingModel, critics: Mapping[str, keras.Model])
     return settings
 
 
-def _check_architecture(parent: Parent, generator: InpaintingModel) -> None:
+def _check_architecture(parent: Parent, generator: InpaintingModel, free: set[str]) -> None:
     theirs, ours = (_architecture(model) for model in (parent.generator, generator))
-    wrong = [key for key in theirs if theirs[key] != ours.get(key)]
+    wrong = [key for key in theirs if key not in free and theirs[key] != ours.get(key)]
     if wrong:
         has = ", ".join(f"{key} {theirs[key]}" for key in wrong)
         asked = ", ".join(f"{key} {ours.get(key, '-')}" for key in wrong)

@@ -123,6 +123,19 @@ def test_saved_model(tmp_path, name):
     assert_equal(weights(load_trainer(run)[0].generator), weights(model))
 
 
+def test_twice_as_wide(parent_run, tmp_path):
+    parent = open_parent(parent_run.path)
+    run, config = start_from(
+        parent, settings(parent, **{"model.width": 8}), tmp_path / "child", generator_only=True
+    )
+    assert config.model.width == 8
+    image = np.random.default_rng(0).integers(0, 256, (64, 48, 3)).astype(np.uint8)
+    mask = np.zeros((64, 48), np.uint8)
+    mask[20:40, 10:30] = 1
+    ours, theirs = (inpaint_tf.load(run_.path).fill(image, mask) for run_ in (run, parent_run))
+    assert np.abs(ours.astype(int) - theirs).max() <= 1
+
+
 def test_wiring_is_kept(tmp_path):
     model = create("stable-glcic", width=4, wiring="paper-code", compat="torch")
     model.save(tmp_path / "model.keras")
@@ -151,7 +164,8 @@ def test_imported_critics(tmp_path):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        ({"model.width": 8}, "it has width 4; they have width 8"),
+        ({"model.width": 6}, "it has width 4; they have width 6"),
+        ({"model.width": 2}, "it has width 4; they have width 2"),
         ({"model.compat": "torch"}, "it has compat keras; they have compat torch"),
         ({"model.name": "stable-glcic"}, "it has model ca; they have model stable-glcic"),
     ],
