@@ -16,6 +16,12 @@ from neuralgym_lite.quiet import import_tensorflow
 @click.argument("source", metavar="FROM")
 @with_settings
 @click.option("--generator-only", is_flag=True, help="Start with fresh critics.")
+@click.option(
+    "--critics",
+    metavar="RUN",
+    type=click.Path(path_type=Path),
+    help="Start with the critics of another run.",
+)
 def command(
     source: str,
     config_file: str | None,
@@ -23,6 +29,7 @@ def command(
     run_dir: Path | None,
     overwrite: bool,
     generator_only: bool,
+    critics: Path | None,
     **options: Any,
 ) -> None:
     """Train on from the weights of FROM: `inpaint-tf finetune runs/imagenet --dataset animals`.
@@ -32,11 +39,15 @@ def command(
     The optimizers start afresh.
     `inpaint-tf train --resume` goes on with a run that was stopped.
     """
+    if critics and generator_only:
+        raise click.UsageError("Give --critics or --generator-only, not both.")
     import_tensorflow()
     from inpaint_tf.training.finetune import open_parent, start_from
     from inpaint_tf.training.procedures import load_train_config
 
     parent = open_parent(source)
+    if critics:
+        parent = parent.with_critics_of(critics)
     config = load_train_config(config_file, as_flags(options), overrides, parent.settings)
     path = run_dir or run_folder(config).with_name(f"{run_folder(config).name}-finetuned")
     run, config = start_from(parent, config, path, overwrite, sys.argv, generator_only)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ class Parent:
         critics: its critics by name, as far as there are any.
         settings: what a run that starts from it has unless told otherwise.
         iteration: that a run folder's checkpoint was saved at.
+        critics_source: whence the critics, where not from `source`.
     """
 
     source: Path
@@ -44,6 +45,18 @@ class Parent:
     critics: Mapping[str, keras.Model]
     settings: Mapping[str, Any]
     iteration: int | None = None
+    critics_source: Path | None = None
+
+    def with_critics_of(self, source: str | Path) -> Parent:
+        """Return this one with the critics of another.
+
+        Raises:
+            UserError: as `open_parent`, and if there are none.
+        """
+        other = open_parent(source)
+        if not other.critics:
+            raise UserError(f"'{source}' has no critics. Give a run that was trained with some.")
+        return replace(self, critics=other.critics, critics_source=other.source)
 
     def record(self, with_critics: bool) -> dict[str, Any]:
         """Return what a manifest says of it."""
@@ -55,6 +68,7 @@ class Parent:
             "iteration": self.iteration,
             "generator_sha256": digest.hexdigest(),
             "critics": sorted(self.critics) if with_critics else [],
+            "critics_source": str(self.critics_source or self.source) if with_critics else None,
         }
 
 
@@ -193,7 +207,7 @@ def _check_critics(parent: Parent, critics: Mapping[str, keras.Model]) -> None:
         shapes = [tuple(weight.shape) for weight in theirs.weights] if theirs else None
         if shapes != [tuple(weight.shape) for weight in critic.weights]:
             raise UserError(
-                f"The {name.replace('_', ' ')} of '{parent.source}' does not fit these settings, "
-                "which have another size of pictures or holes, or another width. Keep the "
-                "parent's, or start with fresh critics: --generator-only."
+                f"The {name.replace('_', ' ')} of '{parent.critics_source or parent.source}' does "
+                "not fit these settings, which have another size of pictures or holes, or another "
+                "width. Keep the parent's, or start with fresh critics: --generator-only."
             )

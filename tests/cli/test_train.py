@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 
+import click
 import keras
 import numpy as np
 import pytest
@@ -153,6 +154,11 @@ def test_finetune_the_run(trained, tmp_path, capsys):
         4,
     )
     assert [line["iteration"] for line in scalars(folder)] == [2, 4]
+
+
+def test_critics_are_fresh_or_anothers(trained):
+    with pytest.raises(click.UsageError, match="Give --critics or --generator-only, not both."):
+        run("finetune", trained, "--critics", trained, "--generator-only")
 
 
 def test_evaluate_the_run(trained, tmp_path, capsys):

@@ -92,7 +92,8 @@ def test_manifest_names_the_parent(parent_run, tmp_path):
     assert records[0]["iteration"] == 2
     assert len(records[0]["generator_sha256"]) == 64
     assert records[0]["critics"] == ["global_critic", "local_critic"]
-    assert records[1] == {**records[0], "critics": []}
+    assert records[0]["critics_source"] == str(parent_run.path)
+    assert records[1] == {**records[0], "critics": [], "critics_source": None}
 
 
 def test_generator_only(parent_run, tmp_path):
@@ -103,6 +104,21 @@ def test_generator_only(parent_run, tmp_path):
     assert_equal(weights(trainer.generator), weights(parent.generator))
     fresh = make_trainer(config)
     assert_equal(weights(*trainer.critics.values()), weights(*fresh.critics.values()))
+
+
+def test_critics_of_another_run(parent_run, tmp_path):
+    create("ca", width=4, mask_mode="mosaic").save(tmp_path / "model.keras")
+    alone = open_parent(tmp_path / "model.keras")
+    parent = alone.with_critics_of(parent_run.path)
+    config = settings(parent, **SMALL)
+    run, _ = start_from(parent, config, tmp_path / "child")
+    trainer, _, _ = load_trainer(run)
+    theirs = load_trainer(parent_run)[0]
+    assert_equal(weights(trainer.generator), weights(alone.generator))
+    assert_equal(weights(*trainer.critics.values()), weights(*theirs.critics.values()))
+    assert run.read_manifest()["parent"]["critics_source"] == str(parent_run.path)
+    with pytest.raises(UserError, match=r"model.keras' has no critics. Give a run"):
+        parent.with_critics_of(tmp_path / "model.keras")
 
 
 # --------------------------------------------------------------------------------- what has no run

@@ -1,0 +1,76 @@
+"""Measure and show the edges of filled holes: python scripts/seams.py ca-photos --out seams.png.
+
+The step across the border of a hole in the middle, as a multiple of the photograph's own step
+between the same pixels: 1 is a hole that cannot be told by its edge, more a seam, less a blur.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import numpy as np
+
+import inpaint_tf
+from inpaint_tf.data import open_photos
+from inpaint_tf.inference import Inpainter
+from inpaint_tf.inference.blended import BlendedInpainter
+from inpaint_tf.masks import evaluation_masks
+from inpaint_tf.report.evaluation import draw
+from inpaint_tf.report.grid import image_grid
+from neuralgym_lite.images import Picture, write_picture
+from neuralgym_lite.progress import Progress
+from neuralgym_lite.quiet import import_tensorflow
+
+SIZE = 256
+SHOWN = 16
+ABREAST = 4
+
+
+@click.command()
+@click.argument("sources", metavar="MODEL...", nargs=-1, required=True)
+@click.option("--dataset", default="animals", show_default=True)
+@click.option("--data-dir", type=click.Path(path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="PNG of the last one.")
+def main(sources: tuple[str, ...], dataset: str, data_dir: Path | None, out: Path) -> None:
+    """Print the steps of each MODEL, as it fills and blended; show 16 photographs."""
+    import_tensorflow()
+    photos = open_photos(dataset, data_dir)
+    models = [inpaint_tf.load(source) for source in sources]
+    fillers: list[Inpainter] = [inpaint_tf.load("telea"), *models]
+    fillers += [BlendedInpainter(model) for model in models]
+    shown = draw(photos.test, SHOWN)
+    mask = evaluation_masks("center", 1, SIZE)[0]
+    steps: dict[str, list[float]] = {filler.name: [] for filler in fillers}
+    pictures = {}
+    with Progress() as progress:
+        track = progress.track(len(photos.test), "photographs")
+        for key in photos.test:
+            truth = photos.load(key, SIZE)
+            for filler in fillers:
+                filled = filler.fill(truth, mask)
+                steps[filler.name].append(border_step(filled, mask) / border_step(truth, mask))
+            if key in shown:
+                pictures[key] = filled
+            track.advance()
+    print("| method | mean | median | above 1.25 |\n|---|--:|--:|--:|")
+    for name, values in steps.items():
+        high = np.mean(np.array(values) > 1.25)
+        print(f"| {name} | {np.mean(values):.2f} | {np.median(values):.2f} | {high:.0%} |")
+    cells = [pictures[key] for key in shown]
+    rows = [cells[start : start + ABREAST] for start in range(0, len(cells), ABREAST)]
+    write_picture(out, Picture(image_grid(rows)))
+
+
+def border_step(picture: np.ndarray, mask: np.ndarray) -> float:
+    """Return the mean difference, in grey levels, of neighbors of which one is missing."""
+    levels, missing = picture.astype(float), mask[..., 0] == 1
+    steps = []
+    for axis in (0, 1):
+        crossing = np.diff(missing, axis=axis)
+        steps.append(np.abs(np.diff(levels, axis=axis))[crossing])
+    return float(np.concatenate(steps).mean())
+
+
+if __name__ == "__main__":
+    main()
