@@ -121,7 +121,7 @@ def evaluate(name: str, size: int, out: Path) -> dict[str, Any]:
 
 def describe(run: Path, summary: str, evaluation: dict[str, Any]) -> dict[str, Any]:
     """Return what the package knows of a network: JSON types, no paths of this machine."""
-    stages = list(history(run))
+    stages = [stage(each) for each in dict.fromkeys(history(run))]
     config = RunFolder.open(run).read_config()
     return {
         "summary": summary,
@@ -136,16 +136,23 @@ def describe(run: Path, summary: str, evaluation: dict[str, Any]) -> dict[str, A
     }
 
 
-def history(run: Path) -> Iterator[dict[str, Any]]:
-    """Yield the runs that led to this one, the first one first."""
-    folder = RunFolder.open(run)
-    manifest, config = folder.read_manifest(), folder.read_config()
-    parent = manifest.get("parent")
+def history(run: Path) -> Iterator[Path]:
+    """Yield the runs that led to this one, the first one first; some may come twice."""
+    parent = RunFolder.open(run).read_manifest().get("parent")
     if parent:
         yield from history(Path(parent["source"]))
+        if parent.get("critics_source"):
+            yield from history(Path(parent["critics_source"]))
+    yield run
+
+
+def stage(run: Path) -> dict[str, Any]:
+    """Return what a run was, as the package records it."""
+    folder = RunFolder.open(run)
+    manifest, config = folder.read_manifest(), folder.read_config()
     lines = folder.scalars.read_text(encoding="utf-8").splitlines()
     rounds = [json.loads(line) for line in lines]
-    yield {
+    return {
         "name": run.name,
         "command": ["inpaint-tf", *manifest["command"][1:]],
         "size": config["data"]["image_size"],
