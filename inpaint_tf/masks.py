@@ -20,7 +20,7 @@ from neuralgym_lite.seeds import generator
 
 MODES = ("hole", "mosaic", "hole_ns", "hole_telea")
 INTERPOLATIONS = ("bilinear", "nearest")
-EVALUATION_KINDS = ("center", "hole")
+EVALUATION_KINDS = ("center", "hole", "strokes")
 OPENCV_RADIUS = 3
 GREY = (127.5, 127.5, 127.5)
 
@@ -182,9 +182,12 @@ class HoleShape:
         margin: pixels at the border of the picture that the box keeps free.
         same_box: whether all photographs of a batch share one box (their holes still differ).
         centered: whether the box is in the middle of the picture, always.
+        brush: share of the holes, in 0..1, that are strokes of a brush in place of a rectangle.
 
     Reference:
-        The paper trains on 256x256 pixels with boxes of 128x128, max_delta 32 and margin 0.
+        The paper trains on 256x256 pixels with boxes of 128x128, max_delta 32 and margin 0, and
+        without a brush, which is after Yu et al. 2019, "Free-Form Image Inpainting with Gated
+        Convolution" (arxiv.org/abs/1806.03589).
     """
 
     height: int
@@ -193,6 +196,7 @@ class HoleShape:
     margin: int = 0
     same_box: bool = True
     centered: bool = False
+    brush: float = 0.0
 
     def check(self, size: int) -> None:
         """Raise a UserError if such a hole does not fit into a picture of `size` pixels."""
@@ -208,6 +212,8 @@ class HoleShape:
                     f"The hole's max_delta must be at least 0 and below its {name} of {side} "
                     f"pixels. Received: {self.max_delta}"
                 )
+        if not 0 <= self.brush <= 1:
+            raise UserError(f"The share of strokes must be within 0..1. Received: {self.brush}")
 
     def draw(
         self, rng: np.random.Generator, batch: int, size: int
@@ -216,7 +222,13 @@ class HoleShape:
         boxes = self.draw_boxes(rng, batch, size)
         shrink = rng.integers(0, self.max_delta // 2 + 1, (batch, 2))
         holes = boxes + np.concatenate([shrink, -2 * shrink], axis=1)
-        return np.stack([box_mask(hole, size) for hole in holes]), boxes
+        # Nothing is drawn for a brush that is not used: what was trained without stays the same.
+        brushed = rng.random(batch) < self.brush if self.brush else np.zeros(batch, bool)
+        masks = [
+            brush_mask(hole, size, rng) if strokes else box_mask(hole, size)
+            for hole, strokes in zip(holes, brushed, strict=True)
+        ]
+        return np.stack(masks), boxes
 
     def draw_boxes(self, rng: np.random.Generator, batch: int, size: int) -> NDArray[np.int32]:
         """Draw boxes `(batch, 4)` alone."""
@@ -242,13 +254,42 @@ def box_mask(box: Any, size: int) -> UInt8:
     return mask
 
 
+def brush_mask(box: Any, size: int, rng: np.random.Generator) -> UInt8:
+    """Return a mask `(size, size, 1)` of up to six bent strokes inside a box.
+
+    They are 1/64 to 1/4 of the box's smaller side wide, thin ones as often as wide ones.
+
+    Args:
+        box: (top, left, height, width), in pixels.
+        size: side of the mask.
+        rng: of the strokes.
+    """
+    top, left, height, width = box
+    side = min(height, width)
+    canvas = np.zeros((height, width), "uint8")
+    for _ in range(rng.integers(1, 7)):
+        thickness = max(round(side * np.exp(rng.uniform(np.log(1 / 64), np.log(1 / 4)))), 1)
+        turns = rng.uniform(-1, 1, rng.integers(3, 9))
+        angles = rng.uniform(0, 2 * np.pi) + np.cumsum(turns)
+        lengths = side * rng.uniform(0.15, 0.5, len(angles))
+        steps = lengths[:, None] * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+        points = rng.uniform((0, 0), (width, height)) + np.cumsum(steps, axis=0)
+        # A stroke that comes to the border of the box is thrown back.
+        last = np.maximum([width - 1, height - 1], 1)
+        points = (last - np.abs(points % (2 * last) - last)).round().astype(np.int32)
+        cv2.polylines(canvas, [points], False, 1, thickness)
+    mask = np.zeros((size, size, 1), "uint8")
+    mask[top : top + height, left : left + width, 0] = canvas
+    return mask
+
+
 @dataclass(frozen=True)
 class EvaluationMasks:
     """The fixed masks `(size, size, 1)` on which models are compared, made when asked for.
 
     Args:
         kind: `"center"`: the middle half of the picture; `"hole"`: squares of 3/8 to 1/2 of the
-            side anywhere, one for each photograph.
+            side anywhere, one for each photograph; `"strokes"`: strokes of a brush in such squares.
         count: number of masks.
         size: side of the masks in pixels.
         seed: of the random holes. Mask i depends on the seed, the size and i alone.
@@ -272,7 +313,8 @@ class EvaluationMasks:
         if self.kind == "center":
             quarter, half = self.size // 4, self.size // 2
             return box_mask((quarter, quarter, half, half), self.size)
-        shape = HoleShape(self.size // 2, self.size // 2, max_delta=self.size // 8)
+        half, brush = self.size // 2, float(self.kind == "strokes")
+        shape = HoleShape(half, half, max_delta=self.size // 8, brush=brush)
         return shape.draw(generator(self.seed, "evaluation-mask", index), 1, self.size)[0][0]
 
 

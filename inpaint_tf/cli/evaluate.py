@@ -32,10 +32,10 @@ _BASELINES = ("ns", "telea")
 @click.option(
     "--mask",
     "mask_kind",
-    metavar="center|hole",
+    metavar="center|hole|strokes",
     default="center",
     show_default=True,
-    help="Square in the middle, or squares at fixed random places.",
+    help="Square in the middle; squares, or strokes of a brush, at fixed random places.",
 )
 @click.option(
     "--image-size",

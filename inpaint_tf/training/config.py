@@ -38,8 +38,8 @@ class MaskConfig(Config):
     """What is missing, and what the network is shown there. Sizes in pixels.
 
     A height or width of None is half the picture, a max_delta of None an eighth of it (128 and 32
-    at 256 pixels). The color of a hole is given in grey levels, or as the mean of the data set; a
-    run stores what that was.
+    at 256 pixels). `brush` is the share of holes that are strokes. The color of a hole is given in
+    grey levels, or as the mean of the data set; a run stores what that was.
     """
 
     mode: Literal["hole", "mosaic", "hole_ns", "hole_telea"] = "hole"
@@ -50,6 +50,7 @@ class MaskConfig(Config):
     max_delta: Annotated[int, Field(ge=0)] | None = None
     margin: Annotated[int, Field(ge=0)] = 0
     same_box: bool = True
+    brush: Annotated[float, Field(ge=0, le=1)] = 0.0
     mosaic_unit_size: Positive = 12
     mosaic_interpolation: Literal["bilinear", "nearest"] = "bilinear"
 
@@ -71,7 +72,7 @@ class MaskConfig(Config):
         delta = image_size // 8 if self.max_delta is None else self.max_delta
         height, width = self.height or image_size // 2, self.width or image_size // 2
         centered = self.place == "center"
-        shape = HoleShape(height, width, delta, self.margin, self.same_box, centered)
+        shape = HoleShape(height, width, delta, self.margin, self.same_box, centered, self.brush)
         shape.check(image_size)
         return shape
 

@@ -13,6 +13,7 @@ from inpaint_tf.masks import (
     HoleShape,
     MaskMode,
     box_mask,
+    brush_mask,
     crop_boxes,
     evaluation_masks,
     mosaic,
@@ -222,11 +223,38 @@ def test_hole_as_large_as_the_picture():
         (HoleShape(30, 30, margin=2), "margin of 2.*Choose at most 28"),
         (HoleShape(16, 8, 8), "max_delta.*width of 8.*Received: 8"),
         (HoleShape(16, 16, -1), "max_delta.*Received: -1"),
+        (HoleShape(16, 16, brush=1.5), "share of strokes must be within 0..1. Received: 1.5"),
     ],
 )
 def test_bad_hole(shape, message):
     with pytest.raises(UserError, match=message):
         shape.check(32)
+
+
+def test_strokes_lie_in_their_holes():
+    plain, brush = (
+        HoleShape(32, 24, 8, same_box=False, brush=share).draw(generator(0, "t"), 64, 64)
+        for share in (0, 1)
+    )
+    np.testing.assert_array_equal(brush[1], plain[1])
+    strokes, holes = (masks.sum(axis=(1, 2, 3)) for masks in (brush[0], plain[0]))
+    assert brush[0].dtype == np.uint8
+    assert not np.any(brush[0] > plain[0])
+    assert strokes.min() > 0
+    assert np.mean(strokes < 0.9 * holes) > 0.9
+
+
+def test_a_share_of_the_holes_is_strokes():
+    shape = HoleShape(32, 32, brush=0.25)
+    masks, _ = shape.draw(generator(0, "t"), 400, 64)
+    assert np.mean(masks.sum((1, 2, 3)) < 32 * 32) == pytest.approx(0.25, abs=0.06)
+
+
+@pytest.mark.parametrize("box", [(0, 0, 1, 1), (3, 5, 1, 7), (2, 0, 9, 2)])
+def test_strokes_in_the_smallest_boxes(box):
+    strokes = brush_mask(box, 16, generator(0, "t"))
+    assert 0 < strokes.sum() <= box_mask(box, 16).sum()
+    assert not np.any(strokes > box_mask(box, 16))
 
 
 def test_box_mask():
@@ -239,17 +267,23 @@ def test_center_evaluation_masks():
     assert [bounds(mask) for mask in masks] == [(4, 4, 8, 8)] * 2
 
 
-def test_hole_evaluation_masks_depend_on_their_index_alone():
+@pytest.mark.parametrize("kind", ["hole", "strokes"])
+def test_evaluation_masks_depend_on_their_index_alone(kind):
+    masks = evaluation_masks(kind, 20, 32)
+    np.testing.assert_array_equal(evaluation_masks(kind, 5, 32), masks[:5])
+    assert np.any(evaluation_masks(kind, 20, 32, seed=1) != masks)
+    assert len({mask.tobytes() for mask in masks}) > 15
+
+
+def test_sides_of_hole_evaluation_masks():
     masks = evaluation_masks("hole", 20, 32)
-    np.testing.assert_array_equal(evaluation_masks("hole", 5, 32), masks[:5])
-    assert np.any(evaluation_masks("hole", 20, 32, seed=1) != masks)
     sides = np.array([bounds(mask)[2:] for mask in masks])
     assert sides.min() >= 12
     assert sides.max() <= 16
     assert len({bounds(mask) for mask in masks}) > 15
 
 
-@pytest.mark.parametrize("kind", ["center", "hole"])
+@pytest.mark.parametrize("kind", ["center", "hole", "strokes"])
 def test_no_evaluation_masks(kind):
     assert evaluation_masks(kind, 0, 16).shape == (0, 16, 16, 1)
 
