@@ -133,16 +133,17 @@ class PhaseConfig(Config):
 
 
 class OptimizerConfig(Config):
-    """Adam or Adadelta, for the generator and for the critics.
+    """Adam, Adadelta or Muon, for the generator and for the critics.
 
-    The learning rate stays, as in the paper, or falls to zero along a cosine over the run. The
-    critics have the generator's, unless they are given their own. The betas are Adam's. Gradients
-    are scaled down to a norm of `clip_norm` over all weights of the generator, or of the critics.
-    With `averaging`, say 0.999, what is saved, shown and scored is not the generator after its last
+    Muon trains the generator's convolutions; the rest of it, and the critics, are Adam's then. The
+    learning rate stays, as in the paper, or falls to zero along a cosine over the run. The critics
+    have the generator's, unless they are given their own. The betas are Adam's. Gradients are
+    scaled down to a norm of `clip_norm` over all weights of the generator, or of the critics. With
+    `averaging`, say 0.999, what is saved, shown and scored is not the generator after its last
     update but the moving average of its weights, over some 1 / (1 - averaging) updates.
     """
 
-    name: Literal["adam", "adadelta"] = "adam"
+    name: Literal["adam", "adadelta", "muon"] = "adam"
     learning_rate: Annotated[float, Field(gt=0)] = 1e-4
     critic_learning_rate: Annotated[float, Field(gt=0)] | None = None
     decay: Literal["none", "cosine"] = "none"

@@ -27,6 +27,7 @@ from neuralgym_lite.distribution import choose_precision, compiles, is_chief
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.experiment import RunFolder
 from neuralgym_lite.images import ImageError
+from neuralgym_lite.muon import ConvMuon
 
 MEAN_OF = 512  # photographs that the mean color is taken over
 
@@ -130,13 +131,16 @@ def _make_optimizer(config: TrainConfig, role: str, updates: int) -> keras.optim
         rate = settings.critic_learning_rate
     if settings.decay == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(rate, decay_steps=updates)
-    name = f"{role}_{settings.name}"
+    # Muon is for the generator.
+    kind = "adam" if (role, settings.name) == ("critic", "muon") else settings.name
     # Each replica clips its own share of the gradients, before they are added up.
     share = tf.distribute.get_strategy().num_replicas_in_sync
     clip_norm = settings.clip_norm and settings.clip_norm / share
-    common = {"epsilon": settings.epsilon, "global_clipnorm": clip_norm, "name": name}
-    if settings.name == "adadelta":
+    common = {"epsilon": settings.epsilon, "global_clipnorm": clip_norm, "name": f"{role}_{kind}"}
+    if kind == "adadelta":
         return keras.optimizers.Adadelta(rate, **common)
+    if kind == "muon":
+        return ConvMuon(rate, settings.beta_1, settings.beta_2, **common)
     return keras.optimizers.Adam(rate, settings.beta_1, settings.beta_2, **common)
 
 

@@ -19,6 +19,7 @@ from inpaint_tf.training.procedures import PROCEDURES, load_train_config
 from inpaint_tf.training.rounds import RoundMaker
 from inpaint_tf.training.run import make_trainer, resolve
 from neuralgym_lite.errors import UserError
+from neuralgym_lite.muon import ConvMuon
 from neuralgym_lite.pipeline import index_driven
 
 ROUNDS = 5
@@ -214,6 +215,13 @@ def test_replicas_clip_their_share(two_replicas):
     with two_replicas.scope():
         trainer = make_trainer(small_config("ca", optimizer={"clip_norm": 0.5}))
     assert trainer.optimizer.global_clipnorm == 0.25
+
+
+def test_muon_is_for_the_generator():
+    trainer = make_trainer(small_config("ca", optimizer={"name": "muon", "beta_1": 0.7}))
+    assert isinstance(trainer.optimizer, ConvMuon)
+    assert trainer.optimizer.adam_beta_1 == 0.7
+    assert type(trainer.critic_optimizer) is keras.optimizers.Adam
 
 
 def test_a_phase_of_critics_needs_critics():
