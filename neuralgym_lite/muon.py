@@ -11,24 +11,22 @@ from keras import ops
 # Kernels of fewer channels paint a picture or score one: as the last layers of other networks, they
 # are Adam's.
 LEAST_CHANNELS = 4
+MOMENTUM = 0.95
 # Root mean square of a step as a multiple of the learning rate, which is about that of Adam's.
 STEP = 0.2
+# Of the polynomial a x + b x^3 + c x^5, which drives singular values towards 1, and how often.
+COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+TIMES = 5
 
 
 @keras.saving.register_keras_serializable(package="neuralgym_lite")
-class ConvMuon(keras.optimizers.Muon):
-    """Muon whose matrices are the kernels of convolutions.
+class ConvMuon(keras.optimizers.Adam):
+    """Muon for the kernels of convolutions, Adam for all other weights; its arguments are Adam's.
 
-    Keras' own takes matrices alone, and would leave all of a network of convolutions to Adam. Here
-    a kernel is a matrix with a row for each input of an output channel: the momentum of its
+    A kernel is a matrix with a row for each input of an output channel: the momentum of its
     gradient is made orthogonal, and scaled to the size of Adam's steps, so that the learning rate
-    is about Adam's. All other weights are trained by Adam, without decay.
-
-    Args:
-        learning_rate: or a schedule.
-        beta_1: of Adam.
-        beta_2: of Adam.
-        **kwargs: those of every Keras optimizer.
+    is about Adam's. Keras' own Muon takes matrices alone, and would leave all of a network of
+    convolutions to Adam.
 
     Reference:
         Jordan et al. 2024, "Muon: An Optimizer for Hidden Layers in Neural Networks"
@@ -36,27 +34,26 @@ class ConvMuon(keras.optimizers.Muon):
         (arxiv.org/abs/2502.16982).
     """
 
-    def __init__(
-        self, learning_rate: Any = 1e-3, beta_1: float = 0.9, beta_2: float = 0.999, **kwargs: Any
-    ) -> None:
-        decays = {"weight_decay": None, "adam_weight_decay": None}
-        super().__init__(
-            learning_rate, adam_beta_1=beta_1, adam_beta_2=beta_2, **{**decays, **kwargs}
-        )
-
-    def _should_use_adamw(self, variable: Any) -> bool:
-        return len(variable.shape) != 4 or variable.shape[-1] < LEAST_CHANNELS
-
-    def _muon_update_step(self, gradient: Any, variable: Any, lr: Any, m: Any) -> None:
-        self.assign_add(m, ops.add(gradient, m * (self.momentum - 1)))
-        step = ops.add(gradient, self.momentum * m) if self.nesterov else m
-        matrix = ops.reshape(step, (-1, variable.shape[-1]))
-        update = self.zeropower_via_newtonschulz5(matrix, self.ns_steps)
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """Update one weight by its gradient."""
+        if len(variable.shape) != 4 or variable.shape[-1] < LEAST_CHANNELS:
+            super().update_step(gradient, variable, learning_rate)
+            return
+        momentum = self._momentums[self._get_variable_index(variable)]
+        self.assign(momentum, gradient + MOMENTUM * momentum)
+        matrix = ops.reshape(gradient + MOMENTUM * momentum, (-1, variable.shape[-1]))
         scale = STEP * math.sqrt(max(matrix.shape))
-        self.assign_sub(variable, ops.reshape(lr * scale * update, variable.shape))
+        update = ops.reshape(orthogonal(matrix), variable.shape)
+        self.assign_sub(variable, ops.cast(learning_rate, variable.dtype) * scale * update)
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make this optimizer again."""
-        config = super().get_config()
-        names = {"adam_beta_1": "beta_1", "adam_beta_2": "beta_2"}
-        return {names.get(key, key): value for key, value in config.items()}
+
+def orthogonal(matrix: Any) -> Any:
+    """Return a matrix (rows, columns) with its singular values driven to between 0.7 and 1.2."""
+    if matrix.shape[0] > matrix.shape[1]:
+        return ops.transpose(orthogonal(ops.transpose(matrix)))
+    a, b, c = COEFFICIENTS
+    x = matrix / (ops.norm(matrix) + 1e-7)
+    for _ in range(TIMES):
+        square = x @ ops.transpose(x)
+        x = a * x + (b * square + c * square @ square) @ x
+    return x

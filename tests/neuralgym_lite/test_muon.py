@@ -73,7 +73,7 @@ def test_config_round_trip():
     optimizer = ConvMuon(RATE, 0.5, 0.9, global_clipnorm=1.0, name="generator_muon")
     again = ConvMuon.from_config(optimizer.get_config())
     assert again.get_config() == optimizer.get_config()
-    assert (again.adam_beta_1, again.adam_beta_2, again.weight_decay) == (0.5, 0.9, None)
+    assert (again.beta_1, again.beta_2, again.global_clipnorm) == (0.5, 0.9, 1.0)
 
 
 # ----------------------------------------------------------------------------------------- replicas

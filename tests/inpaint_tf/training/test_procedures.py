@@ -220,7 +220,7 @@ def test_replicas_clip_their_share(two_replicas):
 def test_muon_is_for_the_generator():
     trainer = make_trainer(small_config("ca", optimizer={"name": "muon", "beta_1": 0.7}))
     assert isinstance(trainer.optimizer, ConvMuon)
-    assert trainer.optimizer.adam_beta_1 == 0.7
+    assert trainer.optimizer.beta_1 == 0.7
     assert type(trainer.critic_optimizer) is keras.optimizers.Adam
 
 
