@@ -25,7 +25,7 @@ from neuralgym_lite.errors import UserError
 SMALL = """
     train --dataset samples --mask mosaic --image-size 32 --width 4 --batch-size 2
     --precision float32 --set model.critic_width=4 --set n_critic=2 --set preview_every=4
-    --set optimizer.averaging=0.9
+    --set optimizer.averaging=0.9 --set optimizer.name=muon
 """
 GLCIC = """
     train --dataset samples --model glcic --image-size 32 --width 2 --batch-size 2

@@ -68,13 +68,17 @@ def single():
     return trained(small_config())
 
 
-@pytest.fixture(scope="module")
-def averaged(two_replicas):
-    """The rounds of two replicas that keep an average, the weights after each, and the trainer."""
+def trained_with_average(strategy=None):
+    """Return rounds of a training that keeps an average, the weights after each, the trainer."""
     weights = Weights()
     config = small_config(optimizer={"averaging": 0.2})
-    rounds, _, trainer = trained(config, two_replicas, weights)
+    rounds, _, trainer = trained(config, strategy, weights)
     return rounds, weights.rounds, trainer
+
+
+@pytest.fixture(scope="module")
+def averaged(two_replicas):
+    return trained_with_average(two_replicas)
 
 
 # ------------------------------------------------------------------------------------------ parity
@@ -91,8 +95,15 @@ def test_two_replicas_equal_one(single, averaged):
         assert np.linalg.norm(ours - theirs) <= 1e-5 * np.linalg.norm(theirs) + 1e-7
 
 
-def test_average_of_weights(averaged):
-    _, weights, trainer = averaged
+def test_average_of_weights(single, averaged):
+    """It is that of the formula, on one replica and on two, and training does not notice it."""
+    alone = trained_with_average()
+    assert alone[0] == single[0]
+    for _, weights, trainer in (alone, averaged):
+        assert_average(weights, trainer)
+
+
+def assert_average(weights, trainer):
     expected = [np.zeros(each.shape) for each in weights[0]]
     for count, latest in enumerate(weights):
         share = min(0.2, count / (count + WARM_UP))
