@@ -60,6 +60,17 @@ RECIPES = (
     Recipe("width-16-batch-16", "width 16, batch 16", 0.24, {"model.width": 16, "batch_size": 16}),
     Recipe("width-16-batch-8", "width 16, batch 8", 0.15, {"model.width": 16, "batch_size": 8}),
     Recipe(
+        "muon",
+        "width 16, batch 8, Muon at 1e-3",
+        0.167,
+        {
+            "model.width": 16,
+            "batch_size": 8,
+            "optimizer.name": "muon",
+            "optimizer.learning_rate": 1e-3,
+        },
+    ),
+    Recipe(
         "hole-alone",
         "width 16, batch 16, a tenth of the weight on what is known",
         0.24,

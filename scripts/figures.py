@@ -42,7 +42,7 @@ PHOTOGRAPHS = (
     click.option("--dataset", default="animals", show_default=True),
     click.option("--data-dir", type=click.Path(path_type=Path)),
     click.option("--count", default=6, show_default=True, help="Photographs, drawn at random."),
-    click.option("--mask", default="center", show_default=True, help="center or hole."),
+    click.option("--mask", default="center", show_default=True, help="center, hole or strokes."),
     click.option("--image-size", default=256, show_default=True),
     click.option("--seed", default=0, show_default=True, help="Of the holes."),
 )

@@ -40,7 +40,9 @@ from inpaint_tf.report.table2 import (  # noqa: E402
 @click.option("--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True)
 @click.option("--dataset", default="animals", show_default=True)
 @click.option("--data-dir", type=click.Path(path_type=Path))
-@click.option("--mask", "mask_kind", default="center", show_default=True, help="center or hole.")
+@click.option(
+    "--mask", "mask_kind", default="center", show_default=True, help="center, hole or strokes."
+)
 @click.option("--image-size", type=int, default=256, show_default=True)
 @click.option("--limit", type=int, help="Take N photographs of the test split.")
 @click.option("--all-photographs", is_flag=True, help="The train split too: for NS and TELEA.")

@@ -6,6 +6,7 @@ between the same pixels: 1 is a hole that cannot be told by its edge, more a sea
 
 from __future__ import annotations
 
+from collections import defaultdict
 from pathlib import Path
 
 import click
@@ -13,8 +14,7 @@ import numpy as np
 
 import inpaint_tf
 from inpaint_tf.data import open_photos
-from inpaint_tf.inference import Inpainter
-from inpaint_tf.inference.blended import BlendedInpainter
+from inpaint_tf.inference.blending import poisson_blend
 from inpaint_tf.masks import evaluation_masks
 from inpaint_tf.report.evaluation import draw
 from inpaint_tf.report.grid import image_grid
@@ -33,23 +33,23 @@ ABREAST = 4
 @click.option("--data-dir", type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="PNG of the last one.")
 def main(sources: tuple[str, ...], dataset: str, data_dir: Path | None, out: Path) -> None:
-    """Print the steps of each MODEL, as it fills and blended; show 16 photographs."""
+    """Print the steps of TELEA and each MODEL, as they fill and blended; show 16 photographs."""
     import_tensorflow()
     photos = open_photos(dataset, data_dir)
-    models = [inpaint_tf.load(source) for source in sources]
-    fillers: list[Inpainter] = [inpaint_tf.load("telea"), *models]
-    fillers += [BlendedInpainter(model) for model in models]
+    models = [inpaint_tf.load(source) for source in ("telea", *sources)]
     shown = draw(photos.test, SHOWN)
     mask = evaluation_masks("center", 1, SIZE)[0]
-    steps: dict[str, list[float]] = {filler.name: [] for filler in fillers}
+    steps: dict[str, list[float]] = defaultdict(list)
     pictures = {}
     with Progress() as progress:
         track = progress.track(len(photos.test), "photographs")
         for key in photos.test:
             truth = photos.load(key, SIZE)
-            for filler in fillers:
-                filled = filler.fill(truth, mask)
-                steps[filler.name].append(border_step(filled, mask) / border_step(truth, mask))
+            for model in models:
+                filled = model.fill(truth, mask)
+                blended = poisson_blend(filled, mask[..., 0])
+                for name, picture in ((model.name, filled), (f"{model.name}, blended", blended)):
+                    steps[name].append(border_step(picture, mask) / border_step(truth, mask))
             if key in shown:
                 pictures[key] = filled
             track.advance()

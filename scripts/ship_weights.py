@@ -85,6 +85,8 @@ def part_of_the_way(run: Path, share: float) -> InpaintingModel:
         if not parent:
             raise click.ClickException(f"'{run}' began with random weights: leave --share out.")
         first = load_generator(RunFolder.open(Path(parent["source"]))).get_weights()
+        if [each.shape for each in first] != [each.shape for each in model.get_weights()]:
+            raise click.ClickException(f"'{run}' is wider than it began: leave --share out.")
         pairs = zip(first, model.get_weights(), strict=True)
         model.set_weights([begin + share * (end - begin) for begin, end in pairs])
     return model
@@ -181,6 +183,13 @@ def seen(mask: dict[str, Any]) -> str:
     return SEEN[mask["mode"]].format(**mask, sampled=sampled)
 
 
+def holes(mask: dict[str, Any]) -> str:
+    """Say what the holes of the last run were."""
+    squares = "squares of 3/8 to 1/2 of the side"
+    brush = mask.get("brush", 0)  # runs of before had none
+    return f"{squares}, {brush:.0%} of them as brush strokes" if brush else squares
+
+
 def origin(share: float) -> str:
     """Say which weights of the last run they are."""
     if share == 1:
@@ -213,7 +222,7 @@ def card(name: str, facts: dict[str, Any]) -> str:
         "## What it is for",
         "",
         *textwrap.wrap(seen(facts["mask"]), 95),
-        "It was trained on squares of 3/8 to 1/2 of the side; photographs of animals, things and",
+        f"It was trained on {holes(facts['mask'])}; photographs of animals, things and",
         "landscapes; pictures of up to 256 pixels. Larger holes come out smooth.",
         "",
         "What it fills is invented. It must not be taken for what was there. There is no warranty",
