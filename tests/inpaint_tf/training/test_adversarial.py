@@ -90,7 +90,8 @@ def test_two_replicas_equal_one(single, averaged):
     assert trainer.distribute_strategy.num_replicas_in_sync == 2
     for ours, theirs in zip(rounds, single[0], strict=True):
         for name in theirs.keys() - {"g_norm", "d_norm", "output_std"}:  # of a replica each
-            assert ours[name] == pytest.approx(theirs[name], rel=1e-5, abs=1e-6), name
+            # A difference of scores is as exact as the scores, not as itself.
+            assert ours[name] == pytest.approx(theirs[name], rel=1e-5, abs=1e-5), name
     for ours, theirs in zip(trainer.get_weights(), single[2].get_weights(), strict=True):
         assert np.linalg.norm(ours - theirs) <= 1e-5 * np.linalg.norm(theirs) + 1e-7
 
