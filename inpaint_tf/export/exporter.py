@@ -24,6 +24,7 @@ from inpaint_tf.export.served_inpainter import ServedInpainter
 from inpaint_tf.export.versions import MODEL_FILES, new_version
 from inpaint_tf.export.warmup import write_warmup
 from inpaint_tf.models import InpaintingModel
+from inpaint_tf.models.precision import with_policy
 from neuralgym_lite.errors import UserError
 
 SIGNATURE_FILE = "signature.json"
@@ -109,15 +110,6 @@ def export(
         write_card(folder, {**facts, "format": file_format, "precision": precision}, difference)
         sizes = _sizes(folder)
         return Exported(publish(), difference, sizes)
-
-
-def with_policy(model: InpaintingModel, policy: str) -> InpaintingModel:
-    """Return the network with its weights at another precision, or itself."""
-    if model.dtype_policy.name == policy:
-        return model
-    converted = type(model).from_config({**model.get_config(), "dtype": policy})
-    converted.set_weights(model.get_weights())
-    return converted
 
 
 def write_saved_model(model: InpaintingModel, folder: Path, max_pixels: int) -> None:

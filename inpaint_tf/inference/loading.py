@@ -14,6 +14,7 @@ from inpaint_tf.inference.classical import ClassicalInpainter
 from inpaint_tf.inference.inpainter import Inpainter
 from inpaint_tf.inference.network import NetworkInpainter
 from inpaint_tf.models import InpaintingModel
+from inpaint_tf.models.precision import for_this_machine
 from inpaint_tf.weights import GENERATOR_FILE, locate, names
 from neuralgym_lite.checkpoint import latest_checkpoint, verify
 from neuralgym_lite.errors import UserError
@@ -53,7 +54,7 @@ def load(path_or_name: str | Path, **options: Any) -> Inpainter:
             f"{', '.join((*names(), *CLASSICAL))}."
         )
     name = path.stem if path.is_file() else path.name
-    return NetworkInpainter(model, model.mask_mode, name, **options)
+    return NetworkInpainter(for_this_machine(model), model.mask_mode, name, **options)
 
 
 def load_generator(run: RunFolder) -> InpaintingModel:
