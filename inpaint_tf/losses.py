@@ -37,6 +37,8 @@ def discount_weights(
     """
     if form not in DISCOUNTS:
         raise UserError(f"Unknown discount: '{form}'. {did_you_mean(form, DISCOUNTS)}")
+    if gamma == 1:
+        return mask.astype(np.float32)
     if form == "known":
         if mask.all():
             return mask.astype(np.float32)

@@ -150,7 +150,8 @@ def mosaic(image: Any, unit: int, interpolation: str = "bilinear") -> Any:
     """
     for axis in (1, 2):
         size = ops.shape(image)[axis]
-        count = ops.maximum(size // unit, 1)
+        known = isinstance(size, int)  # as it must be where JAX compiles
+        count = max(size // unit, 1) if known else ops.maximum(size // unit, 1)
         down = _sampling_matrix(count, size, float(unit), interpolation)
         ratio = ops.cast(count, "float32") / ops.cast(size, "float32")
         up = _sampling_matrix(size, count, ratio, interpolation)

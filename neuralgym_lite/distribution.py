@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
+import keras
 import tensorflow as tf
 
 from neuralgym_lite.errors import UserError, did_you_mean
@@ -88,6 +90,15 @@ def compiles() -> bool:
     return bool(tf.config.list_physical_devices("GPU"))
 
 
+def accelerators() -> list[str]:
+    """Return the models of the GPUs that Keras' backend sees, one each."""
+    if keras.backend.backend() == "jax":
+        return [str(gpu.device_kind) for gpu in _jax_gpus()]
+    gpus = tf.config.list_physical_devices("GPU")
+    details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
+    return [each.get("device_name", "GPU") for each in details]
+
+
 def _check_cluster() -> None:
     """Refuse a `TF_CONFIG` without machines: TensorFlow would train alone and say nothing."""
     text = os.environ.get("TF_CONFIG", "")
@@ -104,6 +115,9 @@ def _check_cluster() -> None:
 
 
 def _multiplies_bfloat16() -> bool:
+    if keras.backend.backend() == "jax" and _jax_gpus():
+        major, minor = _jax_gpus()[0].compute_capability.split(".")
+        return (int(major), int(minor)) >= _BFLOAT16_CAPABILITY
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:
         details = tf.config.experimental.get_device_details(gpus[0])
@@ -111,3 +125,9 @@ def _multiplies_bfloat16() -> bool:
     cpu = Path("/proc/cpuinfo")
     flags = cpu.read_text(encoding="utf-8").split() if cpu.is_file() else []
     return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def _jax_gpus() -> list[Any]:
+    import jax
+
+    return [device for device in jax.devices() if device.platform == "gpu"]

@@ -117,7 +117,7 @@ class RunFolder:
             "python": platform.python_version(),
             "platform": platform.platform(),
             "cpu_count": os.cpu_count(),
-            "versions": {name: _version(module) for name, module in _LIBRARIES.items()},
+            "versions": _versions(),
             **extra,
         }
         # The manifest makes it a run, which --overwrite may clear; so it comes before the rest.
@@ -153,8 +153,12 @@ class RunFolder:
                 path.unlink(missing_ok=True)
 
 
-def _version(module: str) -> str:
-    return str(importlib.import_module(module).__version__)
+def _versions() -> dict[str, str]:
+    modules = dict(_LIBRARIES)
+    backend = importlib.import_module("keras").backend.backend()
+    if backend not in modules:
+        modules[backend] = backend
+    return {name: str(importlib.import_module(each).__version__) for name, each in modules.items()}
 
 
 def _write_json(path: Path, data: Mapping[str, Any]) -> None:

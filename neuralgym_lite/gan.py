@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import tensorflow as tf
 from keras import ops
+
+from neuralgym_lite.gradients import sample_gradients
 
 # Keeps the square root's gradient finite where a critic's gradient vanishes.
 EPSILON = 1e-12
@@ -50,10 +51,7 @@ def interpolate(real: Any, fake: Any, alpha: Any) -> Any:
 
 def input_gradients(critic: Callable[[Any], Any], samples: Any) -> Any:
     """Return the gradient of each sample's score with respect to it: `(B, H, W, C)`, float32."""
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
-        tape.watch(samples)
-        scores = critic(samples)
-    return ops.cast(tape.gradient(scores, samples), "float32")
+    return ops.cast(sample_gradients(critic, samples), "float32")
 
 
 def gradient_penalty(gradients: Any, mask: Any = None) -> Any:

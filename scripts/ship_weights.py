@@ -156,18 +156,33 @@ def stage(run: Path) -> dict[str, Any]:
     rounds = [json.loads(line) for line in lines]
     return {
         "name": run.name,
-        "command": ["inpaint-tf", *manifest["command"][1:]],
+        "command": [*program(manifest["command"][0]), *manifest["command"][1:]],
         "size": config["data"]["image_size"],
         "batch": config["batch_size"],
         "iterations": rounds[-1]["iteration"],
         "hours": round(hours(rounds), 2),
         "seed": manifest["seed"],
-        "machine": f"{manifest['cpu_count']} processor cores",
+        "machine": machine(manifest),
         "versions": manifest["versions"],
         # By which scripts/retrain.py knows whether a training is the same.
         # Rounds in which critics learn alone have only theirs.
         "first losses": [each.get("loss", each.get("d_total")) for each in rounds[:COMPARED]],
     }
+
+
+def program(path: str) -> list[str]:
+    """Return how a program is called, wherever it lay."""
+    return (
+        ["inpaint-tf"]
+        if Path(path).stem == "inpaint-tf"
+        else ["python", f"scripts/{Path(path).name}"]
+    )
+
+
+def machine(manifest: dict[str, Any]) -> str:
+    """Say where a run computed."""
+    accelerators = manifest.get("accelerators", [])  # runs of before had none
+    return ", ".join(accelerators) or f"{manifest['cpu_count']} processor cores"
 
 
 def hours(rounds: list[dict[str, Any]]) -> float:
@@ -201,6 +216,7 @@ def card(name: str, facts: dict[str, Any]) -> str:
     """Return the model card."""
     stages = facts["history"]
     total = sum(stage["hours"] for stage in stages)
+    machines = dict.fromkeys(stage["machine"] for stage in stages)
     lines = [
         f"# {name}",
         "",
@@ -208,8 +224,8 @@ def card(name: str, facts: dict[str, Any]) -> str:
         "",
         f"* **Data**: the training splits of `{facts['trained on']}`, "
         f"{facts['run']['data']['train']:,} photographs.",
-        f"* **Training**: {facts['iteration']:,} iterations, {total:.1f} hours on "
-        f"{stages[-1]['machine']}, seed {stages[-1]['seed']}.",
+        f"* **Training**: {facts['iteration']:,} iterations, {total:.1f} hours ("
+        f"{', then '.join(machines)}), seed {stages[-1]['seed']}.",
         f"* **Weights**: {origin(facts['share'])}, rounded to float16; scored so. Licence: "
         f"{facts['licence']}",
         "",
@@ -241,11 +257,11 @@ def card(name: str, facts: dict[str, Any]) -> str:
         "",
         "## Recipe",
         "",
-        "| run | side | batch | iterations | hours |",
-        "|---|--:|--:|--:|--:|",
+        "| run | side | batch | iterations | hours | machine |",
+        "|---|--:|--:|--:|--:|---|",
         *(
             f"| {stage['name']} | {stage['size']} | {stage['batch']} | {stage['iterations']:,} | "
-            f"{stage['hours']:.2f} |"
+            f"{stage['hours']:.2f} | {stage['machine']} |"
             for stage in stages
         ),
         "",

@@ -23,7 +23,7 @@ from inpaint_tf.training.procedures import find_procedure, make_generator
 from inpaint_tf.training.trainer import Trainer
 from neuralgym_lite.checkpoint import read_meta
 from neuralgym_lite.config import load_config, to_dict, to_flat
-from neuralgym_lite.distribution import choose_precision, compiles, is_chief
+from neuralgym_lite.distribution import accelerators, choose_precision, compiles, is_chief
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.experiment import RunFolder
 from neuralgym_lite.images import ImageError
@@ -65,6 +65,7 @@ def start(
         "inpaint_tf": version("inpaint-tf"),
         "command": list(command),
         "seed": config.seed,
+        "accelerators": accelerators(),
         "data": {
             "root": str(photos.root),
             "train": len(photos.train),

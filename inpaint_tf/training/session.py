@@ -62,7 +62,7 @@ def train(run: RunFolder, config: TrainConfig, progress: Progress, force: bool =
     photos = open_run_photos(config)
     chief = is_chief(config.strategy)
     if chief and not force:
-        _check_data(run, photos)
+        check_data(run, photos)
     strategy = make_strategy(config.strategy)
     with strategy.scope():
         trainer = make_trainer(config)
@@ -297,7 +297,8 @@ def _lost_workers() -> Iterator[None]:
         ) from error
 
 
-def _check_data(run: RunFolder, photos: PhotoSet) -> None:
+def check_data(run: RunFolder, photos: PhotoSet) -> None:
+    """Raise a UserError if a run was started on other photographs than these."""
     recorded = run.read_manifest()["data"]["fingerprint"]
     if photos.fingerprint() != recorded:
         raise UserError(

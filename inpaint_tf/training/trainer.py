@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import keras
-import tensorflow as tf
 from keras import ops
 
 from inpaint_tf.models import InpaintingModel
@@ -15,6 +14,7 @@ from inpaint_tf.models.inpainting_model import composite
 from inpaint_tf.training.config import LossConfig, TrainConfig
 from neuralgym_lite.averaging import WeightAverage
 from neuralgym_lite.distribution import spans_machines
+from neuralgym_lite.gradients import weight_gradients
 
 Batch = dict[str, Any]
 Logs = dict[str, Any]
@@ -204,7 +204,7 @@ class Trainer(keras.Model):
         if self.average is not None and self.trains_generator:
             self.average.update(self.optimizer.iterations)
         logs = {**generator_logs, **_means(critic_logs)}
-        if spans_machines(self.distribute_strategy):
+        if spans_machines(self._strategy):
             # There Keras joins the logs of the replicas along their first axis.
             logs = {name: ops.reshape(value, (1,)) for name, value in logs.items()}
         return logs
@@ -229,7 +229,8 @@ class Trainer(keras.Model):
 
     def generator_gradients(self, batch: Batch) -> tuple[list[Any], Any, Logs]:
         """Return the gradients of the generator's loss, its composited pictures, and the parts."""
-        with tf.GradientTape() as tape:
+
+        def compute() -> tuple[Any, Any]:
             outputs = self._generate(batch, training=True)
             fake = self._fake(batch, outputs)
             total, logs = self.reconstruction(batch, outputs)
@@ -238,9 +239,11 @@ class Trainer(keras.Model):
             if self.trains_critics:
                 wanted, more = self.persuasion(batch, fake)
                 total, logs = total + wanted, {**logs, **more}
-            scaled = self._for_replica(total)
-        gradients = tape.gradient(scaled, self.generator.trainable_variables)
-        return gradients, fake, {**logs, "g_total": total}
+            return self._for_replica(total), (fake, {**logs, "g_total": total})
+
+        weights = self.generator.trainable_variables
+        gradients, (fake, logs) = weight_gradients(compute, weights, self._network_variables)
+        return gradients, fake, logs
 
     def critic_gradients(self, batch: Batch, fake: Any) -> tuple[list[Any], Logs]:
         """Return the gradients of the critics' loss and its parts.
@@ -249,16 +252,31 @@ class Trainer(keras.Model):
             batch: of `prepare`.
             fake: composited pictures `(B, H, W, 3)`; no gradient flows into them.
         """
-        with tf.GradientTape() as tape:
+
+        def compute() -> tuple[Any, Any]:
             total, logs = self.criticism(batch, fake)
-            scaled = self._for_replica(total)
-        gradients = tape.gradient(scaled, self.critic_variables)
-        return gradients, {**logs, "d_total": total}
+            return self._for_replica(total), {**logs, "d_total": total}
+
+        return weight_gradients(compute, self.critic_variables, self._network_variables)
 
     def validation_loss(self, data: Batch) -> Any:
         """Return the reconstruction loss of a round of one batch, at inference."""
         batch = self.prepare(data, 0)
         return self.reconstruction(batch, self._generate(batch, training=False))[0]
+
+    @property
+    def _network_variables(self) -> list[Any]:
+        networks = (self.generator, *self.critics.values())
+        return [variable for network in networks for variable in network.variables]
+
+    @property
+    def _strategy(self) -> Any:
+        # Keras has strategies under TensorFlow alone.
+        return getattr(self, "distribute_strategy", None)
+
+    @property
+    def _replicas(self) -> int:
+        return self._strategy.num_replicas_in_sync if self._strategy else 1
 
     def _generate(self, batch: Batch, training: bool) -> dict[str, Any]:
         return self.generator((batch["masked"], batch["mask"]), training=training)
@@ -268,12 +286,12 @@ class Trainer(keras.Model):
 
     def _for_replica(self, loss: Any) -> Any:
         # Keras adds the gradients of the replicas; each saw its share of the batch.
-        return loss / self.distribute_strategy.num_replicas_in_sync
+        return loss / self._replicas
 
     def _norm(self, gradients: list[Any]) -> Any:
         """Return the norm of this replica's gradients, in the scale of the whole batch's."""
         norm = ops.sqrt(sum(ops.sum(ops.square(each)) for each in gradients))
-        return norm * self.distribute_strategy.num_replicas_in_sync
+        return norm * self._replicas
 
 
 def _normalise(image: Any) -> Any:

@@ -1,0 +1,183 @@
+"""Train a run by Keras' JAX backend, where TensorFlow does not reach the GPU.
+
+    python scripts/train_on_jax.py --dataset animals --mask mosaic --run-dir runs/mosaic
+    python scripts/train_on_jax.py --from runs/mosaic --run-dir runs/more --iterations 5000
+
+Takes the settings of `inpaint-tf train`, and with `--from` starts as `inpaint-tf finetune` does.
+The run folder is the same, without previews: everything that opens a run opens it, `--resume`
+included, under either backend. A run that was stopped goes on from its last checkpoint. Needs the
+extra `jax`, and for a GPU `pip install 'jax[cuda13]'`.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ["KERAS_BACKEND"] = "jax"
+
+import json
+import math
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import click
+import jax
+import keras
+
+from inpaint_tf.cli._settings import as_flags, run_folder, with_settings
+from inpaint_tf.training.checkpoints import Checkpoints
+from inpaint_tf.training.config import TrainConfig
+from inpaint_tf.training.finetune import open_parent, start_from
+from inpaint_tf.training.procedures import load_train_config
+from inpaint_tf.training.rounds import RoundMaker
+from inpaint_tf.training.run import make_trainer, open_run_photos, resume, start
+from inpaint_tf.training.session import check_data, last_iteration
+from inpaint_tf.training.trainer import Trainer
+from neuralgym_lite.callbacks import keep_until
+from neuralgym_lite.errors import UserError
+from neuralgym_lite.experiment import RunFolder
+
+LOGGED_EVERY = 50  # rounds: to read a number is to wait for the device
+AHEAD = 16  # rounds that are made while others are computed
+
+
+@click.command()
+@with_settings
+@click.option("--from", "source", help="Model or run to start from.")
+@click.option("--critics", help="Run whose critics to start with.")
+@click.option("--generator-only", is_flag=True, help="Start with fresh critics.")
+@click.option("--resume", "resumes", is_flag=True, help="Go on from the newest checkpoint.")
+def main(
+    config_file: str | None,
+    overrides: tuple[str, ...],
+    run_dir: Path | None,
+    source: str | None,
+    critics: str | None,
+    generator_only: bool,
+    resumes: bool,
+    overwrite: bool,
+    **options: Any,
+) -> None:
+    """Train to the last iteration."""
+    flags = as_flags(options)
+    parent = open_parent(source) if source else None
+    if parent and critics:
+        parent = parent.with_critics_of(critics)
+    settings = parent.settings if parent else None
+    config = load_train_config(config_file, flags, overrides, settings)
+    path = run_dir or run_folder(config)
+    if resumes:
+        run, config = resume(path, flags, overrides)
+    elif parent:
+        run, config = start_from(parent, config, path, overwrite, sys.argv, generator_only)
+    else:
+        run, config = start(config, path, overwrite, sys.argv)
+    train(run, config)
+
+
+def train(run: RunFolder, config: TrainConfig) -> None:
+    """Train a run from its newest checkpoint to its last iteration."""
+    photos = open_run_photos(config)
+    check_data(run, photos)
+    trainer = make_trainer(config)
+    checkpoints = Checkpoints(run, trainer, config)
+    iteration, order = checkpoints.restore(click.echo)
+    maker = RoundMaker(photos, config, click.echo, order)
+    variables = [each for group in trainer.saved_variables().values() for each in group]
+    log = Log(run.scalars, iteration, config.n_critic)
+    click.echo(f"'{run.path}' from iteration {iteration} on {jax.devices()[0].device_kind}.")
+    for phase in trainer.phases(config):
+        trainer.enter(phase)
+        compute = compiled_round(trainer, variables)
+        stop = last_iteration(phase.stop, config)
+        while iteration < stop:
+            start, iteration = iteration, next_save(iteration, stop, config)
+            values = [variable.value for variable in variables]
+            for data in ahead(maker.make, start // config.n_critic, iteration // config.n_critic):
+                values, logs = compute(values, data)
+                log(logs)
+            log.flush()
+            for variable, value in zip(variables, values, strict=True):
+                variable.assign(value)
+            checkpoints.save(iteration, order)
+
+
+def next_save(iteration: int, stop: int, config: TrainConfig) -> int:
+    """Return the iteration at which a run is saved next; a round is not cut."""
+    reached = last_iteration(iteration + config.checkpoint_every, config)
+    return min(max(reached, iteration + config.n_critic), stop)
+
+
+def compiled_round(trainer: Trainer, variables: list[Any]) -> Callable[..., Any]:
+    """Return the trainer's round as a function of all its variables, which it gives up."""
+
+    def compute(values: list[Any], data: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+        with keras.StatelessScope(list(zip(variables, values, strict=True))) as scope:
+            logs = trainer.train_step(data)
+        return [scope.get_current_value(variable) for variable in variables], logs
+
+    return jax.jit(compute, donate_argnums=0)
+
+
+def ahead(make: Callable[[int], dict[str, Any]], start: int, stop: int) -> Iterator[dict[str, Any]]:
+    """Yield `make(i)` in order, made by threads before they are asked for."""
+    waiting: deque[Future[dict[str, Any]]] = deque()
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        for index in range(start, stop):
+            waiting.append(pool.submit(make, index))
+            if len(waiting) > AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+class Log:
+    """Writes the losses of rounds as lines of JSON, and says now and then how far it is."""
+
+    def __init__(self, path: Path, iteration: int, step: int) -> None:
+        self.path = path
+        self.iteration = iteration
+        self.step = step
+        kept = keep_until(path, iteration)
+        self.begin = time.monotonic() - (kept[-1]["time"] if kept else 0.0)
+        self.waiting: list[dict[str, Any]] = []
+
+    def __call__(self, logs: dict[str, Any]) -> None:
+        """Take the losses of a round, which may not be computed yet."""
+        self.waiting.append(logs)
+        if len(self.waiting) == LOGGED_EVERY:
+            self.flush()
+
+    def flush(self) -> None:
+        """Wait for the losses and write them; stop the program where one is not finite."""
+        if not self.waiting:
+            return
+        found = [{name: float(value) for name, value in each.items()} for each in self.waiting]
+        wrong = [name for logs in found for name, value in logs.items() if not math.isfinite(value)]
+        if wrong:
+            raise click.ClickException(
+                f"'{wrong[0]}' is not finite after iteration {self.iteration}. Lower "
+                "optimizer.learning_rate, and go on from the last checkpoint with --resume."
+            )
+        seconds = round(time.monotonic() - self.begin, 3)
+        with self.path.open("a", encoding="utf-8") as file:
+            for logs in found:
+                self.iteration += self.step
+                line = {"iteration": self.iteration, "time": seconds, **logs}
+                file.write(f"{json.dumps(line)}\n")
+        means = {name: sum(each[name] for each in found) / len(found) for name in found[-1]}
+        told = ", ".join(f"{name} {value:.4g}" for name, value in means.items())
+        click.echo(f"{self.iteration} it, {seconds:.0f} s: {told}")
+        self.waiting.clear()
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except UserError as error:
+        sys.exit(f"Error: {error}")

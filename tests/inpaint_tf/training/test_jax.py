@@ -1,0 +1,77 @@
+"""Training by JAX has the losses of training by TensorFlow, and its runs go on there."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from inpaint_tf.cli.main import cli
+
+ROOT = Path(__file__).parents[3]
+SETTINGS = """
+    --dataset samples --mask mosaic --image-size 32 --width 4 --batch-size 2 --precision float32
+    --set model.critic_width=4 --set n_critic=2 --set optimizer.averaging=0.9
+    --set optimizer.name=muon --set optimizer.learning_rate=1e-3 --set optimizer.clip_norm=1
+    --set phases.completion=2
+"""
+
+
+def inpaint_tf(*arguments):
+    cli.main([str(argument) for argument in arguments], standalone_mode=False)
+
+
+def on_jax(*arguments):
+    command = [sys.executable, ROOT / "scripts" / "train_on_jax.py", *arguments]
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def losses(run):
+    lines = [json.loads(line) for line in (run / "scalars.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in each.items() if name != "time"} for each in lines]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    if importlib.util.find_spec("jax") is None:
+        pytest.skip("JAX is not installed: pip install 'inpaint-tf[jax]'")
+    folder = tmp_path_factory.mktemp("runs")
+    first, by_tensorflow, by_jax = folder / "first", folder / "tensorflow", folder / "jax"
+    inpaint_tf("train", *SETTINGS.split(), "--iterations", 2, "--run-dir", first)
+    same = (*SETTINGS.split(), "--iterations", "6")
+    inpaint_tf("finetune", first, *same, "--run-dir", by_tensorflow)
+    done = on_jax("--from", first, *same, "--run-dir", by_jax)
+    assert done.returncode == 0, done.stderr
+    return by_tensorflow, by_jax
+
+
+def test_losses_of_all_phases(runs):
+    expected, found = (losses(run) for run in runs)
+    assert [sorted(each) for each in found] == [sorted(each) for each in expected]
+    assert {"l1", "wgan_gp"} <= expected[-1].keys()
+    for theirs, ours in zip(expected, found, strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-3, abs=1e-5)
+
+
+def test_tensorflow_goes_on_with_the_run(runs):
+    for run in runs:
+        inpaint_tf("train", "--resume", "--run-dir", run, "--iterations", 8)
+    expected, found = (losses(run) for run in runs)
+    assert [each["iteration"] for each in found] == [2, 4, 6, 8]
+    assert found[-1] == pytest.approx(expected[-1], rel=1e-2, abs=1e-4)
+
+
+def test_a_wrong_argument_is_one_line(tmp_path):
+    if importlib.util.find_spec("jax") is None:
+        pytest.skip("JAX is not installed: pip install 'inpaint-tf[jax]'")
+    done = on_jax("--from", tmp_path / "missing", *SETTINGS.split(), "--run-dir", tmp_path / "run")
+    assert done.returncode == 1
+    assert [line for line in done.stderr.splitlines() if line.startswith("Error:")]
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "run").exists()
