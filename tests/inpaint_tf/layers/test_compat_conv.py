@@ -70,19 +70,30 @@ def test_dialects_agree_at_stride_1(options):
 
 
 @pytest.mark.parametrize("dilation_rate", [2, 4, 16])
-def test_dilated_in_training_equals_inference(dilation_rate):
-    # They are computed in two ways: 16 reaches beyond the picture.
+def test_dilated_equals_a_kernel_with_zeros(dilation_rate):
+    # In training and at inference it is computed in two ways: 16 reaches beyond the picture.
     inputs = tf.constant(random(2, 9, 12, 3))
     conv = CompatConv2D(4, 3, dilation_rate=dilation_rate)
-    gradients = []
-    for training in (False, True):
+    conv.build(inputs.shape)
+
+    def with_zeros(inputs):
+        side = 2 * dilation_rate + 1
+        kernel = conv.kernel.value
+        gaps = [(0, 0), (0, dilation_rate - 1)]
+        spread = tf.pad(kernel[:, None, :, None], [*gaps, *gaps, (0, 0), (0, 0)])
+        spread = tf.reshape(spread, (3 * dilation_rate, 3 * dilation_rate, 3, 4))
+        return tf.nn.conv2d(inputs, spread[:side, :side], 1, "SAME") + conv.bias.value
+
+    found, expected = [], []
+    for results, compute in ((found, lambda x: conv(x, training=True)), (expected, with_zeros)):
         with tf.GradientTape() as tape:
             tape.watch(inputs)
-            outputs = conv(inputs, training=training)
+            outputs = compute(inputs)
             loss = tf.reduce_sum(outputs**2)
-        gradients.append((outputs, *tape.gradient(loss, [inputs, conv.kernel.value])))
-    for left, right in zip(*gradients, strict=True):
+        results += [outputs, *tape.gradient(loss, [inputs, conv.kernel.value])]
+    for left, right in zip(found, expected, strict=True):
         np.testing.assert_allclose(left, right, atol=1e-4)
+    np.testing.assert_allclose(conv(inputs, training=False), expected[0], atol=1e-4)
 
 
 def test_bfloat16_keeps_weak_signals():

@@ -138,7 +138,7 @@ def test_does_not_look_into_the_hole_of_the_coarse_picture(model):
 
 def test_gradient_of_the_refined_picture_reaches_the_coarse_network(model):
     with tf.GradientTape() as tape:
-        total = tf.reduce_sum(model(masked())["refined"] ** 2)
+        total = tf.reduce_sum(model(masked(), training=True)["refined"] ** 2)
     variables = [variable.value for variable in model.coarse.trainable_variables]
     assert all(np.any(gradient) for gradient in tape.gradient(total, variables))
 

@@ -55,7 +55,7 @@ def test_paints_the_same_pictures(factor, compat, tolerance):
 def test_channels_that_are_alike_learn_differently():
     wide = widened(trained(4), 2)
     with tf.GradientTape() as tape:
-        loss = tf.reduce_mean(tf.square(wide(inputs())["refined"] - 0.5))
+        loss = tf.reduce_mean(tf.square(wide(inputs(), training=True)["refined"] - 0.5))
     for variable, gradient in zip(
         wide.trainable_variables,
         tape.gradient(loss, [v.value for v in wide.trainable_variables]),
