@@ -66,7 +66,10 @@ def test_two_workers_equal_one_process(folder):
     assert [line["iteration"] for line in ours] == list(range(1, 21))
     for one, other in zip(ours, theirs, strict=True):
         for name in other.keys() - OF_A_REPLICA:
-            assert one[name] == pytest.approx(other[name], rel=1e-5, abs=1e-6), name
+            # Adam makes whole steps, of 1e-4, of rounding errors in critics.
+            of_critics = name in ("wgan_g", "wgan_d", "wgan_gp", "d_total")
+            exact = {"rel": 1e-3, "abs": 1e-4} if of_critics else {"rel": 1e-5, "abs": 1e-6}
+            assert one[name] == pytest.approx(other[name], **exact), name
 
 
 @pytest.mark.full

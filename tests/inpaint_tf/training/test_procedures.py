@@ -28,9 +28,9 @@ SLOW_LAST = [
     *sorted(set(NEW) - {"glcic"}),
     pytest.param("glcic", marks=pytest.mark.full),  # its batch norms take TensorFlow long to trace
 ]
-# Its discriminator normalises maps of one pixel, over four numbers: that amplifies rounding errors,
-# of which Adam makes whole steps.
-TOLERANCE = {"glcic": 1e-3}
+# Rounding errors are amplified, and Adam makes whole steps of them: GLCIC's discriminator
+# normalises maps of one pixel, over four numbers; slopes of critics jump where a unit is near 0.
+TOLERANCE = {"glcic": 1e-3, "stable-glcic": 1e-3}
 # Means over replicas of what is no mean over photographs.
 OF_A_REPLICA = {"g_norm", "d_norm", "output_std"}
 
