@@ -24,7 +24,7 @@ COMMON = {
     "loss.spatial_discount_gamma": 1,
     "batch_size": 32,
     "n_critic": 1,
-    "precision": "mixed_bfloat16",
+    "precision": "auto",
     "optimizer.learning_rate": 5e-4,
     "optimizer.decay": "cosine",
     "optimizer.beta_1": 0.9,
@@ -51,6 +51,20 @@ class Recipe:
     settings: dict[str, object] = field(default_factory=dict)
 
 
+MUON = {
+    "model.width": 16,
+    "batch_size": 8,
+    "optimizer.name": "muon",
+    "optimizer.learning_rate": 1e-3,
+}
+
+
+def with_muon(name: str, told: str, **changes: object) -> Recipe:
+    """Return a recipe that differs from `muon` by what is given, with `__` for a dot."""
+    settings = {key.replace("__", "."): value for key, value in changes.items()}
+    return Recipe(name, told, 0.167, {**MUON, **settings})
+
+
 RECIPES = (
     Recipe("first", "width 32, batch 32, 5e-4 along a cosine", 1.24),
     Recipe("fast", "learning rate 1e-3", 1.24, {"optimizer.learning_rate": 1e-3}),
@@ -59,17 +73,12 @@ RECIPES = (
     Recipe("batch-16", "batch 16", 0.66, {"batch_size": 16}),
     Recipe("width-16-batch-16", "width 16, batch 16", 0.24, {"model.width": 16, "batch_size": 16}),
     Recipe("width-16-batch-8", "width 16, batch 8", 0.15, {"model.width": 16, "batch_size": 8}),
-    Recipe(
-        "muon",
-        "width 16, batch 8, Muon at 1e-3",
-        0.167,
-        {
-            "model.width": 16,
-            "batch_size": 8,
-            "optimizer.name": "muon",
-            "optimizer.learning_rate": 1e-3,
-        },
-    ),
+    with_muon("muon", "width 16, batch 8, Muon at 1e-3"),
+    with_muon("muon-slow", "the same at 5e-4", optimizer__learning_rate=5e-4),
+    with_muon("muon-fast", "at 2e-3", optimizer__learning_rate=2e-3),
+    with_muon("muon-constant", "learning rate constant", optimizer__decay="none"),
+    with_muon("muon-unclipped", "gradients not clipped", optimizer__clip_norm="null"),
+    with_muon("muon-discounted", "discounted by 0.9", loss__spatial_discount_gamma=0.9),
     Recipe(
         "hole-alone",
         "width 16, batch 16, a tenth of the weight on what is known",
