@@ -19,6 +19,7 @@ from PIL import Image
 
 import inpaint_tf
 from inpaint_tf.cli.main import cli
+from inpaint_tf.training import session
 from neuralgym_lite.callbacks import ScalarLog
 from neuralgym_lite.errors import UserError
 
@@ -111,6 +112,17 @@ def stop_after(command, iterations, folder):
         with pytest.raises(SystemExit) as stopped:
             run(*command, "--run-dir", folder)
     assert stopped.value.code == 75
+
+
+def test_who_asks_for_bfloat16_where_it_is_emulated_is_told(tmp_path, monkeypatch, capsys):
+    def stop(config):
+        raise UserError("It would train now.")
+
+    monkeypatch.setattr(session, "choose_precision", lambda name: "float32")
+    monkeypatch.setattr(session, "make_trainer", stop)
+    with pytest.raises(UserError, match="train now"):
+        train(tmp_path / "run", 2, "--precision", "mixed_bfloat16")
+    assert "emulates bfloat16" in capsys.readouterr().err
 
 
 def test_resuming_a_finished_run_does_nothing(trained, capsys):
