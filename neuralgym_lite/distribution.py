@@ -82,7 +82,12 @@ def choose_precision(name: str) -> str:
         raise UserError(f"Unknown precision: '{name}'. {did_you_mean(name, PRECISIONS)}")
     if name != "auto":
         return name
-    return "mixed_bfloat16" if _multiplies_bfloat16() else "float32"
+    return "float32" if emulates_bfloat16() else "mixed_bfloat16"
+
+
+def emulates_bfloat16() -> bool:
+    """Return whether what computes here has no bfloat16 of its own, so that it is slow."""
+    return not _multiplies_bfloat16()
 
 
 def compiles() -> bool:
@@ -115,8 +120,8 @@ def _check_cluster() -> None:
 
 
 def _multiplies_bfloat16() -> bool:
-    if keras.backend.backend() == "jax" and _jax_gpus():
-        major, minor = _jax_gpus()[0].compute_capability.split(".")
+    if keras.backend.backend() == "jax" and (gpus := _jax_gpus()):
+        major, minor = gpus[0].compute_capability.split(".")
         return (int(major), int(minor)) >= _BFLOAT16_CAPABILITY
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:

@@ -172,11 +172,8 @@ def stage(run: Path) -> dict[str, Any]:
 
 def program(path: str) -> list[str]:
     """Return how a program is called, wherever it lay."""
-    return (
-        ["inpaint-tf"]
-        if Path(path).stem == "inpaint-tf"
-        else ["python", f"scripts/{Path(path).name}"]
-    )
+    name = Path(path).name
+    return ["python", f"scripts/{name}"] if name.endswith(".py") else ["inpaint-tf"]
 
 
 def machine(manifest: dict[str, Any]) -> str:

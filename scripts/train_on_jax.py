@@ -15,10 +15,7 @@ import os
 
 os.environ["KERAS_BACKEND"] = "jax"
 
-import json
-import math
 import sys
-import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -36,13 +33,17 @@ from inpaint_tf.training.finetune import open_parent, start_from
 from inpaint_tf.training.procedures import load_train_config
 from inpaint_tf.training.rounds import RoundMaker
 from inpaint_tf.training.run import make_trainer, open_run_photos, resume, start
-from inpaint_tf.training.session import check_data, last_iteration
+from inpaint_tf.training.session import SHOWN_SCALARS, check_data, last_iteration
+from inpaint_tf.training.signs import SIGNS
 from inpaint_tf.training.trainer import Trainer
-from neuralgym_lite.callbacks import keep_until
+from neuralgym_lite.callbacks import IterationCallback, ProgressBar, ScalarLog
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.experiment import RunFolder
+from neuralgym_lite.guard import FiniteGuard, NotFiniteError
+from neuralgym_lite.health import Health
+from neuralgym_lite.progress import Progress
 
-LOGGED_EVERY = 50  # rounds: to read a number is to wait for the device
+READ_EVERY = 50  # rounds: to read a number is to wait for the device
 AHEAD = 16  # rounds that are made while others are computed
 
 
@@ -64,12 +65,21 @@ def main(
     **options: Any,
 ) -> None:
     """Train to the last iteration."""
+    if resumes and (source or overwrite or config_file):
+        raise UserError("--resume takes no --from, --overwrite or --config. Choose one.")
+    if (critics or generator_only) and not source or (critics and generator_only):
+        raise UserError("--critics or --generator-only, one of them, goes with --from.")
     flags = as_flags(options)
     parent = open_parent(source) if source else None
     if parent and critics:
         parent = parent.with_critics_of(critics)
     settings = parent.settings if parent else None
     config = load_train_config(config_file, flags, overrides, settings)
+    if config.strategy in ("mirrored", "multiworker"):
+        raise UserError(
+            f"This trains on one device, not by strategy '{config.strategy}'. Leave that out, or "
+            "use 'inpaint-tf train'."
+        )
     path = run_dir or run_folder(config)
     if resumes:
         run, config = resume(path, flags, overrides)
@@ -77,20 +87,21 @@ def main(
         run, config = start_from(parent, config, path, overwrite, sys.argv, generator_only)
     else:
         run, config = start(config, path, overwrite, sys.argv)
-    train(run, config)
+    with Progress() as progress:
+        train(run, config, progress)
 
 
-def train(run: RunFolder, config: TrainConfig) -> None:
+def train(run: RunFolder, config: TrainConfig, progress: Progress) -> None:
     """Train a run from its newest checkpoint to its last iteration."""
     photos = open_run_photos(config)
     check_data(run, photos)
     trainer = make_trainer(config)
     checkpoints = Checkpoints(run, trainer, config)
-    iteration, order = checkpoints.restore(click.echo)
-    maker = RoundMaker(photos, config, click.echo, order)
+    iteration, order = checkpoints.restore(progress.say)
+    maker = RoundMaker(photos, config, lambda error: progress.say(f"Skipped: {error}"), order)
     variables = [each for group in trainer.saved_variables().values() for each in group]
-    log = Log(run.scalars, iteration, config.n_critic)
-    click.echo(f"'{run.path}' from iteration {iteration} on {jax.devices()[0].device_kind}.")
+    records = Records(run, config, progress, iteration)
+    progress.say(f"'{run.path}' from iteration {iteration} on {jax.devices()[0].device_kind}.")
     for phase in trainer.phases(config):
         trainer.enter(phase)
         compute = compiled_round(trainer, variables)
@@ -100,8 +111,8 @@ def train(run: RunFolder, config: TrainConfig) -> None:
             values = [variable.value for variable in variables]
             for data in ahead(maker.make, start // config.n_critic, iteration // config.n_critic):
                 values, logs = compute(values, data)
-                log(logs)
-            log.flush()
+                records.take(logs)
+            records.write()
             for variable, value in zip(variables, values, strict=True):
                 variable.assign(value)
             checkpoints.save(iteration, order)
@@ -136,48 +147,53 @@ def ahead(make: Callable[[int], dict[str, Any]], start: int, stop: int) -> Itera
             yield waiting.popleft().result()
 
 
-class Log:
-    """Writes the losses of rounds as lines of JSON, and says now and then how far it is."""
+class Records:
+    """Gives rounds to the callbacks of `inpaint-tf train`, many at once.
 
-    def __init__(self, path: Path, iteration: int, step: int) -> None:
-        self.path = path
-        self.iteration = iteration
-        self.step = step
-        kept = keep_until(path, iteration)
-        self.begin = time.monotonic() - (kept[-1]["time"] if kept else 0.0)
+    Args:
+        run: where scalars are written.
+        config: its settings.
+        progress: where to talk.
+        iteration: at which the training begins.
+    """
+
+    def __init__(
+        self, run: RunFolder, config: TrainConfig, progress: Progress, iteration: int
+    ) -> None:
+        counting = {"iterations_per_step": config.n_critic, "initial_iteration": iteration}
+        self.callbacks: list[IterationCallback] = [
+            FiniteGuard(**counting),
+            ScalarLog(run.scalars, **counting),
+            Health(SIGNS, progress.say, **counting),
+            ProgressBar(config.iterations, progress, SHOWN_SCALARS, **counting),
+        ]
         self.waiting: list[dict[str, Any]] = []
+        self.count = 0
+        for callback in self.callbacks:
+            callback.on_train_begin()
 
-    def __call__(self, logs: dict[str, Any]) -> None:
+    def take(self, logs: dict[str, Any]) -> None:
         """Take the losses of a round, which may not be computed yet."""
         self.waiting.append(logs)
-        if len(self.waiting) == LOGGED_EVERY:
-            self.flush()
+        if len(self.waiting) == READ_EVERY:
+            self.write()
 
-    def flush(self) -> None:
-        """Wait for the losses and write them; stop the program where one is not finite."""
-        if not self.waiting:
-            return
-        found = [{name: float(value) for name, value in each.items()} for each in self.waiting]
-        wrong = [name for logs in found for name, value in logs.items() if not math.isfinite(value)]
-        if wrong:
-            raise click.ClickException(
-                f"'{wrong[0]}' is not finite after iteration {self.iteration}. Lower "
-                "optimizer.learning_rate, and go on from the last checkpoint with --resume."
-            )
-        seconds = round(time.monotonic() - self.begin, 3)
-        with self.path.open("a", encoding="utf-8") as file:
-            for logs in found:
-                self.iteration += self.step
-                line = {"iteration": self.iteration, "time": seconds, **logs}
-                file.write(f"{json.dumps(line)}\n")
-        means = {name: sum(each[name] for each in found) / len(found) for name in found[-1]}
-        told = ", ".join(f"{name} {value:.4g}" for name, value in means.items())
-        click.echo(f"{self.iteration} it, {seconds:.0f} s: {told}")
+    def write(self) -> None:
+        """Wait for the losses and write them; a UserError where one is not finite."""
+        for logs in jax.device_get(self.waiting):
+            for callback in self.callbacks:
+                callback.on_train_batch_end(self.count, logs)
+            self.count += 1
         self.waiting.clear()
 
 
 if __name__ == "__main__":
     try:
         main()
+    except NotFiniteError as error:
+        sys.exit(
+            f"Error: {error} Lower optimizer.learning_rate, or go on from the last checkpoint with "
+            "--resume."
+        )
     except UserError as error:
         sys.exit(f"Error: {error}")

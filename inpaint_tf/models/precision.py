@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from inpaint_tf.models.inpainting_model import InpaintingModel
-from neuralgym_lite.distribution import choose_precision
+from neuralgym_lite.distribution import emulates_bfloat16
 
 
 def with_policy(model: InpaintingModel, policy: str) -> InpaintingModel:
@@ -20,6 +20,4 @@ def for_this_machine(model: InpaintingModel) -> InpaintingModel:
 
     One that was made for float32 stays as it is: bfloat16 is less exact.
     """
-    if choose_precision("auto") == "float32":
-        return with_policy(model, "float32")
-    return model
+    return with_policy(model, "float32") if emulates_bfloat16() else model

@@ -30,7 +30,7 @@ from neuralgym_lite.callbacks import (
     keep_events_until,
     keep_until,
 )
-from neuralgym_lite.distribution import agree_on, choose_precision, is_chief, make_strategy
+from neuralgym_lite.distribution import agree_on, emulates_bfloat16, is_chief, make_strategy
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.experiment import RunFolder
 from neuralgym_lite.guard import FiniteGuard, NotFiniteError
@@ -63,7 +63,7 @@ def train(run: RunFolder, config: TrainConfig, progress: Progress, force: bool =
     chief = is_chief(config.strategy)
     if chief and not force:
         check_data(run, photos)
-    if config.precision == "mixed_bfloat16" and choose_precision("auto") == "float32":
+    if config.precision == "mixed_bfloat16" and emulates_bfloat16():
         progress.say(
             "This machine emulates bfloat16: an iteration takes many times as long as in float32. "
             "A new run with --precision auto, or without the option, takes what is fast."

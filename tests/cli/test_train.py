@@ -118,7 +118,7 @@ def test_who_asks_for_bfloat16_where_it_is_emulated_is_told(tmp_path, monkeypatc
     def stop(config):
         raise UserError("It would train now.")
 
-    monkeypatch.setattr(session, "choose_precision", lambda name: "float32")
+    monkeypatch.setattr(session, "emulates_bfloat16", lambda: True)
     monkeypatch.setattr(session, "make_trainer", stop)
     with pytest.raises(UserError, match="train now"):
         train(tmp_path / "run", 2, "--precision", "mixed_bfloat16")

@@ -10,8 +10,7 @@ from inpaint_tf.models.precision import for_this_machine, with_policy
 
 
 def machine(monkeypatch, multiplies_bfloat16):
-    chosen = "mixed_bfloat16" if multiplies_bfloat16 else "float32"
-    monkeypatch.setattr(precision, "choose_precision", lambda name: chosen)
+    monkeypatch.setattr(precision, "emulates_bfloat16", lambda: not multiplies_bfloat16)
 
 
 @pytest.mark.parametrize("made", ["float32", "mixed_bfloat16"])

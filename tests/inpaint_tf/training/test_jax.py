@@ -38,9 +38,13 @@ def losses(run):
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory):
+def jax_is_here():
     if importlib.util.find_spec("jax") is None:
         pytest.skip("JAX is not installed: pip install 'inpaint-tf[jax]'")
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory, jax_is_here):
     folder = tmp_path_factory.mktemp("runs")
     first, by_tensorflow, by_jax = folder / "first", folder / "tensorflow", folder / "jax"
     inpaint_tf("train", *SETTINGS.split(), "--iterations", 2, "--run-dir", first)
@@ -67,11 +71,38 @@ def test_tensorflow_goes_on_with_the_run(runs):
     assert found[-1] == pytest.approx(expected[-1], rel=1e-2, abs=1e-4)
 
 
-def test_a_wrong_argument_is_one_line(tmp_path):
-    if importlib.util.find_spec("jax") is None:
-        pytest.skip("JAX is not installed: pip install 'inpaint-tf[jax]'")
-    done = on_jax("--from", tmp_path / "missing", *SETTINGS.split(), "--run-dir", tmp_path / "run")
+# All in one process, as it takes long to start.
+REFUSED = """
+import sys
+sys.path.insert(0, "scripts")
+from train_on_jax import UserError, main
+for arguments in ("--resume --from a", "--critics a", "--strategy mirrored"):
+    try:
+        main([*arguments.split(), "--run-dir", sys.argv[1]], standalone_mode=False)
+    except UserError as error:
+        print(error)
+"""
+
+
+def test_a_wrong_argument_is_one_line(tmp_path, jax_is_here):
+    done = on_jax("--from", "missing", *SETTINGS.split(), "--run-dir", tmp_path / "run")
     assert done.returncode == 1
-    assert [line for line in done.stderr.splitlines() if line.startswith("Error:")]
+    assert "missing" in next(line for line in done.stderr.splitlines() if line[:6] == "Error:")
     assert "Traceback" not in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_contradicts_itself_is_refused(tmp_path, jax_is_here):
+    done = subprocess.run(
+        [sys.executable, "-c", REFUSED, tmp_path / "run"],
+        env={**os.environ, "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    told = done.stdout.splitlines()
+    expected = ("--resume takes no --from", "goes with --from", "one device")
+    assert len(told) == len(expected)
+    assert all(part in line for part, line in zip(expected, told, strict=True))
     assert not (tmp_path / "run").exists()
