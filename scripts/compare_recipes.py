@@ -2,10 +2,11 @@
 
     python scripts/compare_recipes.py --out runs/recipes [--minutes 5] [--only wide,narrow]
 
-Begins at 64 pixels, from fresh weights. Time is equal in iterations: each recipe has as many as the
-minutes hold of its seconds per iteration, which were measured on a quiet machine, so that whatever
-else the machine does meanwhile favours none. A run that was cut off goes on where it was. Prints a
-Markdown table of the animals test split, holes in the middle.
+Begins at 64 pixels, from fresh weights; critics come last or not at all. Time is equal in
+iterations: each recipe has as many as the minutes hold of its seconds per iteration, which were
+measured on a quiet machine, so that whatever else the machine does meanwhile favours none. A run
+that was cut off goes on where it was. Prints a Markdown table of the animals test split, holes in
+the middle.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import argparse
 import json
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 COMMON = {
@@ -43,12 +44,23 @@ METRICS = {
 
 @dataclass(frozen=True)
 class Recipe:
-    """How it differs from the first one, and how long an iteration takes (2 cores, AVX-512)."""
+    """How it differs from the first one.
+
+    Args:
+        name: of its run folder.
+        told: in the table.
+        seconds: that an iteration takes on average (2 cores, AVX-512).
+        settings: of its own.
+        alone: share of the iterations without critics, which come first.
+        half: further settings of the first half of the iterations, which are a run of its own.
+    """
 
     name: str
     told: str
     seconds: float
     settings: dict[str, object] = field(default_factory=dict)
+    alone: float = 1.0
+    half: dict[str, object] = field(default_factory=dict)
 
 
 MUON = {
@@ -57,12 +69,34 @@ MUON = {
     "optimizer.name": "muon",
     "optimizer.learning_rate": 1e-3,
 }
+MUON_SECONDS = 0.167
+CRITICS = {
+    **MUON,
+    "model.critic_width": 32,
+    "optimizer.critic_learning_rate": 2e-4,
+    "optimizer.beta_1": 0.5,
+    "optimizer.beta_2": 0.9,
+    "optimizer.averaging": 0.998,
+}
+CRITICS_SECONDS = 0.207
 
 
 def with_muon(name: str, told: str, **changes: object) -> Recipe:
     """Return a recipe that differs from `muon` by what is given, with `__` for a dot."""
     settings = {key.replace("__", "."): value for key, value in changes.items()}
-    return Recipe(name, told, 0.167, {**MUON, **settings})
+    return Recipe(name, told, MUON_SECONDS, {**MUON, **settings})
+
+
+def with_critics(share: float, strength: float) -> Recipe:
+    """Return a recipe whose critics come in for the last share of its time."""
+    without, against = (1 - share) / MUON_SECONDS, share / CRITICS_SECONDS
+    return Recipe(
+        f"critics-{share:g}-{strength:g}",
+        f"against critics in the last {share:.0%} of the time, weight {strength:g}",
+        1 / (without + against),
+        {**CRITICS, "loss.gan_loss_alpha": strength},
+        alone=without / (without + against),
+    )
 
 
 RECIPES = (
@@ -79,6 +113,25 @@ RECIPES = (
     with_muon("muon-constant", "learning rate constant", optimizer__decay="none"),
     with_muon("muon-unclipped", "gradients not clipped", optimizer__clip_norm="null"),
     with_muon("muon-discounted", "discounted by 0.9", loss__spatial_discount_gamma=0.9),
+    Recipe(
+        "coarse-first",
+        "first half: the coarse network alone, rate constant",
+        MUON_SECONDS,
+        {**MUON, "loss.refined_l1_alpha": 1},
+        half={"loss.refined_l1_alpha": 0, "optimizer.decay": "none"},
+    ),
+    Recipe(
+        "joint-first",
+        "first half: rate constant",
+        MUON_SECONDS,
+        MUON,
+        half={"optimizer.decay": "none"},
+    ),
+    with_critics(0.25, 1e-3),
+    with_critics(0.5, 1e-3),
+    with_critics(0.5, 4e-3),
+    with_critics(0.5, 1.6e-2),
+    with_critics(1, 4e-3),
     Recipe(
         "hole-alone",
         "width 16, batch 16, a tenth of the weight on what is known",
@@ -113,12 +166,20 @@ def iterations(recipe: Recipe, minutes: float) -> int:
 
 def train(recipe: Recipe, minutes: float, run: Path) -> None:
     """Train a run to its end, from where it is; nothing where it is there."""
+    begin = ["train"]
+    if recipe.half:
+        minutes /= 2
+        first = replace(recipe, settings={**recipe.settings, **recipe.half}, half={})
+        parent = run.with_name(f"{run.name}-half")
+        train(first, minutes, parent)
+        begin = ["finetune", str(parent)]
     count = iterations(recipe, minutes)
-    # The generator alone: critics would take their share of the minutes, and come last anyway.
-    own = {"iterations": count, "phases.completion": count, "preview_every": count}
+    alone = round(recipe.alone * count)
+    own = {"iterations": count, "phases.completion": alone, "preview_every": count}
     settings = {**COMMON, **own, **recipe.settings}
     chosen = [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
-    call("train", "--run-dir", str(run), *(["--resume"] if run.is_dir() else chosen))
+    resumed = ["train", "--resume"]
+    call(*(resumed if run.is_dir() else [*begin, *chosen]), "--run-dir", str(run))
 
 
 def show(recipes: list[Recipe], minutes: float, out: Path) -> None:

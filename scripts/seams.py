@@ -31,8 +31,11 @@ ABREAST = 4
 @click.argument("sources", metavar="MODEL...", nargs=-1, required=True)
 @click.option("--dataset", default="animals", show_default=True)
 @click.option("--data-dir", type=click.Path(path_type=Path))
+@click.option("--blend", is_flag=True, help="Show them blended.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="PNG of the last one.")
-def main(sources: tuple[str, ...], dataset: str, data_dir: Path | None, out: Path) -> None:
+def main(
+    sources: tuple[str, ...], dataset: str, data_dir: Path | None, blend: bool, out: Path
+) -> None:
     """Print the steps of TELEA and each MODEL, as they fill and blended; show 16 photographs."""
     import_tensorflow()
     photos = open_photos(dataset, data_dir)
@@ -51,7 +54,7 @@ def main(sources: tuple[str, ...], dataset: str, data_dir: Path | None, out: Pat
                 for name, picture in ((model.name, filled), (f"{model.name}, blended", blended)):
                     steps[name].append(border_step(picture, mask) / border_step(truth, mask))
             if key in shown:
-                pictures[key] = filled
+                pictures[key] = blended if blend else filled
             track.advance()
     print("| method | mean | median | above 1.25 |\n|---|--:|--:|--:|")
     for name, values in steps.items():

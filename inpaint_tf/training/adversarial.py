@@ -72,7 +72,8 @@ class AdversarialTrainer(Trainer):
         image = batch["image"]
         area = self.local_critic.size[0] * self.local_critic.size[1]
         l1, ae = 0.0, 0.0
-        for stage, alpha in (("coarse", weights.coarse_l1_alpha), ("refined", 1.0)):
+        alphas = {"coarse": weights.coarse_l1_alpha, "refined": weights.refined_l1_alpha}
+        for stage, alpha in alphas.items():
             l1 += alpha * discounted_l1(image, outputs[stage], batch["discount"], area)
             ae += alpha * known_l1(image, outputs[stage], batch["mask"])
         total = weights.l1_loss_alpha * l1 + weights.ae_loss_alpha * ae

@@ -94,6 +94,7 @@ class LossConfig(Config):
     spatial_discount_gamma: Annotated[float, Field(gt=0, le=1)] = 0.9
     spatial_discount: Literal["known", "box"] = "known"
     coarse_l1_alpha: Weight = 1.2
+    refined_l1_alpha: Weight = 1.0
     l1_loss_alpha: Weight = 1.2
     ae_loss_alpha: Weight = 1.2
     global_wgan_loss_alpha: Weight = 1.0

@@ -16,8 +16,8 @@ from inpaint_tf.data import open_photos
 
 COUNT = 100
 TRAIN = """
-    train --dataset folder --image-size 32 --width 2 --batch-size 4 --precision float32
-    --set model.critic_width=2 --set n_critic=1 --iterations 30
+    train --dataset folder --model autoencoder --image-size 32 --width 2 --batch-size 4
+    --precision float32 --iterations 30
 """  # each photograph once, and some twice
 
 

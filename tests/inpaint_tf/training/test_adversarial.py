@@ -158,6 +158,18 @@ def test_every_weight_moves(single):
     assert still == ["linear/bias"] * 2
 
 
+def test_coarse_network_alone():
+    """It learns by itself where the refined picture has no weight, whatever the optimizer."""
+    config = small_config(
+        loss={"refined_l1_alpha": 0}, phases={"completion": 100}, optimizer={"name": "muon"}
+    )
+    after = trained(config)[2].generator
+    before = make_trainer(config).generator  # of the same seed
+    for part, moved in (("coarse", True), ("refinement", False)):
+        ours, theirs = (getattr(each, part).get_weights() for each in (after, before))
+        assert {not np.array_equal(*pair) for pair in zip(ours, theirs, strict=True)} == {moved}
+
+
 def test_updates_are_counted(single):
     trainer = single[2]
     assert int(trainer.optimizer.iterations.numpy()) == ROUNDS
@@ -180,6 +192,7 @@ def test_paper_defaults():
     }
     assert (config.n_critic, config.batch_size, config.mask.mosaic_unit_size) == (5, 64, 12)
     assert (loss.coarse_l1_alpha, loss.l1_loss_alpha, loss.ae_loss_alpha) == (1.2, 1.2, 1.2)
+    assert loss.refined_l1_alpha == 1.0
     assert (loss.global_wgan_loss_alpha, loss.gan_loss_alpha) == (1.0, 0.001)
     assert (loss.wgan_gp_lambda, loss.spatial_discount_gamma) == (10.0, 0.9)
     shape = config.mask.make_shape(config.data.image_size)
