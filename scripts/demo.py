@@ -20,7 +20,7 @@ from PIL import Image, ImageDraw
 TRAIN = (
     "train --dataset samples --mask mosaic --image-size 64 --batch-size 8 --width 16 "
     "--iterations 600 --set n_critic=1 --set model.critic_width=32 "
-    "--set optimizer.learning_rate=1e-3 --set optimizer.decay=cosine "
+    "--set optimizer.name=muon --set optimizer.learning_rate=1e-3 --set optimizer.decay=cosine "
     "--set optimizer.beta_1=0.9 --set optimizer.beta_2=0.99 "
     "--set loss.gan_loss_alpha=1e-5 --set mask.mosaic_interpolation=nearest "
     "--set preview_every=200 --overwrite --run-dir"

@@ -166,7 +166,9 @@ def stage(run: Path) -> dict[str, Any]:
         "versions": manifest["versions"],
         # By which scripts/retrain.py knows whether a training is the same.
         # Rounds in which critics learn alone have only theirs.
-        "first losses": [each.get("loss", each.get("d_total")) for each in rounds[:COMPARED]],
+        "first losses": {
+            machine(manifest): [each.get("loss", each.get("d_total")) for each in rounds[:COMPARED]]
+        },
     }
 
 
