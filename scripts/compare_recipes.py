@@ -108,11 +108,18 @@ RECIPES = (
     Recipe("width-16-batch-16", "width 16, batch 16", 0.24, {"model.width": 16, "batch_size": 16}),
     Recipe("width-16-batch-8", "width 16, batch 8", 0.15, {"model.width": 16, "batch_size": 8}),
     with_muon("muon", "width 16, batch 8, Muon at 1e-3"),
-    with_muon("muon-slow", "the same at 5e-4", optimizer__learning_rate=5e-4),
-    with_muon("muon-fast", "at 2e-3", optimizer__learning_rate=2e-3),
+    with_muon("muon-again", "Muon at 1e-3, another seed", seed=1),
+    with_muon("muon-slow", "Muon at 5e-4", optimizer__learning_rate=5e-4),
+    with_muon("muon-fast", "Muon at 2e-3", optimizer__learning_rate=2e-3),
     with_muon("muon-constant", "learning rate constant", optimizer__decay="none"),
     with_muon("muon-unclipped", "gradients not clipped", optimizer__clip_norm="null"),
     with_muon("muon-discounted", "discounted by 0.9", loss__spatial_discount_gamma=0.9),
+    with_muon(
+        "muon-discounted-again",
+        "discounted by 0.9, another seed",
+        loss__spatial_discount_gamma=0.9,
+        seed=1,
+    ),
     Recipe(
         "coarse-first",
         "first half: the coarse network alone, rate constant",
@@ -132,6 +139,12 @@ RECIPES = (
     with_critics(0.5, 4e-3),
     with_critics(0.5, 1.6e-2),
     with_critics(1, 4e-3),
+    replace(
+        with_critics(0.5, 4e-3),
+        name="critics-discounted",
+        told="the same, discounted by 0.9",
+        settings={**CRITICS, "loss.gan_loss_alpha": 4e-3, "loss.spatial_discount_gamma": 0.9},
+    ),
     Recipe(
         "hole-alone",
         "width 16, batch 16, a tenth of the weight on what is known",

@@ -4,7 +4,7 @@
 
 Weights are rounded to float16 and compressed; what is scored is the rounded network. The runs that
 this one was finetuned from are looked for where their names say, from the folder that this is
-called in.
+called in; or it was finetuned from a network that came with the install.
 
 A run against critics may be taken at a share of its way: with `--share 0.5`, weights are the mean
 of the run's and of those it began with. What critics teach costs MSE, and at a share costs less of
@@ -18,7 +18,6 @@ import subprocess
 import sys
 import textwrap
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -26,10 +25,12 @@ from typing import Any
 import click
 import numpy as np
 
+import inpaint_tf
 from inpaint_tf import weights
 from inpaint_tf.export.card import METRICS, score_lines
 from inpaint_tf.inference.loading import load_generator
 from inpaint_tf.models import InpaintingModel
+from inpaint_tf.training.finetune import Parent
 from neuralgym_lite.experiment import RunFolder
 from neuralgym_lite.images import atomic_path
 
@@ -84,10 +85,13 @@ def part_of_the_way(run: Path, share: float) -> InpaintingModel:
         parent = RunFolder.open(run).read_manifest().get("parent")
         if not parent:
             raise click.ClickException(f"'{run}' began with random weights: leave --share out.")
-        first = load_generator(RunFolder.open(Path(parent["source"]))).get_weights()
-        if [each.shape for each in first] != [each.shape for each in model.get_weights()]:
+        first = inpaint_tf.load(parent["source"]).model
+        digest = Parent(run, first, {}, {}).record(with_critics=False)["generator_sha256"]
+        if digest != parent["generator_sha256"]:
+            raise click.ClickException(f"'{parent['source']}' is not what '{run}' began with.")
+        if first.count_params() != model.count_params():
             raise click.ClickException(f"'{run}' is wider than it began: leave --share out.")
-        pairs = zip(first, model.get_weights(), strict=True)
+        pairs = zip(first.get_weights(), model.get_weights(), strict=True)
         model.set_weights([begin + share * (end - begin) for begin, end in pairs])
     return model
 
@@ -123,7 +127,7 @@ def evaluate(name: str, size: int, out: Path) -> dict[str, Any]:
 
 def describe(run: Path, summary: str, evaluation: dict[str, Any]) -> dict[str, Any]:
     """Return what the package knows of a network: JSON types, no paths of this machine."""
-    stages = [stage(each) for each in dict.fromkeys(history(run))]
+    stages = history(run)
     config = RunFolder.open(run).read_config()
     return {
         "summary": summary,
@@ -138,14 +142,19 @@ def describe(run: Path, summary: str, evaluation: dict[str, Any]) -> dict[str, A
     }
 
 
-def history(run: Path) -> Iterator[Path]:
-    """Yield the runs that led to this one, the first one first; some may come twice."""
-    parent = RunFolder.open(run).read_manifest().get("parent")
-    if parent:
-        yield from history(Path(parent["source"]))
-        if parent.get("critics_source"):
-            yield from history(Path(parent["critics_source"]))
-    yield run
+def history(run: Path) -> list[dict[str, Any]]:
+    """Return the runs that led to this one, and this one: the first one first, each once."""
+    parent = RunFolder.open(run).read_manifest().get("parent") or {}
+    found = []
+    for source in (parent.get("source"), parent.get("critics_source")):
+        if source in weights.names():
+            facts = weights.facts(source)
+            *before, last = facts["history"]
+            found += [*before, {**last, "share": facts["share"]}]
+        elif source:
+            found += history(Path(source))
+    found.append(stage(run))
+    return [each for place, each in enumerate(found) if each not in found[:place]]
 
 
 def stage(run: Path) -> dict[str, Any]:
@@ -211,6 +220,12 @@ def origin(share: float) -> str:
     return f"{share:.0%} of the way from the last run's beginning to its end"
 
 
+def part(stage: dict[str, Any]) -> str:
+    """Say how much of a run the next one began with."""
+    share = stage.get("share", 1)
+    return f", {share:.0%} of its way" if share < 1 else ""
+
+
 def card(name: str, facts: dict[str, Any]) -> str:
     """Return the model card."""
     stages = facts["history"]
@@ -259,8 +274,8 @@ def card(name: str, facts: dict[str, Any]) -> str:
         "| run | side | batch | iterations | hours | machine |",
         "|---|--:|--:|--:|--:|---|",
         *(
-            f"| {stage['name']} | {stage['size']} | {stage['batch']} | {stage['iterations']:,} | "
-            f"{stage['hours']:.2f} | {stage['machine']} |"
+            f"| {stage['name']}{part(stage)} | {stage['size']} | {stage['batch']} | "
+            f"{stage['iterations']:,} | {stage['hours']:.2f} | {stage['machine']} |"
             for stage in stages
         ),
         "",
