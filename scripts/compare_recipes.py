@@ -87,14 +87,14 @@ def with_muon(name: str, told: str, **changes: object) -> Recipe:
     return Recipe(name, told, MUON_SECONDS, {**MUON, **settings})
 
 
-def with_critics(share: float, strength: float) -> Recipe:
+def with_critics(share: float, strength: float, gamma: float = 1) -> Recipe:
     """Return a recipe whose critics come in for the last share of its time."""
     without, against = (1 - share) / MUON_SECONDS, share / CRITICS_SECONDS
     return Recipe(
-        f"critics-{share:g}-{strength:g}",
-        f"against critics in the last {share:.0%} of the time, weight {strength:g}",
+        f"critics-{share:g}-{strength:g}-{gamma:g}",
+        f"critics in the last {share:.0%} of the time, weight {strength:g}, discount {gamma:g}",
         1 / (without + against),
-        {**CRITICS, "loss.gan_loss_alpha": strength},
+        {**CRITICS, "loss.gan_loss_alpha": strength, "loss.spatial_discount_gamma": gamma},
         alone=without / (without + against),
     )
 
@@ -139,12 +139,8 @@ RECIPES = (
     with_critics(0.5, 4e-3),
     with_critics(0.5, 1.6e-2),
     with_critics(1, 4e-3),
-    replace(
-        with_critics(0.5, 4e-3),
-        name="critics-discounted",
-        told="the same, discounted by 0.9",
-        settings={**CRITICS, "loss.gan_loss_alpha": 4e-3, "loss.spatial_discount_gamma": 0.9},
-    ),
+    with_critics(0.5, 1e-3, 0.9),
+    with_critics(0.5, 4e-3, 0.9),
     Recipe(
         "hole-alone",
         "width 16, batch 16, a tenth of the weight on what is known",
