@@ -2,11 +2,11 @@
 
     python scripts/compare_recipes.py --out runs/recipes [--minutes 5] [--only wide,narrow]
 
-Begins at 64 pixels, from fresh weights; critics come last or not at all. Time is equal in
-iterations: each recipe has as many as the minutes hold of its seconds per iteration, which were
-measured on a quiet machine, so that whatever else the machine does meanwhile favours none. A run
-that was cut off goes on where it was. Prints a Markdown table of the animals test split, holes in
-the middle.
+Begins at 64 pixels, if a recipe says no other, from fresh weights; critics come last or not at
+all. Time is equal in iterations: each recipe has as many as the minutes hold of its seconds per
+iteration, which were measured on a quiet machine, so that whatever else the machine does meanwhile
+favours none. A run that was cut off goes on where it was. Prints a Markdown table of the animals
+test split, holes in the middle.
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ class Recipe:
         seconds: that an iteration takes on average (2 cores, AVX-512).
         settings: of its own.
         alone: share of the iterations without critics, which come first.
-        half: further settings of the first half of the iterations, which are a run of its own.
+        half: further settings of the first half of the time, which is a run of its own.
+        half_seconds: that an iteration takes there, if not `seconds`.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Recipe:
     settings: dict[str, object] = field(default_factory=dict)
     alone: float = 1.0
     half: dict[str, object] = field(default_factory=dict)
+    half_seconds: float | None = None
 
 
 MUON = {
@@ -70,6 +72,7 @@ MUON = {
     "optimizer.learning_rate": 1e-3,
 }
 MUON_SECONDS = 0.167
+MUON_SECONDS_AT_128 = 0.65
 CRITICS = {
     **MUON,
     "model.critic_width": 32,
@@ -134,6 +137,20 @@ RECIPES = (
         MUON,
         half={"optimizer.decay": "none"},
     ),
+    Recipe(
+        "128",
+        "128 pixels throughout",
+        MUON_SECONDS_AT_128,
+        {**MUON, "data.image_size": 128},
+    ),
+    Recipe(
+        "64-then-128",
+        "128 pixels, in the first half of the time 64, rate constant there",
+        MUON_SECONDS_AT_128,
+        {**MUON, "data.image_size": 128},
+        half={"data.image_size": 64, "optimizer.decay": "none"},
+        half_seconds=MUON_SECONDS,
+    ),
     with_critics(0.25, 1e-3),
     with_critics(0.5, 1e-3),
     with_critics(0.5, 4e-3),
@@ -160,12 +177,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="where the runs are kept")
     parser.add_argument("--minutes", type=float, default=5)
     parser.add_argument("--only", help="names, with commas between them")
+    parser.add_argument("--size", type=int, default=64, help="pixels a side, of the evaluation")
     arguments = parser.parse_args()
     names = arguments.only.split(",") if arguments.only else [each.name for each in RECIPES]
     recipes = [each for each in RECIPES if each.name in names]
     for recipe in recipes:
         train(recipe, arguments.minutes, arguments.out / recipe.name)
-    show(recipes, arguments.minutes, arguments.out)
+    show(recipes, arguments.minutes, arguments.size, arguments.out)
 
 
 def iterations(recipe: Recipe, minutes: float) -> int:
@@ -178,7 +196,12 @@ def train(recipe: Recipe, minutes: float, run: Path) -> None:
     begin = ["train"]
     if recipe.half:
         minutes /= 2
-        first = replace(recipe, settings={**recipe.settings, **recipe.half}, half={})
+        first = replace(
+            recipe,
+            settings={**recipe.settings, **recipe.half},
+            seconds=recipe.half_seconds or recipe.seconds,
+            half={},
+        )
         parent = run.with_name(f"{run.name}-half")
         train(first, minutes, parent)
         begin = ["finetune", str(parent)]
@@ -191,11 +214,10 @@ def train(recipe: Recipe, minutes: float, run: Path) -> None:
     call(*(resumed if run.is_dir() else [*begin, *chosen]), "--run-dir", str(run))
 
 
-def show(recipes: list[Recipe], minutes: float, out: Path) -> None:
+def show(recipes: list[Recipe], minutes: float, size: int, out: Path) -> None:
     """Print how well the runs fill."""
     runs = [str(out / recipe.name) for recipe in recipes]
-    size = str(COMMON["data.image_size"])
-    where = ("--dataset", "animals", "--image-size", size, "--mask", "center")
+    where = ("--dataset", "animals", "--image-size", str(size), "--mask", "center")
     call("evaluate", *runs, *where, "--out", str(out / "evaluation"))
     methods = json.loads((out / "evaluation" / "metrics.json").read_text())["methods"]
     told = {each.name: (each.told, iterations(each, minutes)) for each in recipes}
