@@ -72,7 +72,7 @@ MUON = {
     "optimizer.learning_rate": 1e-3,
 }
 MUON_SECONDS = 0.167
-MUON_SECONDS_AT_128 = 0.65
+MUON_SECONDS_AT_128 = 0.33
 CRITICS = {
     **MUON,
     "model.critic_width": 32,
