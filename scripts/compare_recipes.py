@@ -204,7 +204,7 @@ def train(recipe: Recipe, minutes: float, run: Path) -> None:
         )
         parent = run.with_name(f"{run.name}-half")
         train(first, minutes, parent)
-        begin = ["finetune", str(parent)]
+        begin = ["finetune", str(parent), "--generator-only"]
     count = iterations(recipe, minutes)
     alone = round(recipe.alone * count)
     own = {"iterations": count, "phases.completion": alone, "preview_every": count}
