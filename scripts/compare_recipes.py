@@ -187,8 +187,17 @@ def main() -> None:
 
 
 def iterations(recipe: Recipe, minutes: float) -> int:
-    """Return how many iterations of a recipe these minutes hold."""
-    return round(60 * minutes / recipe.seconds)
+    """Return how many iterations of a recipe these minutes hold, those of its first half too."""
+    if not recipe.half:
+        return round(60 * minutes / recipe.seconds)
+    halves = replace(recipe, half={}), first_half(recipe)
+    return sum(iterations(each, minutes / 2) for each in halves)
+
+
+def first_half(recipe: Recipe) -> Recipe:
+    """Return what the first half of a recipe is by itself."""
+    settings, seconds = {**recipe.settings, **recipe.half}, recipe.half_seconds or recipe.seconds
+    return replace(recipe, settings=settings, seconds=seconds, half={})
 
 
 def train(recipe: Recipe, minutes: float, run: Path) -> None:
@@ -196,15 +205,10 @@ def train(recipe: Recipe, minutes: float, run: Path) -> None:
     begin = ["train"]
     if recipe.half:
         minutes /= 2
-        first = replace(
-            recipe,
-            settings={**recipe.settings, **recipe.half},
-            seconds=recipe.half_seconds or recipe.seconds,
-            half={},
-        )
         parent = run.with_name(f"{run.name}-half")
-        train(first, minutes, parent)
+        train(first_half(recipe), minutes, parent)
         begin = ["finetune", str(parent), "--generator-only"]
+        recipe = replace(recipe, half={})
     count = iterations(recipe, minutes)
     alone = round(recipe.alone * count)
     own = {"iterations": count, "phases.completion": alone, "preview_every": count}
