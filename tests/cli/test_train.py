@@ -28,8 +28,8 @@ SMALL = """
     --precision float32 --set model.critic_width=4 --set n_critic=2 --set preview_every=4
     --set optimizer.averaging=0.9 --set optimizer.name=muon
 """
-PHASES = """
-    train --dataset samples --model context-encoder --image-size 32 --width 2 --batch-size 2
+GLCIC = """
+    train --dataset samples --model glcic --image-size 32 --width 2 --batch-size 2
     --precision float32 --set model.critic_width=2 --set phases.completion=3
     --set phases.discriminator=2 --iterations 7
 """
@@ -91,13 +91,13 @@ def test_resumed_run_equals_whole_run(trained, tmp_path):
 
 
 def test_phases_resume_where_they_stopped(tmp_path):
-    run(*PHASES.split(), "--run-dir", tmp_path / "whole")
-    stop_after(PHASES.split(), 4, tmp_path / "stopped")  # within the second phase
+    run(*GLCIC.split(), "--run-dir", tmp_path / "whole")
+    stop_after(GLCIC.split(), 4, tmp_path / "stopped")  # within the second phase
     stop_after(["train", "--resume"], 5, tmp_path / "stopped")  # at its end
     run("train", "--resume", "--run-dir", tmp_path / "stopped")
     assert scalars(tmp_path / "stopped") == scalars(tmp_path / "whole")
-    names = [set(line) & {"l2", "bce_d"} for line in scalars(tmp_path / "whole")]
-    assert names == [{"l2"}] * 3 + [{"bce_d"}] * 2 + [{"l2", "bce_d"}] * 2
+    names = [set(line) & {"mse", "bce_d"} for line in scalars(tmp_path / "whole")]
+    assert names == [{"mse"}] * 3 + [{"bce_d"}] * 2 + [{"mse", "bce_d"}] * 2
 
 
 def stop_after(command, iterations, folder):

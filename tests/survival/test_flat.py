@@ -104,7 +104,7 @@ def photographs(tmp_path):
 
 
 def test_one_trace_a_function(tmp_path, traces, made):
-    phases = {"phases": {"completion": 12, "discriminator": 8}, "model.name": "context-encoder"}
+    phases = {"phases": {"completion": 12, "discriminator": 8}, "model.name": "glcic"}
     go(tmp_path / "run", iterations=60, **phases, preview_every=10)
     assert traces == [(True, False), (False, True), (True, True)]
     assert made[Preview]._fill.experimental_get_tracing_count() == 1
