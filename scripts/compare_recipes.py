@@ -82,12 +82,28 @@ CRITICS = {
     "optimizer.averaging": 0.998,
 }
 CRITICS_SECONDS = 0.207
+CONSTANT: dict[str, object] = {"optimizer.decay": "none"}
 
 
-def with_muon(name: str, told: str, **changes: object) -> Recipe:
+def with_muon(
+    name: str, told: str, half: dict[str, object] | None = None, **changes: object
+) -> Recipe:
     """Return a recipe that differs from `muon` by what is given, with `__` for a dot."""
     settings = {key.replace("__", "."): value for key, value in changes.items()}
-    return Recipe(name, told, MUON_SECONDS, {**MUON, **settings})
+    return Recipe(name, told, MUON_SECONDS, {**MUON, **settings}, half=half or {})
+
+
+def at_128(recipe: Recipe) -> Recipe:
+    """Return a recipe at 128 pixels, with a first half, if it has one, as it was."""
+    settings = {**recipe.settings, "data.image_size": 128}
+    half = {"data.image_size": 64, **recipe.half} if recipe.half else {}
+    return replace(
+        recipe,
+        seconds=MUON_SECONDS_AT_128,
+        settings=settings,
+        half=half,
+        half_seconds=recipe.seconds,
+    )
 
 
 def with_critics(share: float, strength: float, gamma: float = 1) -> Recipe:
@@ -123,34 +139,15 @@ RECIPES = (
         loss__spatial_discount_gamma=0.9,
         seed=1,
     ),
-    Recipe(
+    with_muon(
         "coarse-first",
         "first half: the coarse network alone, rate constant",
-        MUON_SECONDS,
-        {**MUON, "loss.refined_l1_alpha": 1},
-        half={"loss.refined_l1_alpha": 0, "optimizer.decay": "none"},
+        {"loss.refined_l1_alpha": 0, **CONSTANT},
+        loss__refined_l1_alpha=1,
     ),
-    Recipe(
-        "joint-first",
-        "first half: rate constant",
-        MUON_SECONDS,
-        MUON,
-        half={"optimizer.decay": "none"},
-    ),
-    Recipe(
-        "128",
-        "128 pixels throughout",
-        MUON_SECONDS_AT_128,
-        {**MUON, "data.image_size": 128},
-    ),
-    Recipe(
-        "64-then-128",
-        "128 pixels, in the first half of the time 64, rate constant there",
-        MUON_SECONDS_AT_128,
-        {**MUON, "data.image_size": 128},
-        half={"data.image_size": 64, "optimizer.decay": "none"},
-        half_seconds=MUON_SECONDS,
-    ),
+    with_muon("joint-first", "first half: rate constant", CONSTANT),
+    at_128(with_muon("128", "128 pixels throughout")),
+    at_128(with_muon("64-then-128", "128 pixels; first half: 64, rate constant", CONSTANT)),
     with_critics(0.25, 1e-3),
     with_critics(0.5, 1e-3),
     with_critics(0.5, 4e-3),
@@ -177,13 +174,22 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="where the runs are kept")
     parser.add_argument("--minutes", type=float, default=5)
     parser.add_argument("--only", help="names, with commas between them")
-    parser.add_argument("--size", type=int, default=64, help="pixels a side, of the evaluation")
     arguments = parser.parse_args()
     names = arguments.only.split(",") if arguments.only else [each.name for each in RECIPES]
     recipes = [each for each in RECIPES if each.name in names]
+    if unknown := set(names) - {each.name for each in recipes}:
+        known = ", ".join(each.name for each in RECIPES)
+        parser.error(f"no recipe is called {', '.join(sorted(unknown))}; there are {known}")
     for recipe in recipes:
         train(recipe, arguments.minutes, arguments.out / recipe.name)
-    show(recipes, arguments.minutes, arguments.size, arguments.out)
+    for size in sorted({size_of(each) for each in recipes}):
+        alike = [each for each in recipes if size_of(each) == size]
+        show(alike, arguments.minutes, size, arguments.out)
+
+
+def size_of(recipe: Recipe) -> int:
+    """Return how many pixels a side a recipe's photographs have."""
+    return int(str({**COMMON, **recipe.settings}["data.image_size"]))
 
 
 def iterations(recipe: Recipe, minutes: float) -> int:
@@ -222,8 +228,9 @@ def show(recipes: list[Recipe], minutes: float, size: int, out: Path) -> None:
     """Print how well the runs fill."""
     runs = [str(out / recipe.name) for recipe in recipes]
     where = ("--dataset", "animals", "--image-size", str(size), "--mask", "center")
-    call("evaluate", *runs, *where, "--out", str(out / "evaluation"))
-    methods = json.loads((out / "evaluation" / "metrics.json").read_text())["methods"]
+    scores = out / f"evaluation-{size}"
+    call("evaluate", *runs, *where, "--out", str(scores))
+    methods = json.loads((scores / "metrics.json").read_text())["methods"]
     told = {each.name: (each.told, iterations(each, minutes)) for each in recipes}
     print(f"| recipe | iterations | {' | '.join(METRICS)} |")
     print("|---|---" + "|---" * len(METRICS) + "|")

@@ -21,6 +21,7 @@ import click
 
 from inpaint_tf import weights
 from neuralgym_lite.experiment import RunFolder
+from neuralgym_lite.images import atomic_write
 
 
 @click.command()
@@ -32,6 +33,10 @@ def main(name: str, out: Path, record: str | None) -> None:
     facts = weights.facts(name)
     stage = facts["history"][0]
     known = stage["first losses"]
+    if record in known:
+        raise click.ClickException(
+            f"Losses on '{record}' are recorded already: leave --record out."
+        )
     rounds = max(map(len, known.values()))
     found = train(stage["command"], out, rounds)
     if len(found) < rounds:
@@ -42,7 +47,7 @@ def main(name: str, out: Path, record: str | None) -> None:
     elif record:
         known[record] = found
         file = weights.locate(name) / weights.FACTS_FILE
-        file.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+        atomic_write(file, (json.dumps(facts, indent=2) + "\n").encode())
         click.echo(f"Recorded {rounds} losses on: {record}.")
     else:
         for processor, losses in known.items():

@@ -30,7 +30,7 @@ from inpaint_tf import weights
 from inpaint_tf.export.card import METRICS, score_lines
 from inpaint_tf.inference.loading import load_generator
 from inpaint_tf.models import InpaintingModel
-from inpaint_tf.training.finetune import Parent
+from inpaint_tf.training.finetune import weights_sha256
 from neuralgym_lite.experiment import RunFolder
 from neuralgym_lite.images import atomic_path
 
@@ -86,8 +86,7 @@ def part_of_the_way(run: Path, share: float) -> InpaintingModel:
         if not parent:
             raise click.ClickException(f"'{run}' began with random weights: leave --share out.")
         first = inpaint_tf.load(parent["source"]).model
-        digest = Parent(run, first, {}, {}).record(with_critics=False)["generator_sha256"]
-        if digest != parent["generator_sha256"]:
+        if weights_sha256(first) != parent["generator_sha256"]:
             raise click.ClickException(f"'{parent['source']}' is not what '{run}' began with.")
         if first.count_params() != model.count_params():
             raise click.ClickException(f"'{run}' is wider than it began: leave --share out.")

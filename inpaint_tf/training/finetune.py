@@ -60,16 +60,21 @@ class Parent:
 
     def record(self, with_critics: bool) -> dict[str, Any]:
         """Return what a manifest says of it."""
-        digest = hashlib.sha256()
-        for weight in self.generator.get_weights():
-            digest.update(weight.tobytes())
         return {
             "source": str(self.source),
             "iteration": self.iteration,
-            "generator_sha256": digest.hexdigest(),
+            "generator_sha256": weights_sha256(self.generator),
             "critics": sorted(self.critics) if with_critics else [],
             "critics_source": str(self.critics_source or self.source) if with_critics else None,
         }
+
+
+def weights_sha256(network: keras.Model) -> str:
+    """Return the SHA-256 of a network's weights, by which a manifest knows its parent."""
+    digest = hashlib.sha256()
+    for weight in network.get_weights():
+        digest.update(weight.tobytes())
+    return digest.hexdigest()
 
 
 def open_parent(source: str | Path) -> Parent:
