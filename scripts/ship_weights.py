@@ -46,6 +46,10 @@ SEEN = {
     "blocks of {mosaic_unit_size} pixels, {sampled}, and restores the detail. It removes no "
     "object. A photograph that has a mosaic already is pixelated once more, which costs detail.",
 }
+DETAIL = (
+    "* **Detail**: what the network fills is smoother than a photograph; `fill` adds the fine",
+    "  structure of places that look alike. `--no-detail` leaves it out.",
+)
 SAMPLED = {
     "nearest": "each in the color of the pixel in its upper left corner, as the paper's code does",
     "bilinear": "smoothed, as the paper's text says",
@@ -64,16 +68,18 @@ SAMPLED = {
     show_default=True,
     help="Of the way from the weights that RUN began with to its last ones.",
 )
+@click.option("--detail", is_flag=True, help="Let it fill with detail (`fill --detail`).")
 @click.option("--size", default=256, show_default=True, help="Pixels a side, of the evaluation.")
-def main(run: Path, name: str, summary: str, out: Path, share: float, size: int) -> None:
+def main(
+    run: Path, name: str, summary: str, out: Path, share: float, detail: bool, size: int
+) -> None:
     """Write, score and describe the network NAME of RUN."""
     folder = Path(weights.__file__).parent / name
     folder.mkdir(exist_ok=True)
     write_rounded(part_of_the_way(run, share), folder / weights.GENERATOR_FILE)
-    evaluation = evaluate(name, size, out)
-    facts = {**describe(run, summary, evaluation), "share": share}
-    (folder / weights.FACTS_FILE).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-    (folder / weights.CARD_FILE).write_text(card(name, facts), encoding="utf-8")
+    record(
+        name, {**describe(run, summary), "share": share}, evaluate(name, size, out, detail), detail
+    )
     for file in sorted(folder.iterdir()):
         click.echo(f"{file.name}: {file.stat().st_size / 1e6:.2f} MB")
 
@@ -111,20 +117,41 @@ def write_rounded(model: InpaintingModel, file: Path) -> None:
                 target.writestr(part.filename, source.read(part))
 
 
-def evaluate(name: str, size: int, out: Path) -> dict[str, Any]:
-    """Score a network beside the classical methods, squares in the middle of Animals."""
-    where = ("--dataset", "animals", "--image-size", str(size), "--mask", "center")
-    command = [sys.executable, "-m", "inpaint_tf", "evaluate", name, *where, "--out", str(out)]
-    subprocess.run(command, check=True)
-    found = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
+def record(name: str, facts: dict[str, Any], evaluation: dict[str, Any], detail: bool) -> None:
+    """Write what is known of a network that comes with the install, and its card."""
+    folder = weights.locate(name)
+    facts = {**facts, "evaluation": evaluation, "detail": detail}
+    (folder / weights.FACTS_FILE).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    (folder / weights.CARD_FILE).write_text(card(name, facts), encoding="utf-8")
+
+
+def evaluate(name: str, size: int, out: Path, detail: bool) -> dict[str, Any]:
+    """Score a network beside the classical methods, squares in the middle of Animals.
+
+    One that fills with detail is scored without it, too.
+    """
+    found = scores(name, size, out, "--detail" if detail else "--no-detail")
+    methods = found["methods"]
+    if detail:
+        alone = scores(name, size, out / "without-detail", "--no-detail", "--no-baselines")
+        methods[f"{name}, without detail"] = alone["methods"][name]
     methods = {
-        method: {metric: scores[metric] for metric in METRICS.values() if metric in scores}
-        for method, scores in found["methods"].items()
+        method: {metric: each[metric] for metric in METRICS.values() if metric in each}
+        for method, each in methods.items()
     }
     return {"dataset": found["dataset"], "masks": found["masks"], "methods": methods}
 
 
-def describe(run: Path, summary: str, evaluation: dict[str, Any]) -> dict[str, Any]:
+def scores(name: str, size: int, out: Path, *options: str) -> dict[str, Any]:
+    """Return what `inpaint-tf evaluate` finds."""
+    where = ("--dataset", "animals", "--image-size", str(size), "--mask", "center")
+    command = [sys.executable, "-m", "inpaint_tf", "evaluate", name, *where, *options]
+    subprocess.run([*command, "--out", str(out)], check=True)
+    found: dict[str, Any] = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
+    return found
+
+
+def describe(run: Path, summary: str) -> dict[str, Any]:
     """Return what the package knows of a network: JSON types, no paths of this machine."""
     stages = history(run)
     config = RunFolder.open(run).read_config()
@@ -137,7 +164,6 @@ def describe(run: Path, summary: str, evaluation: dict[str, Any]) -> dict[str, A
         "mask mode": config["mask"]["mode"],
         "mask": config["mask"],
         "history": stages,
-        "evaluation": evaluation,
     }
 
 
@@ -241,6 +267,7 @@ def card(name: str, facts: dict[str, Any]) -> str:
         f"{', then '.join(machines)}), seed {stages[-1]['seed']}.",
         f"* **Weights**: {origin(facts['share'])}, rounded to float16; scored so. Licence: "
         f"{facts['licence']}",
+        *(DETAIL if facts.get("detail") else ()),
         "",
         "## Scores",
         "",

@@ -60,6 +60,11 @@ _BASELINES = ("ns", "telea")
 )
 @click.option("--blend", is_flag=True, help="Score each FROM as `fill --blend` fills, too.")
 @click.option(
+    "--detail/--no-detail",
+    default=None,
+    help="Score each FROM as `fill --detail` or `fill --no-detail` fills.",
+)
+@click.option(
     "--lpips-weights",
     metavar="FILE",
     type=click.Path(path_type=Path),
@@ -78,6 +83,7 @@ def command(
     as_json: bool,
     baselines: bool,
     blend: bool,
+    detail: bool | None,
     lpips_weights: Path | None,
 ) -> None:
     """Score each FROM on the test split: a run folder, a name, a saved model, 'ns' or 'telea'.
@@ -103,7 +109,9 @@ def command(
     keys = draw(photos.test, limit or len(photos.test))
     masks = EvaluationMasks(mask_kind, len(keys), size, seed)
     extra = [name for name in _BASELINES if baselines and name not in sources]
-    inpainters = {source: inpaint_tf.load(source) for source in (*extra, *sources)}
+    inpainters = {source: inpaint_tf.load(source) for source in extra}
+    options = {} if detail is None else {"detail": detail}
+    inpainters |= {source: inpaint_tf.load(source, **options) for source in sources}
     settings = {
         "models": [provenance(*pair) for pair in inpainters.items()],
         "mask": mask_kind,

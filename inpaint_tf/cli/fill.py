@@ -79,6 +79,11 @@ class _Memory(click.ParamType):
     help="Fit brightness and color of what was filled to what surrounds it (Poisson blending).",
 )
 @click.option(
+    "--detail/--no-detail",
+    default=None,
+    help="Add the detail of places that look alike.  [default: with 'ca-photos']",
+)
+@click.option(
     "--memory",
     type=_Memory(),
     help="What large photographs may take, beside TensorFlow: 2GB, say.  [default: 4GB]",
@@ -105,6 +110,7 @@ def command(
     out: Path,
     attention_map: bool,
     blend: bool,
+    detail: bool | None,
     memory: int | None,
     coarse_at: int | None,
     max_megapixels: int,
@@ -121,7 +127,7 @@ def command(
     from neuralgym_lite.progress import Progress
 
     jobs = plan_jobs(inputs, mask, out, attention_map)
-    options = {"memory": memory, "coarse_at": coarse_at}
+    options: dict[str, Any] = {"detail": detail, "memory": memory, "coarse_at": coarse_at}
     inpainter = inpaint_tf.load(source, **{k: v for k, v in options.items() if v is not None})
     if attention_map and not inpainter.has_attention:
         raise UserError(f"Model '{source}' has no attention; leave out --attention-map")

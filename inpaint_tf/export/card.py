@@ -25,6 +25,10 @@ _SEES = {
     "mosaic": "the photograph under the mask, in blocks of {unit} pixels: give it the photograph "
     "as it is. It restores detail, and removes no object",
 }
+_DETAIL = (
+    "`inpaint-tf fill` adds detail to what this network fills; the exported model does not: its "
+    'scores are those "without detail".'
+)
 
 
 def gather(source: str, inpainter: Inpainter) -> dict[str, Any]:
@@ -77,6 +81,7 @@ def write_card(folder: Path, facts: Mapping[str, Any], difference: Difference) -
         "",
         "A network fills well what resembles its training, in size, kind of hole and subject.",
         "What it fills is invented, not restored; faces and text least of all.",
+        *([_DETAIL] if facts.get("detail") else []),
         "",
     ]
     (folder / CARD_FILE).write_text("\n".join(lines), encoding="utf-8")

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inpaint_tf.inference.blending import poisson_blend
+from inpaint_tf.inference.detail import add_detail
 from neuralgym_lite.errors import UserError
 
 UInt8: TypeAlias = npt.NDArray[np.uint8]
@@ -25,11 +26,13 @@ class Inpainter(abc.ABC):
     Attributes:
         name: how the inpainter is called in tables and messages.
         has_attention: whether `fill_with_attention` returns offsets.
+        detail: whether fills get the detail of places that look alike (`add_detail`).
         tell: called with the share of a large picture that is done; set it to see progress.
     """
 
     name: str
     has_attention: bool = False
+    detail: bool = False
     tell: Callable[[float], object] = staticmethod(lambda share: None)
 
     def fill(self, image: UInt8, mask: npt.NDArray[Any], blend: bool = False) -> UInt8:
@@ -98,9 +101,11 @@ class Inpainter(abc.ABC):
             return image.copy(), None
         predicted, offsets = predict(images, masks)
         filled = np.where(masks == 1, predicted, images)
-        if blend:
-            pairs = zip(filled, masks[..., 0], strict=True)
-            filled = np.stack([poisson_blend(*pair) for pair in pairs])
+        for wanted, finish in ((blend, poisson_blend), (self.detail, add_detail)):
+            if wanted:
+                filled = np.stack(
+                    [finish(*pair) for pair in zip(filled, masks[..., 0], strict=True)]
+                )
         return filled.reshape(image.shape), offsets
 
     @abc.abstractmethod

@@ -15,7 +15,7 @@ from inpaint_tf.inference.inpainter import Inpainter
 from inpaint_tf.inference.network import NetworkInpainter
 from inpaint_tf.models import InpaintingModel
 from inpaint_tf.models.precision import for_this_machine
-from inpaint_tf.weights import GENERATOR_FILE, locate, names
+from inpaint_tf.weights import GENERATOR_FILE, comes_with_detail, locate, names
 from neuralgym_lite.checkpoint import latest_checkpoint, verify
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.experiment import RunFolder
@@ -24,19 +24,28 @@ CLASSICAL = ("ns", "telea")
 _MAX_CONFIG_BYTES = 1 << 20
 
 
-def load(path_or_name: str | Path, **options: Any) -> Inpainter:
+def load(path_or_name: str | Path, detail: bool | None = None, **options: Any) -> Inpainter:
     """Load what fills photographs.
 
     Args:
         path_or_name: the name of a network that comes with the install, such as `"ca-photos"`;
             `"ns"` or `"telea"`; a run folder, whose newest checkpoint is taken; a folder that
             `inpaint-tf import` wrote; or a model saved as `.keras`.
+        detail: whether fills get the detail of places that look alike (`add_detail`). By default
+            those of networks that come with the install and were scored so, such as
+            `"ca-photos"`.
         **options: of a network, `memory` and `coarse_at` of `NetworkInpainter`.
 
     Raises:
         UserError: if there is no such thing, it is damaged or no inpainting model, or an option is
             not for it.
     """
+    inpainter = _load(path_or_name, **options)
+    inpainter.detail = comes_with_detail(path_or_name) if detail is None else detail
+    return inpainter
+
+
+def _load(path_or_name: str | Path, **options: Any) -> Inpainter:
     if str(path_or_name) in CLASSICAL:
         if options.get("coarse_at") is not None:
             raise UserError(f"'{path_or_name}' has no coarse network; leave out --coarse-at")

@@ -24,13 +24,15 @@ def provenance(source: str | Path, inpainter: Inpainter) -> dict[str, Any]:
         inpainter: what it returned.
 
     Returns:
-        Name and source; of a network also the model, its parameters and mask, the SHA-256 of its
-        file, and of a run the iteration and the data set.
+        Name and source, and that detail is added where it is; of a network also the model, its
+        parameters and mask, the SHA-256 of its file, and of a run the iteration and the data set.
 
     Raises:
         UserError: If the source has gone or is damaged.
     """
     known: dict[str, Any] = {"name": inpainter.name, "source": str(source)}
+    if inpainter.detail:
+        known["detail"] = True
     if isinstance(inpainter, ClassicalInpainter):
         return {**known, "model": f"OpenCV {inpainter.name}", "radius": OPENCV_RADIUS}
     if isinstance(inpainter, NetworkInpainter):

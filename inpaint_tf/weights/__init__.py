@@ -25,6 +25,11 @@ def locate(source: str | Path) -> Path:
     return _HERE / source if str(source) in names() else Path(source)
 
 
+def comes_with_detail(source: str | Path) -> bool:
+    """Return whether a model is one that comes with the install and fills with detail."""
+    return str(source) in names() and bool(facts(str(source)).get("detail"))
+
+
 def facts(name: str) -> dict[str, Any]:
     """Return what is known of a network that comes with the install: training, scores, licence."""
     found: dict[str, Any] = json.loads((_HERE / name / FACTS_FILE).read_text(encoding="utf-8"))

@@ -28,13 +28,14 @@ SMALL = ["--dataset", "samples", "--image-size", "32", "--limit", "3"]
 class Fake:
     """An inpainter that needs no network; a run folder's reads mosaic."""
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, detail: bool = False) -> None:
         self.name = Path(source).name
+        self.detail = detail
         if source not in ("ns", "telea"):
             self.mask_mode = MaskMode("mosaic", unit=4)
 
     def fill(self, image: Images, mask: Images, blend: bool = False) -> Images:
-        method = "telea" if self.name == "telea" or blend else "ns"
+        method = "telea" if self.name == "telea" or blend or self.detail else "ns"
         return np.stack([opencv_inpaint(*pair, method) for pair in zip(image, mask, strict=True)])
 
 
@@ -84,6 +85,17 @@ def test_what_blending_changes_is_a_row_of_its_own() -> None:
     assert list(methods) == ["input (hole)", "telea", "ns", "ns, blended"]
     # What stands for blending in the fake is TELEA's method.
     assert methods["ns, blended"] == methods["telea"] != methods["ns"]
+
+
+def test_detail_is_asked_of_what_is_scored_alone(tmp_path: Path) -> None:
+    run = _run_folder(tmp_path / "run")
+    for option, alike in (("--detail", "telea"), ("--no-detail", "ns")):
+        result = CliRunner().invoke(command, [str(run), *SMALL, option, "--json"])
+        assert result.exit_code == 0, result.stderr
+        methods = json.loads(result.stdout)["methods"]
+        # What stands for detail in the fake is TELEA's method.
+        assert methods["run"] == methods[alike]
+        assert methods["ns"] != methods["telea"]
 
 
 def test_json_goes_to_stdout_and_is_what_the_file_holds() -> None:

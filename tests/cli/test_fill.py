@@ -47,8 +47,10 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     mask[3:7, 4:9] = 255
     Image.fromarray(mask).save("mask.png")
 
-    def load(name: str) -> Inpainter:
-        return Attentive() if name == "attentive" else ClassicalInpainter(name)
+    def load(name: str, detail: bool = False) -> Inpainter:
+        inpainter = Attentive() if name == "attentive" else ClassicalInpainter(name)
+        inpainter.detail = detail
+        return inpainter
 
     monkeypatch.setattr(inpaint_tf, "load", load, raising=False)
     return tmp_path
@@ -121,6 +123,15 @@ def test_blending(options: list[str]) -> None:
     assert result.exit_code == 0, result.exception
     blended = np.array(Image.open("out/plain.png")).astype(int)
     np.testing.assert_allclose(blended, np.full((16, 24, 3), (200, 150, 100)), atol=3)
+
+
+@pytest.mark.parametrize("options", [[], ["--attention-map"]])
+def test_detail(options: list[str]) -> None:
+    for arguments in ([], ["--detail"], ["--no-detail"]):
+        result = fill("photos/a.png", *arguments, *options, model="attentive")
+        assert result.exit_code == 0, result.exception
+        filled = np.array(Image.open("out/a.png"))[3:7, 4:9]
+        assert filled.any() == (arguments == ["--detail"])
 
 
 @pytest.mark.filterwarnings("default")

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inpaint_tf.inference import ClassicalInpainter, Inpainter
+from inpaint_tf.inference.detail import add_detail
 from inpaint_tf.masks import opencv_inpaint
 from neuralgym_lite.errors import UserError
 
@@ -102,6 +103,20 @@ def test_blending_a_batch_equals_blending_its_photographs() -> None:
     assert (np.abs(Inverting().fill(images, masks).astype(int) - images).max(axis=(1, 2, 3)))[
         0
     ] > 99
+
+
+def test_detail_is_added_last() -> None:
+    images = np.stack([photo(24, 32), photo(24, 32)[::-1]])
+    masks = np.zeros((2, 24, 32, 1), np.uint8)
+    masks[0, 4:20, 4:16] = masks[1, 8:, 16:] = 1
+    inpainter = ClassicalInpainter("telea")
+    for blend in (False, True):
+        inpainter.detail = False
+        plain = inpainter.fill(images, masks, blend=blend)
+        expected = [add_detail(*pair) for pair in zip(plain, masks[..., 0], strict=True)]
+        assert not np.array_equal(expected, plain)
+        inpainter.detail = True
+        np.testing.assert_array_equal(inpainter.fill(images, masks, blend=blend), expected)
 
 
 def test_an_empty_mask_gives_a_copy() -> None:

@@ -16,6 +16,7 @@ from inpaint_tf import weights
 from inpaint_tf.cli.fill import command as fill
 from inpaint_tf.data.samples import open_samples
 from inpaint_tf.export.card import gather
+from inpaint_tf.inference.detail import add_detail
 from inpaint_tf.inference.provenance import provenance
 from inpaint_tf.masks import evaluation_masks
 from inpaint_tf.training.finetune import open_parent
@@ -98,6 +99,19 @@ def test_can_be_finetuned(name):
     parent = open_parent(name)
     assert str(parent.source) == name
     assert parent.settings["mask.mode"] == weights.facts(name)["mask mode"]
+
+
+def test_detail_is_a_part_of_what_ships(photographs):
+    image, mask = photographs[0][0], photographs[1][0]
+    plain = inpaint_tf.load("ca-photos", detail=False).fill(image, mask)
+    detailed = inpaint_tf.load("ca-photos").fill(image, mask)
+    np.testing.assert_array_equal(detailed, add_detail(plain, mask[..., 0]))
+    assert not np.array_equal(detailed, plain)
+    for other in ("ca-mosaic", "telea"):
+        assert not inpaint_tf.load(other).detail
+        assert inpaint_tf.load(other, detail=True).detail
+    rows = weights.facts("ca-photos")["evaluation"]["methods"]
+    assert "ca-photos, without detail" in rows
 
 
 def test_fill_needs_no_model(tmp_path, photographs):

@@ -1,0 +1,201 @@
+"""Detail: the fine structure of a photograph, laid over fills that are smoother than it."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from inpaint_tf.inference.tiling import Box, cover
+
+UInt8 = npt.NDArray[np.uint8]
+Float = npt.NDArray[np.float32]
+Bool = npt.NDArray[np.bool_]
+Int = npt.NDArray[np.intp]
+
+# Chosen on photographs of ImageNet and Places2 (docs/results/weights.md, "Detail").
+SIGMA = 3.0  # pixels of the Gaussian: what it takes away is detail
+AMOUNT = 0.8
+RAMP = 8  # pixels from the edge of a hole to where all of the amount is added
+CELL = 8  # pixels a side of what is taken from one place
+SHIFTS = 24  # places, relative to itself, that a cell may take its detail from
+TOLERANCE = 6.0  # grey levels by which a place may be less alike than the best one
+PENALTY = 8.0  # grey levels that a cell pays where its neighbor's shift is another
+
+MARGIN = 16  # cells around a box that are searched
+MOST = (32 + 2 * MARGIN) ** 2  # cells that are worked on at once
+_NEVER = 256.0  # what a shift costs that leads to no known cell: more than any other
+
+
+def add_detail(filled: UInt8, mask: UInt8) -> UInt8:
+    """Give the holes of a filled photograph the detail of places that look alike.
+
+    Detail is what a Gaussian takes away. Each cell of 8x8 missing pixels takes it from known pixels
+    that are, without it, of nearly the same colors as the fill; and from the same direction as its
+    neighbors where it can, so that texture goes on over many cells. Fades in from the edge of the
+    hole. In holes more than 256 pixels wide, cells and Gaussian grow with the width.
+
+    Args:
+        filled: photograph with its holes filled, uint8 of shape (H, W, 3).
+        mask: 1 where it was missing, uint8 of shape (H, W).
+
+    Returns:
+        uint8 of shape (H, W, 3); known pixels as in `filled`. Where too little is known to take
+        detail from, the fill stays as it is.
+
+    Reference:
+        Shifts that few of all cover a picture with: He and Sun, "Statistics of Patch Offsets for
+        Image Completion", 2012. Residuals of known places for a fill that is too smooth: Yi et
+        al., "Contextual Residual Aggregation for Ultra High-Resolution Image Inpainting", 2020.
+    """
+    if mask.all() or not mask.any():
+        return filled.copy()
+    depth = cv2.distanceTransform(mask, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    cell = CELL
+    while depth.max() > cell * MARGIN:
+        cell *= 2
+    height, width = mask.shape
+    beyond = ((0, -height % cell), (0, -width % cell))
+    picture = np.pad(filled, (*beyond, (0, 0)), mode="edge")
+    missing = np.pad(mask == 1, beyond)
+    known = np.pad(mask == 0, beyond)
+    detailed = filled.copy()
+    for box in cover(missing, MARGIN * cell, MOST * cell**2, cell):
+        outer = box.grown(MARGIN * cell, *missing.shape)
+        hole = np.zeros(missing[outer.slices].shape, bool)
+        hole[box.within(outer)] = missing[box.slices]
+        detail = _detail(picture[outer.slices], hole, known[outer.slices], cell)
+        seen = Box(box.top, box.left, min(box.bottom, height), min(box.right, width))
+        added = np.minimum(depth[seen.slices] / RAMP, 1)[..., None] * AMOUNT
+        pixels = np.rint(filled[seen.slices] + added * detail[seen.within(outer)])
+        np.copyto(
+            detailed[seen.slices],
+            np.clip(pixels, 0, 255).astype(np.uint8),
+            where=mask[seen.slices][..., None] == 1,
+        )
+    return detailed
+
+
+def _detail(picture: UInt8, hole: Bool, known: Bool, cell: int) -> Float:
+    """Return the detail of holes, `(H, W, 3)`: what is known elsewhere, moved there."""
+    levels = picture.astype(np.float32)
+    sigma = SIGMA * cell / CELL
+    smooth = np.asarray(
+        cv2.GaussianBlur(levels, (0, 0), sigma, borderType=cv2.BORDER_REFLECT), np.float32
+    )
+    holes = np.asarray(_cells(hole, cell).any(axis=-1))
+    sources = np.asarray(_cells(known, cell).all(axis=-1))
+    if not sources.any():
+        return np.zeros_like(levels)
+    shifts, costs = _candidates(_quarters(smooth, cell), holes, sources)
+    labels = _labels(costs, holes)
+    reached = np.take_along_axis(costs, labels[..., None], axis=-1)[..., 0] < _NEVER
+    fine = (levels - smooth) * known[..., None]
+    return _moved(fine, known, holes & reached, shifts[labels] * cell, cell)
+
+
+def _cells(pixels: Bool, cell: int) -> Bool:
+    """Return what is in each cell, `(h, w, cell * cell)`."""
+    height, width = (side // cell for side in pixels.shape)
+    parts = pixels.reshape(height, cell, width, cell).swapaxes(1, 2)
+    return parts.reshape(height, width, -1)
+
+
+def _quarters(smooth: Float, cell: int) -> Float:
+    """Return the colors of the four quarters of each cell, `(h, w, 12)`."""
+    height, width = (side // cell for side in smooth.shape[:2])
+    size = (2 * width, 2 * height)
+    halves = np.asarray(cv2.resize(smooth, size, interpolation=cv2.INTER_AREA), np.float32)
+    parts = halves.reshape(height, 2, width, 2, 3).swapaxes(1, 2)
+    return parts.reshape(height, width, 12)
+
+
+def _candidates(colors: Float, holes: Bool, sources: Bool) -> tuple[Int, Float]:
+    """Return a few shifts of which each cell has a good one, and what each costs it.
+
+    Args:
+        colors: `(h, w, 12)`.
+        holes: the cells to find shifts for, `(h, w)`.
+        sources: the cells that are known, `(h, w)`.
+
+    Returns:
+        Shifts in cells `(SHIFTS, 2)`, and the mean difference in grey levels `(h, w, SHIFTS)`.
+    """
+    height, width = holes.shape
+    here, there = np.argwhere(holes), np.argwhere(sources)
+    # Counted from the cell as far up and to the left as any, so that none is negative.
+    way = (there - here[:, None] + (height - 1, width - 1)) @ (2 * width - 1, 1)
+    found = np.unique(way)
+    costs = np.full((len(here), len(found)), _NEVER, np.float32)
+    palette = colors[sources]
+    for cell, color, ways in zip(costs, colors[holes], np.searchsorted(found, way), strict=True):
+        cell[ways] = np.abs(palette - color).mean(axis=1)
+    kept = _covering(costs)
+    shifts = np.stack(np.divmod(found[kept], 2 * width - 1), axis=1) - (height - 1, width - 1)
+    volume = np.zeros((height, width, len(kept)), np.float32)
+    volume[holes] = costs[:, kept]
+    return shifts, volume
+
+
+def _covering(costs: Float) -> Int:
+    """Return columns such that most rows have one that is nearly as low as their lowest."""
+    gains = np.maximum(costs.min(axis=1, keepdims=True) + TOLERANCE - costs, 0)
+    kept, covered = [], np.zeros((len(gains), 1), np.float32)
+    for _ in range(min(SHIFTS, gains.shape[1])):
+        kept.append(int(np.maximum(gains - covered, 0).sum(axis=0).argmax()))
+        covered = np.maximum(covered, gains[:, kept[-1:]])
+    return np.unique(kept)
+
+
+def _labels(costs: Float, holes: Bool) -> Int:
+    """Return for each cell the label of least cost, its own and that of differing from neighbors.
+
+    Costs are summed along the four directions from each cell.
+
+    Reference:
+        Hirschmueller, "Stereo Processing by Semiglobal Matching", 2008.
+    """
+    total = np.zeros_like(costs)
+    for turned in (False, True):
+        volume, inside = (costs.swapaxes(0, 1), holes.T) if turned else (costs, holes)
+        paths = _along(volume, inside) + _along(volume[::-1], inside[::-1])[::-1] - volume
+        total += paths.swapaxes(0, 1) if turned else paths
+    return np.asarray(total.argmin(axis=-1))
+
+
+def _along(costs: Float, holes: Bool) -> Float:
+    """Return the least cost of a path down to each cell that ends with each label."""
+    paths = np.zeros_like(costs)
+    for row in range(len(costs)):
+        above = paths[row - 1] if row else paths[row]
+        least = above.min(axis=-1, keepdims=True)
+        step = np.minimum(above - least, PENALTY)
+        paths[row] = np.where(holes[row][:, None], costs[row] + step, 0)
+    return paths
+
+
+def _moved(detail: Float, known: Bool, holes: Bool, shifts: Int, cell: int) -> Float:
+    """Return detail moved into the cells of holes, each overlapping its neighbors by a half.
+
+    Args:
+        detail: `(H, W, 3)`, 0 where it is not known.
+        known: `(H, W)`.
+        holes: `(h, w)`.
+        shifts: from a cell to where its detail is, in pixels `(h, w, 2)`.
+        cell: pixels a side of a cell.
+    """
+    half, side = cell // 2, 2 * cell
+    rise = (np.arange(side) + 1) / (cell + 1)
+    tent = np.outer(*(np.minimum(np.minimum(rise, rise[::-1]), 1),) * 2).astype(np.float32)
+    around = ((half, half), (half, half))
+    weight = np.pad(known.astype(np.float32), around)
+    detail = np.pad(detail, (*around, (0, 0)))
+    moved, weights = np.zeros_like(detail), np.zeros_like(weight)
+    for (row, column), (down, right) in zip(np.argwhere(holes) * cell, shifts[holes], strict=True):
+        place = (slice(row, row + side), slice(column, column + side))
+        source = tuple(slice(start, start + side) for start in (row + down, column + right))
+        share = tent * weight[source]
+        moved[place] += share[..., None] * detail[source]
+        weights[place] += share
+    moved /= np.maximum(weights, np.float32(1e-6))[..., None]
+    return moved[half:-half, half:-half]
