@@ -205,6 +205,10 @@ def atomic_write(path: str | os.PathLike[str], data: bytes) -> None:
         os.fsync(file.fileno())
 
 
+def _raise(error: OSError) -> None:
+    raise error
+
+
 def find_images(folder: str | os.PathLike[str]) -> list[Path]:
     """List the pictures of a folder and the folders below, hidden ones left out.
 
@@ -216,6 +220,7 @@ def find_images(folder: str | os.PathLike[str]) -> list[Path]:
 
     Raises:
         UserError: If `folder` is missing, no folder, or has no picture.
+        OSError: If it or a folder below cannot be read.
     """
     folder = Path(folder)
     if not folder.exists():
@@ -223,7 +228,7 @@ def find_images(folder: str | os.PathLike[str]) -> list[Path]:
     if not folder.is_dir():
         raise UserError(f"{folder}: not a folder")
     found = []
-    for parent, folders, names in os.walk(folder):
+    for parent, folders, names in os.walk(folder, onerror=_raise):
         folders[:] = [name for name in folders if not name.startswith(".")]
         found += [
             Path(parent, name)

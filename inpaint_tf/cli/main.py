@@ -55,12 +55,24 @@ def main() -> None:
     """Run the command line; a user's mistake is one line on stderr and exit code 2."""
     try:
         cli.main(standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        sys.exit(error.exit_code)
     except click.ClickException as error:
         click.echo(f"Error: {error.format_message()}", err=True)
         sys.exit(error.exit_code)
     except UserError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(USAGE_ERROR)
+    except OSError as error:
+        click.echo(f"Error: {_told(error)}", err=True)
+        sys.exit(USAGE_ERROR)
     except click.Abort:
         click.echo("Stopped.", err=True)
         sys.exit(130)
+
+
+def _told(error: OSError) -> str:
+    """Say what the system refused, and of which file where that is known."""
+    reason = error.strerror or str(error) or type(error).__name__
+    return f"{error.filename}: {reason}" if error.filename else reason

@@ -43,7 +43,7 @@ class Inpainter(abc.ABC):
                 side.
             mask: nonzero where the image is missing; bool, integer or float of shape (H, W),
                 (H, W, 1), (1, H, W, 1) or (B, H, W, 1). A mask with values above 1 is read as
-                grey levels: above 127 is missing.
+                grey levels, whatever the others of the batch are: above 127 is missing.
             blend: whether the holes' brightness and color are fitted to what surrounds them, by
                 Poisson blending.
 
@@ -163,12 +163,7 @@ def _as_masks(mask: npt.NDArray[Any], shape: tuple[int, ...]) -> UInt8:
         raise UserError(
             f"The mask must lie in 0..1 or 0..255. Received: values from {lowest} to {highest}"
         )
-    missing = mask > _threshold(mask, highest)
-    return np.broadcast_to(missing.reshape(-1, height, width, 1), (*shape[:3], 1)).astype(np.uint8)
-
-
-def _threshold(mask: npt.NDArray[Any], highest: Any) -> float:
-    """Return the value above which a mask marks a pixel as missing."""
-    if highest > 1:
-        return 127
-    return 0.5 if mask.dtype.kind == "f" else 0
+    masks = mask.reshape(-1, height, width, 1)
+    grey = masks.max(axis=(1, 2, 3), keepdims=True) > 1
+    missing = masks > np.where(grey, 127, 0.5 if mask.dtype.kind == "f" else 0)
+    return np.broadcast_to(missing, (*shape[:3], 1)).astype(np.uint8)

@@ -12,7 +12,7 @@ import keras
 
 from inpaint_tf.inference.classical import ClassicalInpainter
 from inpaint_tf.inference.inpainter import Inpainter
-from inpaint_tf.inference.network import NetworkInpainter
+from inpaint_tf.inference.network import DEFAULT_MEMORY, NetworkInpainter
 from inpaint_tf.models import InpaintingModel
 from inpaint_tf.models.precision import for_this_machine
 from inpaint_tf.weights import GENERATOR_FILE, comes_with_detail, locate, names
@@ -24,7 +24,12 @@ CLASSICAL = ("ns", "telea")
 _MAX_CONFIG_BYTES = 1 << 20
 
 
-def load(path_or_name: str | Path, detail: bool | None = None, **options: Any) -> Inpainter:
+def load(
+    path_or_name: str | Path,
+    detail: bool | None = None,
+    memory: int | None = None,
+    coarse_at: int | None = None,
+) -> Inpainter:
     """Load what fills photographs.
 
     Args:
@@ -34,23 +39,30 @@ def load(path_or_name: str | Path, detail: bool | None = None, **options: Any) -
         detail: whether fills get the detail of places that look alike (`add_detail`). By default
             those of networks that come with the install and were scored so, such as
             `"ca-photos"`.
-        **options: of a network, `memory` and `coarse_at` of `NetworkInpainter`.
+        memory: of a network, as for `NetworkInpainter`; None is its default.
+        coarse_at: likewise.
 
     Raises:
         UserError: if there is no such thing, it is damaged or no inpainting model, or an option is
             not for it.
     """
-    inpainter = _load(path_or_name, **options)
+    if str(path_or_name) in CLASSICAL:
+        inpainter = _classical(str(path_or_name), memory, coarse_at)
+    else:
+        inpainter = _network(locate(path_or_name), memory or DEFAULT_MEMORY, coarse_at)
     inpainter.detail = comes_with_detail(path_or_name) if detail is None else detail
     return inpainter
 
 
-def _load(path_or_name: str | Path, **options: Any) -> Inpainter:
-    if str(path_or_name) in CLASSICAL:
-        if options.get("coarse_at") is not None:
-            raise UserError(f"'{path_or_name}' has no coarse network; leave out --coarse-at")
-        return ClassicalInpainter(str(path_or_name))
-    path = locate(path_or_name)
+def _classical(name: str, memory: int | None, coarse_at: int | None) -> Inpainter:
+    if coarse_at is not None:
+        raise UserError(f"'{name}' has no coarse network; leave out --coarse-at")
+    if memory is not None:
+        raise UserError(f"'{name}' is no network, whose memory can be limited; leave out --memory")
+    return ClassicalInpainter(name)
+
+
+def _network(path: Path, memory: int, coarse_at: int | None) -> Inpainter:
     if (path / GENERATOR_FILE).is_file():
         model = _load_file(path / GENERATOR_FILE)
     elif path.is_dir():
@@ -63,7 +75,7 @@ def _load(path_or_name: str | Path, **options: Any) -> Inpainter:
             f"{', '.join((*names(), *CLASSICAL))}."
         )
     name = path.stem if path.is_file() else path.name
-    return NetworkInpainter(for_this_machine(model), model.mask_mode, name, **options)
+    return NetworkInpainter(for_this_machine(model), model.mask_mode, name, memory, coarse_at)
 
 
 def load_generator(run: RunFolder) -> InpaintingModel:

@@ -171,22 +171,22 @@ def _read_mask(path: Path, max_pixels: int) -> UInt8:
 
 
 def _photographs(inputs: Sequence[Path], mask: Path, out: Path) -> dict[Path, Path]:
-    """Return each photograph with its path below `out`."""
-    photographs: dict[Path, Path] = {}
+    """Return each photograph, once however it is spelt, with its path below `out`."""
+    photographs: dict[Path, tuple[Path, Path]] = {}
     ours = [_place(path) for path in (mask, out)]
     for path in inputs:
         if not path.exists():
             raise UserError(f"{path}: no such file or folder")
         if not path.is_dir():
-            photographs.setdefault(path, Path(path.name))
+            photographs.setdefault(_place(path), (path, Path(path.name)))
             continue
         below = [place for place in ours if place != _place(path)]
         found = [file for file in find_images(path) if not _lies_in(file, below)]
         if not found:
             raise UserError(f"{path}: no photograph in it beside the masks and --out {out}")
         for file in found:
-            photographs.setdefault(file, file.relative_to(path))
-    return photographs
+            photographs.setdefault(_place(file), (file, file.relative_to(path)))
+    return dict(photographs.values())
 
 
 def _lies_in(file: Path, places: Iterable[Path]) -> bool:

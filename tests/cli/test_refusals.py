@@ -162,3 +162,19 @@ def test_stderr_of_the_whole_process_is_that_line(
     assert (result.returncode, result.stdout, len(talk)) == (2, "", 1), result.stderr
     assert talk[0].startswith("Error: ")
     assert "tensorflow" not in result.stderr
+
+
+@pytest.mark.parametrize("place", ["a" * 300, f"{'a' * 300}/b"])
+def test_what_the_system_refuses(place: str, capfd: pytest.CaptureFixture[str]) -> None:
+    photo, mask = picture("photo.png"), picture("mask.png")
+    words = refuse(["fill", photo, "--mask", mask, "--model", "telea", "--out", place], capfd)
+    assert words.endswith("aaa: File name too long\n") or words.endswith("b: File name too long\n")
+
+
+@pytest.mark.parametrize("arguments", [[], ["data"], ["weights"]])
+def test_help_is_no_error(arguments: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as end:
+        patch.setattr(sys, "argv", ["inpaint-tf", *arguments])
+        main()
+    assert end.value.code == 2
+    assert capfd.readouterr().err.startswith("Usage: ")

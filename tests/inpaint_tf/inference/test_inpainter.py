@@ -154,6 +154,13 @@ def test_grey_levels_of_a_mask(levels: np.ndarray, expected: list[int]) -> None:
     assert changed[0, : len(levels)].astype(int).tolist() == expected
 
 
+def test_each_mask_of_a_batch_has_levels_of_its_own() -> None:
+    image, mask = photo(8, 9), hole(8, 9).astype(np.uint8)
+    filled = Inverting().fill(np.stack([image] * 2), np.stack([mask, 255 * mask])[..., None])
+    for each in filled:
+        np.testing.assert_array_equal(each, Inverting().fill(image, mask))
+
+
 @pytest.mark.parametrize("name", ["ns", "telea"])
 def test_what_lies_far_from_the_holes_changes_nothing(name: str) -> None:
     rng = np.random.default_rng(0)

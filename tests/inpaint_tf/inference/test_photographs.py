@@ -153,7 +153,7 @@ def test_a_photograph_named_twice_is_filled_once(tmp_path: Path) -> None:
     folder = tmp_path / "photos"
     folder.mkdir()
     photo().save(folder / "a.png")
-    inputs = [folder / "a.png", folder, folder / "a.png"]
+    inputs = [folder / "a.png", folder, folder / ".." / "photos" / "a.png"]
     assert len(run(inputs, write_mask(tmp_path / "mask.png"), tmp_path / "out")) == 1
 
 
