@@ -154,6 +154,10 @@ class OptimizerConfig(Config):
     clip_norm: Annotated[float, Field(gt=0)] | None = None
     averaging: Annotated[float, Field(gt=0, lt=1)] | None = None
 
+    def rates(self) -> tuple[float, float]:
+        """Return the learning rates of the generator and of the critics, before any decay."""
+        return self.learning_rate, self.critic_learning_rate or self.learning_rate
+
 
 class TrainConfig(Config):
     """All settings of a run.

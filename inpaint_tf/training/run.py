@@ -127,9 +127,7 @@ def make_trainer(config: TrainConfig) -> Trainer:
 
 def _make_optimizer(config: TrainConfig, role: str, updates: int) -> keras.optimizers.Optimizer:
     settings = config.optimizer
-    rate: Any = settings.learning_rate
-    if role == "critic" and settings.critic_learning_rate is not None:
-        rate = settings.critic_learning_rate
+    rate: Any = settings.rates()[role == "critic"]
     if settings.decay == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(rate, decay_steps=updates)
     # Muon is for the generator.

@@ -90,6 +90,16 @@ def test_resumed_run_equals_whole_run(trained, tmp_path):
         np.testing.assert_array_equal(ours, theirs)
 
 
+def test_forced_learning_rates_are_those_of_the_networks(trained, tmp_path):
+    shutil.copytree(trained, tmp_path / "run")
+    rates = ["--set", "optimizer.learning_rate=0.25", "--set", "optimizer.critic_learning_rate=0.5"]
+    resume = ["train", "--resume", "--force", "--run-dir", tmp_path / "run", "--iterations", 10]
+    run(*resume, *rates)
+    with np.load(tmp_path / "run" / "checkpoints" / "iteration-00000010" / "trainer.npz") as saved:
+        found = {name.split(":")[0]: saved[name] for name in saved if "learning_rate" in name}
+    assert found == {"generator_optimizer": 0.25, "critic_optimizer": 0.5}
+
+
 def test_phases_resume_where_they_stopped(tmp_path):
     run(*GLCIC.split(), "--run-dir", tmp_path / "whole")
     stop_after(GLCIC.split(), 4, tmp_path / "stopped")  # within the second phase
