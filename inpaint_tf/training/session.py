@@ -56,8 +56,9 @@ def train(run: RunFolder, config: TrainConfig, progress: Progress, force: bool =
         True when done; False if a signal stopped the run after it saved.
 
     Raises:
-        UserError: if the data set or the checkpoint is not that of the run, too many photographs
-            cannot be read, a number is not finite, or a checkpoint cannot be written.
+        UserError: if the data set or the checkpoint is not that of the run, a batch cannot be
+            divided among the replicas, too many photographs cannot be read, a number is not finite,
+            or a checkpoint cannot be written.
     """
     photos = open_run_photos(config)
     chief = is_chief(config.strategy)
@@ -69,6 +70,7 @@ def train(run: RunFolder, config: TrainConfig, progress: Progress, force: bool =
             "A new run with --precision auto, or without the option, takes what is fast."
         )
     strategy = make_strategy(config.strategy)
+    check_batch(config, strategy.num_replicas_in_sync)
     with strategy.scope():
         trainer = make_trainer(config)
     with Background() as background, _lost_workers():
@@ -300,6 +302,16 @@ def _lost_workers() -> Iterator[None]:
             f"Another machine was lost ({type(error).__name__}). Start all of them again with "
             "--resume: they go on from the last checkpoint."
         ) from error
+
+
+def check_batch(config: TrainConfig, replicas: int) -> None:
+    """Raise a UserError if a batch cannot be divided into equal shares, which the losses need."""
+    if config.batch_size % replicas:
+        raise UserError(
+            f"Strategy '{config.strategy}' has {replicas} replicas, which cannot have equal shares "
+            f"of batch_size={config.batch_size}. Go on with --resume --strategy single, or start a "
+            f"new run whose batch size is a multiple of {replicas}."
+        )
 
 
 def check_data(run: RunFolder, photos: PhotoSet) -> None:

@@ -13,11 +13,13 @@ import tensorflow as tf
 
 from inpaint_tf.data import open_photos
 from inpaint_tf.models.registry import MODELS
+from inpaint_tf.training import session
 from inpaint_tf.training.adversarial import AdversarialTrainer
 from inpaint_tf.training.glcic import GLCICTrainer
 from inpaint_tf.training.procedures import PROCEDURES, load_train_config
 from inpaint_tf.training.rounds import RoundMaker
 from inpaint_tf.training.run import make_trainer, resolve
+from inpaint_tf.training.run import start as start_run
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.muon import ConvMuon
 from neuralgym_lite.pipeline import index_driven
@@ -107,6 +109,14 @@ def test_two_replicas_equal_one(model, two_replicas):
         if not re.search("conv/bias|moving_mean", variable.path):
             moved = np.linalg.norm(theirs - start)
             assert np.linalg.norm(ours - theirs) <= 200 * tolerance * moved + 1e-6, variable.path
+
+
+def test_replicas_have_equal_shares(two_replicas, tmp_path, monkeypatch):
+    monkeypatch.setattr(session, "make_strategy", lambda name: two_replicas)
+    config = small_config("autoencoder", batch_size=3, strategy="mirrored")
+    run, config = start_run(config, tmp_path)
+    with pytest.raises(UserError, match="'mirrored' has 2 replicas.* of batch_size=3"):
+        session.train(run, config, None)
 
 
 def test_every_model_has_a_procedure():
