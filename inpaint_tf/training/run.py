@@ -115,9 +115,10 @@ def make_trainer(config: TrainConfig) -> Trainer:
     policy = choose_precision(config.precision)
     keras.utils.set_random_seed(config.seed)
     trainer = find_procedure(config.model.name).trainer.make(config, make_generator(config, policy))
+    generator_updates, critic_updates = count_updates(config)
     trainer.compile(
-        _make_optimizer(config, "generator", config.iterations // config.n_critic),
-        _make_optimizer(config, "critic", config.iterations) if trainer.critics else None,
+        _make_optimizer(config, "generator", generator_updates),
+        _make_optimizer(config, "critic", critic_updates) if trainer.critics else None,
         averaging=config.optimizer.averaging,
         jit_compile=compiles(),
     )
@@ -125,11 +126,23 @@ def make_trainer(config: TrainConfig) -> Trainer:
     return trainer
 
 
+def count_updates(config: TrainConfig) -> tuple[int, int]:
+    """Return how often a whole run updates its generator and its critics, in all its phases."""
+    generator = critics = begin = 0
+    for phase in find_procedure(config.model.name).trainer.phases(config):
+        stop = phase.stop // config.n_critic
+        generator += phase.trains_generator * (stop - begin)
+        critics += phase.trains_critics * (stop - begin) * config.n_critic
+        begin = stop
+    return generator, critics
+
+
 def _make_optimizer(config: TrainConfig, role: str, updates: int) -> keras.optimizers.Optimizer:
     settings = config.optimizer
     rate: Any = settings.rates()[role == "critic"]
     if settings.decay == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(rate, decay_steps=updates)
+        # One that is never updated needs a schedule all the same.
+        rate = keras.optimizers.schedules.CosineDecay(rate, decay_steps=max(updates, 1))
     # Muon is for the generator.
     kind = "adam" if (role, settings.name) == ("critic", "muon") else settings.name
     # Each replica clips its own share of the gradients, before they are added up.

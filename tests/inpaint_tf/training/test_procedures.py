@@ -18,7 +18,7 @@ from inpaint_tf.training.adversarial import AdversarialTrainer
 from inpaint_tf.training.glcic import GLCICTrainer
 from inpaint_tf.training.procedures import PROCEDURES, load_train_config
 from inpaint_tf.training.rounds import RoundMaker
-from inpaint_tf.training.run import make_trainer, resolve
+from inpaint_tf.training.run import count_updates, make_trainer, resolve, resume
 from inpaint_tf.training.run import start as start_run
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.muon import ConvMuon
@@ -206,6 +206,33 @@ def test_a_network_with_critics_can_learn_alone_first():
         assert not differ(before, critic.get_weights())
     trainer.enter(both)
     assert {"wgan_g", "wgan_d", "wgan_gp"} <= set(fit(trainer, config, range(1, 2))[0])
+
+
+def test_learning_rates_fall_to_zero_at_the_last_update_of_each_network():
+    changes = {"iterations": 9, "phases": {"completion": 3, "discriminator": 2}, "n_critic": 2}
+    config = small_config("context-encoder", optimizer={"decay": "cosine"}, **changes)
+    trainer = make_trainer(config)
+    optimizers = (trainer.optimizer, trainer.critic_optimizer)
+    for phase, rounds in zip(trainer.phases(config), ((0, 1), (1, 2), (2, 4)), strict=True):
+        assert all(float(each.learning_rate) > 1e-6 for each in optimizers)
+        trainer.enter(phase)
+        fit(trainer, config, range(*rounds))
+    assert [int(each.iterations) for each in optimizers] == [3, 6]
+    assert [float(each.learning_rate) for each in optimizers] == [0, 0]
+
+
+def test_phases_that_are_the_whole_run_change_no_learning_rate():
+    config = small_config("ca", iterations=1200, phases={"completion": 1200})
+    assert count_updates(config) == (1200, 0)
+    assert count_updates(small_config("ca", iterations=1200, n_critic=5)) == (240, 1200)
+
+
+def test_a_run_whose_learning_rate_falls_is_not_made_longer(tmp_path):
+    optimizer = {"learning_rate": 1e-4, "decay": "cosine"}
+    start_run(small_config("autoencoder", iterations=4, optimizer=optimizer), tmp_path)
+    with pytest.raises(UserError, match="started with iterations=4, not 5"):
+        resume(tmp_path, {"iterations": 5}, ())
+    assert resume(tmp_path, {"preview_every": 5}, ())[1].preview_every == 5
 
 
 def test_a_run_without_shares_is_one_phase():
