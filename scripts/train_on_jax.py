@@ -37,6 +37,7 @@ from inpaint_tf.training.session import SHOWN_SCALARS, check_data, last_iteratio
 from inpaint_tf.training.signs import SIGNS
 from inpaint_tf.training.trainer import Trainer
 from neuralgym_lite.callbacks import IterationCallback, ProgressBar, ScalarLog
+from neuralgym_lite.config import load_config
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.experiment import RunFolder
 from neuralgym_lite.guard import FiniteGuard, NotFiniteError
@@ -70,25 +71,33 @@ def main(
     if (critics or generator_only) and not source or (critics and generator_only):
         raise UserError("--critics or --generator-only, one of them, goes with --from.")
     flags = as_flags(options)
-    parent = open_parent(source) if source else None
-    if parent and critics:
-        parent = parent.with_critics_of(critics)
-    settings = parent.settings if parent else None
-    config = load_train_config(config_file, flags, overrides, settings)
-    if config.strategy in ("mirrored", "multiworker"):
-        raise UserError(
-            f"This trains on one device, not by strategy '{config.strategy}'. Leave that out, or "
-            "use 'inpaint-tf train'."
-        )
-    path = run_dir or run_folder(config)
     if resumes:
-        run, config = resume(path, flags, overrides)
-    elif parent:
-        run, config = start_from(parent, config, path, overwrite, sys.argv, generator_only)
+        given = load_config(TrainConfig, flags=flags, overrides=overrides)
+        run, config = resume(run_dir or run_folder(given), flags, overrides)
+        check(config)
     else:
-        run, config = start(config, path, overwrite, sys.argv)
+        parent = open_parent(source) if source else None
+        if parent and critics:
+            parent = parent.with_critics_of(critics)
+        settings = parent.settings if parent else None
+        config = load_train_config(config_file, flags, overrides, settings)
+        check(config)
+        path = run_dir or run_folder(config)
+        if parent:
+            run, config = start_from(parent, config, path, overwrite, sys.argv, generator_only)
+        else:
+            run, config = start(config, path, overwrite, sys.argv)
     with Progress() as progress:
         train(run, config, progress)
+
+
+def check(config: TrainConfig) -> None:
+    """Raise a UserError if settings ask for what is done by `inpaint-tf train` alone."""
+    if config.strategy in ("mirrored", "multiworker"):
+        raise UserError(
+            f"This trains on one device, not by strategy '{config.strategy}': pass --strategy "
+            "single, or use 'inpaint-tf train'."
+        )
 
 
 def train(run: RunFolder, config: TrainConfig, progress: Progress) -> None:

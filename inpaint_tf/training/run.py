@@ -19,7 +19,7 @@ from inpaint_tf.inference.loading import newest_checkpoint
 from inpaint_tf.report.evaluation import draw
 from inpaint_tf.training.checkpoints import MAY_CHANGE, Checkpoints
 from inpaint_tf.training.config import TrainConfig
-from inpaint_tf.training.procedures import find_procedure, make_generator
+from inpaint_tf.training.procedures import check, find_procedure, make_generator
 from inpaint_tf.training.trainer import Trainer
 from neuralgym_lite.checkpoint import read_meta
 from neuralgym_lite.config import load_config, to_dict, to_flat
@@ -93,7 +93,8 @@ def resume(
         force: let any setting change.
 
     Raises:
-        UserError: if there is no run, or a setting is given that its past depends on.
+        UserError: if there is no run, a setting is given that its past depends on, or settings
+            contradict each other.
     """
     run = RunFolder.open(path)
     stored_file = run.path / "config.json"
@@ -107,6 +108,7 @@ def resume(
                 f"Run '{path}' was started with {name}={before}, not {value}. Leave it out to "
                 "resume, start a new run, or pass --force."
             )
+    check(config)
     return run, config
 
 

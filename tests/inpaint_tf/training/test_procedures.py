@@ -235,6 +235,12 @@ def test_a_run_whose_learning_rate_falls_is_not_made_longer(tmp_path):
     assert resume(tmp_path, {"preview_every": 5}, ())[1].preview_every == 5
 
 
+def test_a_resumed_run_is_checked_with_its_own_settings(tmp_path):
+    start_run(small_config("autoencoder", iterations=4), tmp_path)
+    with pytest.raises(UserError, match="n_critic must be 1. Received: 2"):
+        resume(tmp_path, {"n_critic": 2}, (), force=True)
+
+
 def test_a_run_without_shares_is_one_phase():
     assert [phase.stop for phase in AdversarialTrainer.phases(small_config("ca"))] == [150_000]
 
