@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from neuralgym_lite.distribution import accelerators, choose_precision, compiles
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.experiment import RunFolder
 from neuralgym_lite.images import ImageError
-from neuralgym_lite.muon import ConvMuon
+from neuralgym_lite.muon import ConvMuon, transposed_kernels
 
 MEAN_OF = 512  # photographs that the mean color is taken over
 
@@ -118,8 +118,9 @@ def make_trainer(config: TrainConfig) -> Trainer:
     keras.utils.set_random_seed(config.seed)
     trainer = find_procedure(config.model.name).trainer.make(config, make_generator(config, policy))
     generator_updates, critic_updates = count_updates(config)
+    transposed = transposed_kernels(trainer.generator)
     trainer.compile(
-        _make_optimizer(config, "generator", generator_updates),
+        _make_optimizer(config, "generator", generator_updates, transposed),
         _make_optimizer(config, "critic", critic_updates) if trainer.critics else None,
         averaging=config.optimizer.averaging,
         jit_compile=compiles(),
@@ -139,7 +140,9 @@ def count_updates(config: TrainConfig) -> tuple[int, int]:
     return generator, critics
 
 
-def _make_optimizer(config: TrainConfig, role: str, updates: int) -> keras.optimizers.Optimizer:
+def _make_optimizer(
+    config: TrainConfig, role: str, updates: int, transposed: Iterable[str] = ()
+) -> keras.optimizers.Optimizer:
     settings = config.optimizer
     rate: Any = settings.rates()[role == "critic"]
     if settings.decay == "cosine":
@@ -154,7 +157,7 @@ def _make_optimizer(config: TrainConfig, role: str, updates: int) -> keras.optim
     if kind == "adadelta":
         return keras.optimizers.Adadelta(rate, **common)
     if kind == "muon":
-        return ConvMuon(rate, settings.beta_1, settings.beta_2, **common)
+        return ConvMuon(rate, settings.beta_1, settings.beta_2, transposed=transposed, **common)
     return keras.optimizers.Adam(rate, settings.beta_1, settings.beta_2, **common)
 
 

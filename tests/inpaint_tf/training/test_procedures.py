@@ -268,6 +268,18 @@ def test_muon_is_for_the_generator():
     assert type(trainer.critic_optimizer) is keras.optimizers.Adam
 
 
+@pytest.mark.parametrize(
+    ("model", "count"),
+    [("ca", 0), ("autoencoder", 4), ("context-encoder", 4), ("glcic", 2), ("stable-glcic", 0)],
+)
+def test_muon_knows_which_kernels_are_transposed(model, count):
+    trainer = make_trainer(small_config(model, optimizer={"name": "muon"}))
+    kernels = {each.path: each.shape for each in trainer.generator.trainable_variables}
+    found = [kernels[path] for path in trainer.optimizer.transposed]
+    assert len(found) == count
+    assert all(len(shape) == 4 for shape in found)
+
+
 def test_a_phase_of_critics_needs_critics():
     with pytest.raises(UserError, match="phases.discriminator must be 0. Received: 3"):
         load_train_config(None, {"model.name": "autoencoder", "phases.discriminator": 3})
