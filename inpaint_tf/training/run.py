@@ -208,5 +208,5 @@ def mean_color(photos: PhotoSet) -> NDArray[np.float64]:
         with contextlib.suppress(ImageError):
             small.append(photos.load(key, 8).mean(axis=(0, 1)))
     if not small:
-        raise UserError(f"No photograph of '{photos.root}' can be read.")
+        raise UserError(f"No photograph of '{photos.where}' can be read.")
     return np.asarray(np.mean(small, axis=0))

@@ -319,6 +319,6 @@ def check_data(run: RunFolder, photos: PhotoSet) -> None:
     recorded = run.read_manifest()["data"]["fingerprint"]
     if photos.fingerprint() != recorded:
         raise UserError(
-            f"Run '{run.path}' was started on other photographs than '{photos.root}' has now "
+            f"Run '{run.path}' was started on other photographs than '{photos.where}' has now "
             f"(fingerprint {recorded[:12]}). Bring them back, start a new run, or pass --force."
         )
