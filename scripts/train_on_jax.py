@@ -36,7 +36,13 @@ from inpaint_tf.training.run import make_trainer, open_run_photos, resume, start
 from inpaint_tf.training.session import SHOWN_SCALARS, check_data, last_iteration
 from inpaint_tf.training.signs import SIGNS
 from inpaint_tf.training.trainer import Trainer
-from neuralgym_lite.callbacks import IterationCallback, ProgressBar, ScalarLog
+from neuralgym_lite.callbacks import (
+    IterationCallback,
+    ProgressBar,
+    ScalarLog,
+    keep_events_until,
+    keep_until,
+)
 from neuralgym_lite.config import load_config
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.experiment import RunFolder
@@ -98,6 +104,11 @@ def check(config: TrainConfig) -> None:
             f"This trains on one device, not by strategy '{config.strategy}': pass --strategy "
             "single, or use 'inpaint-tf train'."
         )
+    if config.on_nan == "rollback":
+        raise UserError(
+            "This stops at a number that is not finite, and does not go back: pass "
+            "--set on_nan=stop, or use 'inpaint-tf train'. Received: on_nan=rollback"
+        )
 
 
 def train(run: RunFolder, config: TrainConfig, progress: Progress) -> None:
@@ -107,6 +118,8 @@ def train(run: RunFolder, config: TrainConfig, progress: Progress) -> None:
     trainer = make_trainer(config)
     checkpoints = Checkpoints(run, trainer, config)
     iteration, order = checkpoints.restore(progress.say)
+    keep_events_until(run.tensorboard, iteration)
+    keep_until(run.validation, iteration)
     maker = RoundMaker(photos, config, lambda error: progress.say(f"Skipped: {error}"), order)
     variables = [each for group in trainer.saved_variables().values() for each in group]
     records = Records(run, config, progress, iteration)
