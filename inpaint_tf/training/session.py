@@ -154,6 +154,7 @@ class Session:
         self.order = order
         self.maker = RoundMaker(self.photos, self.config, self._tell_of, order)
         if self.look:
+            self.look.last = None
             keep_events_until(self.run.tensorboard, iteration)
             if not keep_until(self.run.validation, iteration):
                 self.look(iteration)
@@ -184,9 +185,11 @@ class Session:
         first = error.iteration - self.config.n_critic
         keys = [key for i in range(first, error.iteration) for key in self.maker.keys(i)]
         names = ", ".join(dict.fromkeys(keys))
+        advice = "Lower optimizer.learning_rate"
+        if self.config.on_nan == "stop":
+            advice += ", or let such a run go back by itself: --set on_nan=rollback"
         return (
-            f"{error} The weights before it are in the last checkpoint. Lower "
-            "optimizer.learning_rate, or let such a run go back by itself: --set on_nan=rollback. "
+            f"{error} The weights before it are in the last checkpoint. {advice}. "
             f"The photographs of that round: {names}."
         )
 
