@@ -177,7 +177,7 @@ class TrainConfig(Config):
     iterations: Positive = 150_000
     batch_size: Positive = 64
     n_critic: Positive = 5
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     precision: Literal["auto", "float32", "mixed_bfloat16"] = "auto"
     strategy: Literal["auto", "single", "mirrored", "multiworker"] = "auto"
     on_nan: Literal["stop", "rollback"] = "stop"
