@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import keras
@@ -28,23 +29,49 @@ class ConvMuon(keras.optimizers.Adam):
     is about Adam's. Keras' own Muon takes matrices alone, and would leave all of a network of
     convolutions to Adam.
 
+    Args:
+        transposed: paths of the kernels of transposed convolutions, whose outputs come before their
+            inputs, as `transposed_kernels` returns them.
+
     Reference:
         Jordan et al. 2024, "Muon: An Optimizer for Hidden Layers in Neural Networks"
         (kellerjordan.github.io/posts/muon); the scale is that of Liu et al. 2025, section 2.2
         (arxiv.org/abs/2502.16982).
     """
 
+    def __init__(self, *args: Any, transposed: Iterable[str] = (), **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.transposed = sorted(transposed)
+
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Update one weight by its gradient."""
-        if len(variable.shape) != 4 or variable.shape[-1] < LEAST_CHANNELS:
+        index = self._get_variable_index(variable)
+        # What a strategy passes has no path.
+        transposed = self._trainable_variables[index].path in self.transposed
+        if len(variable.shape) != 4 or variable.shape[-2 if transposed else -1] < LEAST_CHANNELS:
             super().update_step(gradient, variable, learning_rate)
             return
-        momentum = self._momentums[self._get_variable_index(variable)]
+        momentum = self._momentums[index]
         self.assign(momentum, gradient + MOMENTUM * momentum)
-        matrix = ops.reshape(gradient + MOMENTUM * momentum, (-1, variable.shape[-1]))
+        kernel = gradient + MOMENTUM * momentum
+        if transposed:
+            kernel = ops.swapaxes(kernel, -1, -2)
+        matrix = ops.reshape(kernel, (-1, kernel.shape[-1]))
         scale = STEP * math.sqrt(max(matrix.shape))
-        update = ops.reshape(orthogonal(matrix), variable.shape)
+        update = ops.reshape(orthogonal(matrix), kernel.shape)
+        if transposed:
+            update = ops.swapaxes(update, -1, -2)
         self.assign_sub(variable, ops.cast(learning_rate, variable.dtype) * scale * update)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments."""
+        return {**super().get_config(), "transposed": self.transposed}
+
+
+def transposed_kernels(network: keras.Model) -> set[str]:
+    """Return the paths of the kernels of a network's transposed convolutions."""
+    layers = network._flatten_layers()
+    return {each.kernel.path for each in layers if isinstance(each, keras.layers.Conv2DTranspose)}
 
 
 def orthogonal(matrix: Any) -> Any:

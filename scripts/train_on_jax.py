@@ -36,7 +36,14 @@ from inpaint_tf.training.run import make_trainer, open_run_photos, resume, start
 from inpaint_tf.training.session import SHOWN_SCALARS, check_data, last_iteration
 from inpaint_tf.training.signs import SIGNS
 from inpaint_tf.training.trainer import Trainer
-from neuralgym_lite.callbacks import IterationCallback, ProgressBar, ScalarLog
+from neuralgym_lite.callbacks import (
+    IterationCallback,
+    ProgressBar,
+    ScalarLog,
+    keep_events_until,
+    keep_until,
+)
+from neuralgym_lite.config import load_config
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.experiment import RunFolder
 from neuralgym_lite.guard import FiniteGuard, NotFiniteError
@@ -70,25 +77,38 @@ def main(
     if (critics or generator_only) and not source or (critics and generator_only):
         raise UserError("--critics or --generator-only, one of them, goes with --from.")
     flags = as_flags(options)
-    parent = open_parent(source) if source else None
-    if parent and critics:
-        parent = parent.with_critics_of(critics)
-    settings = parent.settings if parent else None
-    config = load_train_config(config_file, flags, overrides, settings)
-    if config.strategy in ("mirrored", "multiworker"):
-        raise UserError(
-            f"This trains on one device, not by strategy '{config.strategy}'. Leave that out, or "
-            "use 'inpaint-tf train'."
-        )
-    path = run_dir or run_folder(config)
     if resumes:
-        run, config = resume(path, flags, overrides)
-    elif parent:
-        run, config = start_from(parent, config, path, overwrite, sys.argv, generator_only)
+        given = load_config(TrainConfig, flags=flags, overrides=overrides)
+        run, config = resume(run_dir or run_folder(given), flags, overrides)
+        check(config)
     else:
-        run, config = start(config, path, overwrite, sys.argv)
+        parent = open_parent(source) if source else None
+        if parent and critics:
+            parent = parent.with_critics_of(critics)
+        settings = parent.settings if parent else None
+        config = load_train_config(config_file, flags, overrides, settings)
+        check(config)
+        path = run_dir or run_folder(config)
+        if parent:
+            run, config = start_from(parent, config, path, overwrite, sys.argv, generator_only)
+        else:
+            run, config = start(config, path, overwrite, sys.argv)
     with Progress() as progress:
         train(run, config, progress)
+
+
+def check(config: TrainConfig) -> None:
+    """Raise a UserError if settings ask for what is done by `inpaint-tf train` alone."""
+    if config.strategy in ("mirrored", "multiworker"):
+        raise UserError(
+            f"This trains on one device, not by strategy '{config.strategy}': pass --strategy "
+            "single, or use 'inpaint-tf train'."
+        )
+    if config.on_nan == "rollback":
+        raise UserError(
+            "This stops at a number that is not finite, and does not go back: pass "
+            "--set on_nan=stop, or use 'inpaint-tf train'. Received: on_nan=rollback"
+        )
 
 
 def train(run: RunFolder, config: TrainConfig, progress: Progress) -> None:
@@ -98,6 +118,8 @@ def train(run: RunFolder, config: TrainConfig, progress: Progress) -> None:
     trainer = make_trainer(config)
     checkpoints = Checkpoints(run, trainer, config)
     iteration, order = checkpoints.restore(progress.say)
+    keep_events_until(run.tensorboard, iteration)
+    keep_until(run.validation, iteration)
     maker = RoundMaker(photos, config, lambda error: progress.say(f"Skipped: {error}"), order)
     variables = [each for group in trainer.saved_variables().values() for each in group]
     records = Records(run, config, progress, iteration)

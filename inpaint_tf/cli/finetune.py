@@ -35,8 +35,8 @@ def command(
     """Train on from the weights of FROM: `inpaint-tf finetune runs/imagenet --dataset animals`.
 
     FROM is a run folder, a name of `inpaint-tf weights list`, a folder that `inpaint-tf import`
-    wrote, or a saved model. Settings that are not given are those of FROM, but for the photographs.
-    The optimizers start afresh.
+    wrote, or a saved model. Settings that are not given are those of FROM, but for the photographs
+    and the phases, of which there is one. The optimizers start afresh.
     `inpaint-tf train --resume` goes on with a run that was stopped.
     """
     if critics and generator_only:

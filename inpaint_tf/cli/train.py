@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from inpaint_tf.cli._settings import as_flags, carry_out, run_folder, with_settings
+from neuralgym_lite.config import load_config
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.quiet import import_tensorflow
 
@@ -31,6 +32,7 @@ def command(
     The run folder holds the settings, every scalar, TensorBoard events, pictures and checkpoints.
     """
     import_tensorflow()
+    from inpaint_tf.training.config import TrainConfig
     from inpaint_tf.training.procedures import load_train_config
     from inpaint_tf.training.run import resume as resume_run
     from inpaint_tf.training.run import start
@@ -41,10 +43,10 @@ def command(
     if force and not resume:
         raise UserError("--force is for --resume. Leave it out, or add --resume.")
     flags = as_flags(options)
-    config = load_train_config(config_file, flags, overrides)
-    path = run_dir or run_folder(config)
     if resume:
-        run, config = resume_run(path, flags, overrides, force)
+        given = load_config(TrainConfig, flags=flags, overrides=overrides)
+        run, config = resume_run(run_dir or run_folder(given), flags, overrides, force)
     else:
-        run, config = start(config, path, overwrite, sys.argv)
+        config = load_train_config(config_file, flags, overrides)
+        run, config = start(config, run_dir or run_folder(config), overwrite, sys.argv)
     carry_out(run, config, force)

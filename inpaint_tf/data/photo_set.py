@@ -72,9 +72,14 @@ class PhotoSet:
     def __post_init__(self) -> None:
         if not self.train or not self.test:
             raise UserError(
-                f"'{self.root}' has {len(self.train)} train and {len(self.test)} test images: "
+                f"'{self.where}' has {len(self.train)} train and {len(self.test)} test images: "
                 f"too few for data set '{self.name}', which needs both; add images to it."
             )
+
+    @property
+    def where(self) -> str:
+        """What messages call it: the folder, or the name where there is none."""
+        return str(self.root or self.name)
 
     def path(self, key: str) -> Path:
         """Return the file that holds the photograph `key`."""

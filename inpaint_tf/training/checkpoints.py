@@ -129,7 +129,7 @@ class Checkpoints:
         return int(meta["iteration"]), int(meta["order"])
 
     def load(self, checkpoint: Path) -> None:
-        """Bring the trainer to a checkpoint.
+        """Bring the trainer to a checkpoint, but for the learning rates, which are settings.
 
         Raises:
             UserError: if it is of other networks.
@@ -141,6 +141,15 @@ class Checkpoints:
                 f"Checkpoint '{checkpoint}' does not fit run '{self.run.path}': {error}. Put back "
                 "the run's own checkpoints, or start a new run."
             ) from error
+        if self.config.optimizer.decay == "none":
+            self._set_rates()
+
+    def _set_rates(self) -> None:
+        # A checkpoint has those that it was saved with; --force may have given others.
+        optimizers = (self.trainer.optimizer, self.trainer.critic_optimizer)
+        for optimizer, rate in zip(optimizers, self.config.optimizer.rates(), strict=True):
+            if optimizer is not None:
+                optimizer.learning_rate = rate
 
     def _check(self, checkpoint: Path, meta: Mapping[str, Any]) -> None:
         ours = to_flat(self.config)

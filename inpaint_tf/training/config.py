@@ -154,6 +154,10 @@ class OptimizerConfig(Config):
     clip_norm: Annotated[float, Field(gt=0)] | None = None
     averaging: Annotated[float, Field(gt=0, lt=1)] | None = None
 
+    def rates(self) -> tuple[float, float]:
+        """Return the learning rates of the generator and of the critics, before any decay."""
+        return self.learning_rate, self.critic_learning_rate or self.learning_rate
+
 
 class TrainConfig(Config):
     """All settings of a run.
@@ -173,7 +177,7 @@ class TrainConfig(Config):
     iterations: Positive = 150_000
     batch_size: Positive = 64
     n_critic: Positive = 5
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     precision: Literal["auto", "float32", "mixed_bfloat16"] = "auto"
     strategy: Literal["auto", "single", "mirrored", "multiworker"] = "auto"
     on_nan: Literal["stop", "rollback"] = "stop"

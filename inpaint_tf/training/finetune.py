@@ -81,9 +81,9 @@ def open_parent(source: str | Path) -> Parent:
     """Open what a run is to start from.
 
     Args:
-        source: a run folder, whose newest checkpoint is taken, with its settings; a network that
-            comes with the install, by name; a folder that `inpaint-tf import` wrote; or a model
-            saved as `.keras`, which has no critics.
+        source: a run folder, whose newest checkpoint is taken, with its settings but for
+            photographs and phases; a network that comes with the install, by name; a folder that
+            `inpaint-tf import` wrote; or a model saved as `.keras`, which has no critics.
 
     Raises:
         UserError: if there is none, it is damaged, or has no weights to train.
@@ -91,8 +91,12 @@ def open_parent(source: str | Path) -> Parent:
     path = locate(source)
     if (path / "manifest.json").is_file():
         trainer, config, iteration = load_trainer(RunFolder.open(path))
-        # The photographs are this run's own.
-        settings = {**to_dict(config), "data": {"image_size": config.data.image_size}}
+        # The photographs are this run's own, and what learned alone in the parent has learned.
+        settings = {
+            **to_dict(config),
+            "data": {"image_size": config.data.image_size},
+            "phases": {"completion": 0, "discriminator": 0},
+        }
         return Parent(path, trainer.generator, trainer.critics, settings, iteration)
     inpainter = load(source)
     if not isinstance(inpainter, NetworkInpainter):

@@ -75,7 +75,7 @@ class Preview:
             except ImageError as error:
                 on_bad_photo(error)
         if not pairs:
-            raise UserError(f"No test photograph of '{photos.root}' can be read.")
+            raise UserError(f"No test photograph of '{photos.where}' can be read.")
         self.truth, self.masks = (np.stack(each) for each in zip(*pairs, strict=True))
         self.inputs = generator.mask_mode.apply(self.truth, self.masks)
         options = {"return_attention": True} if generator.has_attention else {}

@@ -121,25 +121,12 @@ def load_train_config(
         draft = load_config(TrainConfig, path, flags=flags, overrides=overrides)
         settings = find_procedure(draft.model.name).settings
     config = load_config(TrainConfig, path, base=settings, flags=flags, overrides=overrides)
-    _check(config)
+    check(config)
     return config
 
 
-def make_generator(config: TrainConfig, dtype: str) -> InpaintingModel:
-    """Make the network of a run with fresh weights."""
-    model = config.model
-    return create(
-        model.name,
-        width=model.width,
-        compat=model.compat,
-        mask_mode=config.mask.make_mode(),
-        dtype=dtype,
-        **find_procedure(model.name).options(config),
-    )
-
-
-def _check(config: TrainConfig) -> None:
-    """Refuse settings that are right alone but not together."""
+def check(config: TrainConfig) -> None:
+    """Raise a UserError if settings are right alone but not together."""
     procedure = find_procedure(config.model.name)
     config.mask.make_shape(config.data.image_size)
     if procedure.trainer is RegressionTrainer and config.n_critic != 1:
@@ -163,3 +150,16 @@ def _check(config: TrainConfig) -> None:
             f"Model '{config.model.name}' takes sizes that are multiples of {multiple} pixels. "
             f"Received: data.image_size={config.data.image_size}"
         )
+
+
+def make_generator(config: TrainConfig, dtype: str) -> InpaintingModel:
+    """Make the network of a run with fresh weights."""
+    model = config.model
+    return create(
+        model.name,
+        width=model.width,
+        compat=model.compat,
+        mask_mode=config.mask.make_mode(),
+        dtype=dtype,
+        **find_procedure(model.name).options(config),
+    )

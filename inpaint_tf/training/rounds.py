@@ -127,7 +127,7 @@ class RoundMaker:
                 self._refuse(key, error)
                 continue
             return self._varied(photo, position)
-        raise self._fail(f"No photograph of '{self.photos.root}' can be read.")
+        raise self._fail(f"No photograph of '{self.photos.where}' can be read.")
 
     def _varied(self, photo: NDArray[np.uint8], position: int) -> NDArray[np.uint8]:
         if not self._augmentation.varies:
@@ -148,8 +148,8 @@ class RoundMaker:
             more = f" and {len(self._bad) - NAMED} more" if len(self._bad) > NAMED else ""
             raise self._fail(
                 f"{len(self._bad)} of {len(self.photos.train)} photographs of "
-                f"'{self.photos.root}' cannot be read: {names}{more}. Replace them, or allow more: "
-                "--set max_bad_photos=0.2."
+                f"'{self.photos.where}' cannot be read: {names}{more}. Replace them, or allow "
+                "more: --set max_bad_photos=0.2."
             )
 
     def _fail(self, message: str) -> UserError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from inpaint_tf.inference.loading import newest_checkpoint
 from inpaint_tf.report.evaluation import draw
 from inpaint_tf.training.checkpoints import MAY_CHANGE, Checkpoints
 from inpaint_tf.training.config import TrainConfig
-from inpaint_tf.training.procedures import find_procedure, make_generator
+from inpaint_tf.training.procedures import check, find_procedure, make_generator
 from inpaint_tf.training.trainer import Trainer
 from neuralgym_lite.checkpoint import read_meta
 from neuralgym_lite.config import load_config, to_dict, to_flat
@@ -27,7 +27,7 @@ from neuralgym_lite.distribution import accelerators, choose_precision, compiles
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.experiment import RunFolder
 from neuralgym_lite.images import ImageError
-from neuralgym_lite.muon import ConvMuon
+from neuralgym_lite.muon import ConvMuon, transposed_kernels
 
 MEAN_OF = 512  # photographs that the mean color is taken over
 
@@ -93,7 +93,8 @@ def resume(
         force: let any setting change.
 
     Raises:
-        UserError: if there is no run, or a setting is given that its past depends on.
+        UserError: if there is no run, a setting is given that its past depends on, or settings
+            contradict each other.
     """
     run = RunFolder.open(path)
     stored_file = run.path / "config.json"
@@ -107,6 +108,7 @@ def resume(
                 f"Run '{path}' was started with {name}={before}, not {value}. Leave it out to "
                 "resume, start a new run, or pass --force."
             )
+    check(config)
     return run, config
 
 
@@ -115,9 +117,11 @@ def make_trainer(config: TrainConfig) -> Trainer:
     policy = choose_precision(config.precision)
     keras.utils.set_random_seed(config.seed)
     trainer = find_procedure(config.model.name).trainer.make(config, make_generator(config, policy))
+    generator_updates, critic_updates = count_updates(config)
+    transposed = transposed_kernels(trainer.generator)
     trainer.compile(
-        _make_optimizer(config, "generator", config.iterations // config.n_critic),
-        _make_optimizer(config, "critic", config.iterations) if trainer.critics else None,
+        _make_optimizer(config, "generator", generator_updates, transposed),
+        _make_optimizer(config, "critic", critic_updates) if trainer.critics else None,
         averaging=config.optimizer.averaging,
         jit_compile=compiles(),
     )
@@ -125,13 +129,25 @@ def make_trainer(config: TrainConfig) -> Trainer:
     return trainer
 
 
-def _make_optimizer(config: TrainConfig, role: str, updates: int) -> keras.optimizers.Optimizer:
+def count_updates(config: TrainConfig) -> tuple[int, int]:
+    """Return how often a whole run updates its generator and its critics, in all its phases."""
+    generator = critics = begin = 0
+    for phase in find_procedure(config.model.name).trainer.phases(config):
+        stop = phase.stop // config.n_critic
+        generator += phase.trains_generator * (stop - begin)
+        critics += phase.trains_critics * (stop - begin) * config.n_critic
+        begin = stop
+    return generator, critics
+
+
+def _make_optimizer(
+    config: TrainConfig, role: str, updates: int, transposed: Iterable[str] = ()
+) -> keras.optimizers.Optimizer:
     settings = config.optimizer
-    rate: Any = settings.learning_rate
-    if role == "critic" and settings.critic_learning_rate is not None:
-        rate = settings.critic_learning_rate
+    rate: Any = settings.rates()[role == "critic"]
     if settings.decay == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(rate, decay_steps=updates)
+        # One that is never updated needs a schedule all the same.
+        rate = keras.optimizers.schedules.CosineDecay(rate, decay_steps=max(updates, 1))
     # Muon is for the generator.
     kind = "adam" if (role, settings.name) == ("critic", "muon") else settings.name
     # Each replica clips its own share of the gradients, before they are added up.
@@ -141,7 +157,7 @@ def _make_optimizer(config: TrainConfig, role: str, updates: int) -> keras.optim
     if kind == "adadelta":
         return keras.optimizers.Adadelta(rate, **common)
     if kind == "muon":
-        return ConvMuon(rate, settings.beta_1, settings.beta_2, **common)
+        return ConvMuon(rate, settings.beta_1, settings.beta_2, transposed=transposed, **common)
     return keras.optimizers.Adam(rate, settings.beta_1, settings.beta_2, **common)
 
 
@@ -192,5 +208,5 @@ def mean_color(photos: PhotoSet) -> NDArray[np.float64]:
         with contextlib.suppress(ImageError):
             small.append(photos.load(key, 8).mean(axis=(0, 1)))
     if not small:
-        raise UserError(f"No photograph of '{photos.root}' can be read.")
+        raise UserError(f"No photograph of '{photos.where}' can be read.")
     return np.asarray(np.mean(small, axis=0))

@@ -56,8 +56,9 @@ def train(run: RunFolder, config: TrainConfig, progress: Progress, force: bool =
         True when done; False if a signal stopped the run after it saved.
 
     Raises:
-        UserError: if the data set or the checkpoint is not that of the run, too many photographs
-            cannot be read, a number is not finite, or a checkpoint cannot be written.
+        UserError: if the data set or the checkpoint is not that of the run, a batch cannot be
+            divided among the replicas, too many photographs cannot be read, a number is not finite,
+            or a checkpoint cannot be written.
     """
     photos = open_run_photos(config)
     chief = is_chief(config.strategy)
@@ -69,6 +70,7 @@ def train(run: RunFolder, config: TrainConfig, progress: Progress, force: bool =
             "A new run with --precision auto, or without the option, takes what is fast."
         )
     strategy = make_strategy(config.strategy)
+    check_batch(config, strategy.num_replicas_in_sync)
     with strategy.scope():
         trainer = make_trainer(config)
     with Background() as background, _lost_workers():
@@ -152,6 +154,7 @@ class Session:
         self.order = order
         self.maker = RoundMaker(self.photos, self.config, self._tell_of, order)
         if self.look:
+            self.look.last = None
             keep_events_until(self.run.tensorboard, iteration)
             if not keep_until(self.run.validation, iteration):
                 self.look(iteration)
@@ -182,9 +185,11 @@ class Session:
         first = error.iteration - self.config.n_critic
         keys = [key for i in range(first, error.iteration) for key in self.maker.keys(i)]
         names = ", ".join(dict.fromkeys(keys))
+        advice = "Lower optimizer.learning_rate"
+        if self.config.on_nan == "stop":
+            advice += ", or let such a run go back by itself: --set on_nan=rollback"
         return (
-            f"{error} The weights before it are in the last checkpoint. Lower "
-            "optimizer.learning_rate, or let such a run go back by itself: --set on_nan=rollback. "
+            f"{error} The weights before it are in the last checkpoint. {advice}. "
             f"The photographs of that round: {names}."
         )
 
@@ -302,11 +307,21 @@ def _lost_workers() -> Iterator[None]:
         ) from error
 
 
+def check_batch(config: TrainConfig, replicas: int) -> None:
+    """Raise a UserError if a batch cannot be divided into equal shares, which the losses need."""
+    if config.batch_size % replicas:
+        raise UserError(
+            f"Strategy '{config.strategy}' has {replicas} replicas, which cannot have equal shares "
+            f"of batch_size={config.batch_size}. Go on with --resume --strategy single, or start a "
+            f"new run whose batch size is a multiple of {replicas}."
+        )
+
+
 def check_data(run: RunFolder, photos: PhotoSet) -> None:
     """Raise a UserError if a run was started on other photographs than these."""
     recorded = run.read_manifest()["data"]["fingerprint"]
     if photos.fingerprint() != recorded:
         raise UserError(
-            f"Run '{run.path}' was started on other photographs than '{photos.root}' has now "
+            f"Run '{run.path}' was started on other photographs than '{photos.where}' has now "
             f"(fingerprint {recorded[:12]}). Bring them back, start a new run, or pass --force."
         )

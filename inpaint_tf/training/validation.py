@@ -33,12 +33,13 @@ class Validation:
     def __init__(
         self, trainer: Trainer, photos: PhotoSet, config: TrainConfig, count: int = 64
     ) -> None:
-        size = min(BATCH_SIZE, len(photos.test))
+        fewest = min(len(photos.train), len(photos.test))
+        size = min(BATCH_SIZE, fewest)
         # Of so few photographs, broken ones may be a large share; the training counts them all.
         plain = config.data.model_copy(update={"flip": False, "smallest_crop": 1.0})
         changes = {"n_critic": 1, "batch_size": size, "max_bad_photos": 1.0, "data": plain}
         alone = config.model_copy(update=changes)
-        batches = min(count, len(photos.train), len(photos.test)) // size
+        batches = min(count, fewest) // size
         self._rounds = {}
         for name, keys in (("train_loss", photos.train), ("val_loss", photos.test)):
             shown = replace(photos, train=draw(keys, batches * size))

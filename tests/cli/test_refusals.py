@@ -62,6 +62,7 @@ def picture(path: str, height: int = 32, width: int = 32) -> str:
         ([*TRAIN, "--set", "mask.heigth=8"], ["mask.heigth", "Did you mean 'mask.height'?"]),
         ([*TRAIN, "--set", "n_critic=big"], ["n_critic", "'big'", "integer"]),
         ([*TRAIN, "--set", "seed"], ["key=value", "'seed'"]),
+        ([*TRAIN, "--seed", "4294967296", "--run-dir", "run"], ["seed", "less than 4294967296"]),
         ([*TRAIN, "--set", "mask.height=999"], ["999", "32"]),
         ([*TRAIN, "--image-size", "60"], ["data.image_size", "multiple of 8", "60"]),
         ([*TRAIN, "--config", "none.yaml"], ["none.yaml"]),

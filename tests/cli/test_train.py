@@ -90,6 +90,28 @@ def test_resumed_run_equals_whole_run(trained, tmp_path):
         np.testing.assert_array_equal(ours, theirs)
 
 
+def test_options_of_a_resumed_run_are_not_those_of_the_default_model(tmp_path, monkeypatch):
+    carried_out = []
+    monkeypatch.setattr("inpaint_tf.cli.train.carry_out", lambda *given: carried_out.append(given))
+    monkeypatch.chdir(tmp_path)
+    begin = ("train", "--dataset", "samples", "--model", "autoencoder", "--iterations")
+    run(*begin, 2)
+    for command in (("train", "--iterations", 4, "--run-dir", carried_out[0][0].path), (*begin, 4)):
+        run(*command, "--resume")
+        assert carried_out[-1][0] == carried_out[0][0]
+        assert (carried_out[-1][1].iterations, carried_out[-1][1].n_critic) == (4, 1)
+
+
+def test_forced_learning_rates_are_those_of_the_networks(trained, tmp_path):
+    shutil.copytree(trained, tmp_path / "run")
+    rates = ["--set", "optimizer.learning_rate=0.25", "--set", "optimizer.critic_learning_rate=0.5"]
+    resume = ["train", "--resume", "--force", "--run-dir", tmp_path / "run", "--iterations", 10]
+    run(*resume, *rates)
+    with np.load(tmp_path / "run" / "checkpoints" / "iteration-00000010" / "trainer.npz") as saved:
+        found = {name.split(":")[0]: saved[name] for name in saved if "learning_rate" in name}
+    assert found == {"generator_optimizer": 0.25, "critic_optimizer": 0.5}
+
+
 def test_phases_resume_where_they_stopped(tmp_path):
     run(*GLCIC.split(), "--run-dir", tmp_path / "whole")
     stop_after(GLCIC.split(), 4, tmp_path / "stopped")  # within the second phase

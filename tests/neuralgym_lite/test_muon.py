@@ -61,6 +61,38 @@ def test_other_weights_take_those_of_adam(shape):
     assert np.abs(ours - start).max() > RATE
 
 
+def transposed_layer(outputs, inputs=4):
+    layer = keras.layers.Conv2DTranspose(outputs, 3)
+    layer.build((None, 8, 8, inputs))
+    return layer
+
+
+def step_of(layer, gradient, **options):
+    start = layer.kernel.numpy()
+    optimizer = ConvMuon(RATE, **options)
+    optimizer.build([layer.kernel])
+    optimizer.apply([keras.ops.convert_to_tensor(gradient)])
+    return layer.kernel.numpy() - start
+
+
+def test_kernels_of_transposed_convolutions_have_a_row_for_each_input():
+    layer = transposed_layer(6)
+    gradient = numbers(3, 3, 6, 4) * np.logspace(0, 1, 6, dtype=np.float32)[:, np.newaxis]
+    step = step_of(layer, gradient, transposed=[layer.kernel.path])
+    matrix = step.swapaxes(2, 3).reshape(-1, 6)
+    values = np.linalg.svd(matrix, compute_uv=False) / (RATE * 0.2 * np.sqrt(36))
+    assert values.min() > 0.6
+    assert values.max() < 1.3
+
+
+def test_transposed_convolutions_that_paint_a_picture_are_adams():
+    gradient = numbers(3, 3, 3, 4)
+    layer, other = transposed_layer(3), transposed_layer(3)
+    step = step_of(layer, gradient, transposed=[layer.kernel.path])
+    np.testing.assert_allclose(step, -RATE * np.sign(gradient), rtol=1e-3)
+    assert not np.allclose(step_of(other, gradient), step, rtol=1e-3)
+
+
 def test_steps_are_as_large_as_those_of_adam():
     found = updated(ConvMuon(RATE), np.zeros((3, 3, 16, 32), np.float32), [numbers(3, 3, 16, 32)])
     assert 0.1 * RATE < np.sqrt(np.mean(found**2)) < RATE
@@ -70,10 +102,11 @@ def test_steps_are_as_large_as_those_of_adam():
 
 
 def test_config_round_trip():
-    optimizer = ConvMuon(RATE, 0.5, 0.9, global_clipnorm=1.0, name="generator_muon")
+    optimizer = ConvMuon(RATE, 0.5, 0.9, global_clipnorm=1.0, transposed=["deconv/kernel"])
     again = ConvMuon.from_config(optimizer.get_config())
     assert again.get_config() == optimizer.get_config()
     assert (again.beta_1, again.beta_2, again.global_clipnorm) == (0.5, 0.9, 1.0)
+    assert again.transposed == ["deconv/kernel"]
 
 
 # ----------------------------------------------------------------------------------------- replicas

@@ -7,13 +7,14 @@ import json
 import numpy as np
 import pytest
 
+from inpaint_tf.training import session
 from inpaint_tf.training.adversarial import AdversarialTrainer
 from inpaint_tf.training.procedures import load_train_config
 from inpaint_tf.training.rounds import RoundMaker
 from inpaint_tf.training.run import start
 from inpaint_tf.training.session import train
 from inpaint_tf.training.trainer import Trainer
-from neuralgym_lite.checkpoint import latest_checkpoint
+from neuralgym_lite.checkpoint import latest_checkpoint, read_meta
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.progress import Progress
 
@@ -113,13 +114,19 @@ def test_stops_in_its_round_and_says_where(tmp_path, poison, cls, name, change, 
 
 
 @pytest.mark.parametrize(("every", "back_to"), [(4, 4), (100, 0)], ids=["saved", "beginning"])
-def test_goes_back_if_asked_to(tmp_path, poison, capsys, every, back_to):
+def test_goes_back_if_asked_to(tmp_path, poison, capsys, monkeypatch, every, back_to):
+    monkeypatch.setattr(session, "FIRST_LOOK", 5)
     run, config = begin(tmp_path / "run", on_nan="rollback", checkpoint_every=every)
     poison(AdversarialTrainer, "criticism", in_loss)
     assert go(run, config)
-    assert f"Back to iteration {back_to}, with other photographs." in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert f"Back to iteration {back_to}, with other photographs." in told
+    assert "on_nan" not in told
+    assert read_meta(latest_checkpoint(run.checkpoints))["order"] == 1
     numbers = [json.loads(line)["iteration"] for line in run.scalars.read_text().splitlines()]
     assert numbers == list(range(1, 13))
+    looks = [json.loads(line)["iteration"] for line in run.validation.read_text().splitlines()]
+    assert looks == [0, 5, 12]
 
 
 @pytest.mark.full

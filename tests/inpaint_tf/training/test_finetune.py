@@ -9,6 +9,7 @@ import pytest
 
 import inpaint_tf
 from inpaint_tf.models import create, create_critic
+from inpaint_tf.training.checkpoints import Checkpoints
 from inpaint_tf.training.finetune import open_parent, start_from
 from inpaint_tf.training.procedures import load_train_config
 from inpaint_tf.training.run import load_trainer, make_trainer, start
@@ -80,6 +81,20 @@ def test_settings_are_the_parents_but_for_the_photographs(parent_run):
     assert (config.model.width, config.mask.mosaic_unit_size, config.batch_size) == (4, 5, 2)
     assert config.optimizer.learning_rate == 1e-5
     assert (config.data.dataset, config.data.image_size) == ("animals", 32)
+
+
+def test_phases_are_the_parents_past(tmp_path):
+    glcic = {**SMALL["model"], "name": "glcic"}
+    config = load_train_config(None, {**SMALL, "model": glcic, "mask": {"color": "grey"}})
+    run, config = start(config.model_copy(update={"iterations": 50}), tmp_path)
+    assert (config.phases.completion, config.phases.discriminator) == (9, 1)
+    trainer = make_trainer(config)
+    Checkpoints(run, trainer, config).save(50)
+    parent = open_parent(tmp_path)
+    (phase,) = trainer.phases(settings(parent, **{"iterations": 8}))
+    assert phase == (8, True, True)
+    again = trainer.phases(settings(parent, "phases.completion=2", **{"iterations": 8}))
+    assert [phase.stop for phase in again] == [2, 8]
 
 
 def test_manifest_names_the_parent(parent_run, tmp_path):

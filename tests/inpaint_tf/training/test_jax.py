@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -30,6 +31,32 @@ def on_jax(*arguments):
     command = [sys.executable, ROOT / "scripts" / "train_on_jax.py", *arguments]
     environment = {**os.environ, "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+# All in one process, as it takes long to start.
+CALLED = """
+import sys
+sys.path.insert(0, "scripts")
+from train_on_jax import UserError, main
+for arguments in sys.argv[2:]:
+    try:
+        main([*arguments.split(), "--run-dir", sys.argv[1]], standalone_mode=False)
+    except UserError as error:
+        print(error)
+"""
+
+
+def called(folder, *commands):
+    """Call the script with each of the arguments; return what was refused, a line each."""
+    done = subprocess.run(
+        [sys.executable, "-c", CALLED, folder, *commands],
+        env={**os.environ, "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.splitlines()
 
 
 def losses(run):
@@ -71,17 +98,18 @@ def test_tensorflow_goes_on_with_the_run(runs):
     assert found[-1] == pytest.approx(expected[-1], rel=1e-2, abs=1e-4)
 
 
-# All in one process, as it takes long to start.
-REFUSED = """
-import sys
-sys.path.insert(0, "scripts")
-from train_on_jax import UserError, main
-for arguments in ("--resume --from a", "--critics a", "--strategy mirrored"):
-    try:
-        main([*arguments.split(), "--run-dir", sys.argv[1]], standalone_mode=False)
-    except UserError as error:
-        print(error)
-"""
+def test_what_a_resumed_run_left_behind_is_dropped(runs, tmp_path):
+    shutil.copytree(runs[1], tmp_path / "run")
+    validation = tmp_path / "run" / "validation.jsonl"
+    validation.write_text('{"iteration": 2, "val_loss": 1}\n{"iteration": 99, "val_loss": 1}\n')
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    (tmp_path / "run" / "config.json").write_text(json.dumps({**config, "on_nan": "rollback"}))
+    told = called(tmp_path / "run", "--resume", "--resume --set on_nan=stop")
+    assert [line.split(":")[0] for line in told] == [
+        "This stops at a number that is not finite, and does not go back"
+    ]
+    lines = [json.loads(line) for line in validation.read_text().splitlines()]
+    assert [line["iteration"] for line in lines] == [2]
 
 
 def test_a_wrong_argument_is_one_line(tmp_path, jax_is_here):
@@ -93,16 +121,13 @@ def test_a_wrong_argument_is_one_line(tmp_path, jax_is_here):
 
 
 def test_what_contradicts_itself_is_refused(tmp_path, jax_is_here):
-    done = subprocess.run(
-        [sys.executable, "-c", REFUSED, tmp_path / "run"],
-        env={**os.environ, "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    told = done.stdout.splitlines()
-    expected = ("--resume takes no --from", "goes with --from", "one device")
+    expected = {
+        "--resume --from a": "--resume takes no --from",
+        "--critics a": "goes with --from",
+        "--strategy mirrored": "one device",
+        "--set on_nan=rollback": "does not go back",
+    }
+    told = called(tmp_path / "run", *expected)
     assert len(told) == len(expected)
-    assert all(part in line for part, line in zip(expected, told, strict=True))
+    assert all(part in line for part, line in zip(expected.values(), told, strict=True))
     assert not (tmp_path / "run").exists()

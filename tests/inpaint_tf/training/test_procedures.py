@@ -13,11 +13,13 @@ import tensorflow as tf
 
 from inpaint_tf.data import open_photos
 from inpaint_tf.models.registry import MODELS
+from inpaint_tf.training import session
 from inpaint_tf.training.adversarial import AdversarialTrainer
 from inpaint_tf.training.glcic import GLCICTrainer
 from inpaint_tf.training.procedures import PROCEDURES, load_train_config
 from inpaint_tf.training.rounds import RoundMaker
-from inpaint_tf.training.run import make_trainer, resolve
+from inpaint_tf.training.run import count_updates, make_trainer, resolve, resume
+from inpaint_tf.training.run import start as start_run
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.muon import ConvMuon
 from neuralgym_lite.pipeline import index_driven
@@ -109,6 +111,14 @@ def test_two_replicas_equal_one(model, two_replicas):
             assert np.linalg.norm(ours - theirs) <= 200 * tolerance * moved + 1e-6, variable.path
 
 
+def test_replicas_have_equal_shares(two_replicas, tmp_path, monkeypatch):
+    monkeypatch.setattr(session, "make_strategy", lambda name: two_replicas)
+    config = small_config("autoencoder", batch_size=3, strategy="mirrored")
+    run, config = start_run(config, tmp_path)
+    with pytest.raises(UserError, match="'mirrored' has 2 replicas.* of batch_size=3"):
+        session.train(run, config, None)
+
+
 def test_every_model_has_a_procedure():
     assert PROCEDURES.keys() == MODELS.keys()
 
@@ -198,6 +208,39 @@ def test_a_network_with_critics_can_learn_alone_first():
     assert {"wgan_g", "wgan_d", "wgan_gp"} <= set(fit(trainer, config, range(1, 2))[0])
 
 
+def test_learning_rates_fall_to_zero_at_the_last_update_of_each_network():
+    changes = {"iterations": 9, "phases": {"completion": 3, "discriminator": 2}, "n_critic": 2}
+    config = small_config("context-encoder", optimizer={"decay": "cosine"}, **changes)
+    trainer = make_trainer(config)
+    optimizers = (trainer.optimizer, trainer.critic_optimizer)
+    for phase, rounds in zip(trainer.phases(config), ((0, 1), (1, 2), (2, 4)), strict=True):
+        assert all(float(each.learning_rate) > 1e-6 for each in optimizers)
+        trainer.enter(phase)
+        fit(trainer, config, range(*rounds))
+    assert [int(each.iterations) for each in optimizers] == [3, 6]
+    assert [float(each.learning_rate) for each in optimizers] == [0, 0]
+
+
+def test_phases_that_are_the_whole_run_change_no_learning_rate():
+    config = small_config("ca", iterations=1200, phases={"completion": 1200})
+    assert count_updates(config) == (1200, 0)
+    assert count_updates(small_config("ca", iterations=1200, n_critic=5)) == (240, 1200)
+
+
+def test_a_run_whose_learning_rate_falls_is_not_made_longer(tmp_path):
+    optimizer = {"learning_rate": 1e-4, "decay": "cosine"}
+    start_run(small_config("autoencoder", iterations=4, optimizer=optimizer), tmp_path)
+    with pytest.raises(UserError, match="started with iterations=4, not 5"):
+        resume(tmp_path, {"iterations": 5}, ())
+    assert resume(tmp_path, {"preview_every": 5}, ())[1].preview_every == 5
+
+
+def test_a_resumed_run_is_checked_with_its_own_settings(tmp_path):
+    start_run(small_config("autoencoder", iterations=4), tmp_path)
+    with pytest.raises(UserError, match="n_critic must be 1. Received: 2"):
+        resume(tmp_path, {"n_critic": 2}, (), force=True)
+
+
 def test_a_run_without_shares_is_one_phase():
     assert [phase.stop for phase in AdversarialTrainer.phases(small_config("ca"))] == [150_000]
 
@@ -223,6 +266,18 @@ def test_muon_is_for_the_generator():
     assert isinstance(trainer.optimizer, ConvMuon)
     assert trainer.optimizer.beta_1 == 0.7
     assert type(trainer.critic_optimizer) is keras.optimizers.Adam
+
+
+@pytest.mark.parametrize(
+    ("model", "count"),
+    [("ca", 0), ("autoencoder", 4), ("context-encoder", 4), ("glcic", 2), ("stable-glcic", 0)],
+)
+def test_muon_knows_which_kernels_are_transposed(model, count):
+    trainer = make_trainer(small_config(model, optimizer={"name": "muon"}))
+    kernels = {each.path: each.shape for each in trainer.generator.trainable_variables}
+    found = [kernels[path] for path in trainer.optimizer.transposed]
+    assert len(found) == count
+    assert all(len(shape) == 4 for shape in found)
 
 
 def test_a_phase_of_critics_needs_critics():

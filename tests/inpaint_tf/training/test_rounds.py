@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -12,6 +14,7 @@ from inpaint_tf.masks import opencv_inpaint
 from inpaint_tf.training.config import DataConfig, LossConfig, MaskConfig, TrainConfig
 from inpaint_tf.training.rounds import RoundMaker
 from neuralgym_lite.errors import UserError
+from neuralgym_lite.images import ImageError
 
 COUNT = 6
 
@@ -182,6 +185,20 @@ def test_no_photograph_can_be_read(photos):
     with pytest.raises(UserError, match=f"{photos.root.name}.*can be read"):
         RoundMaker(photos, settings(max_bad_photos=1.0), told.append).make(0)
     assert len(told) == COUNT
+
+
+def test_photographs_without_a_folder_are_named(photos, monkeypatch):
+    def fail(self, key, size):
+        raise ImageError(f"'{key}' is broken")
+
+    monkeypatch.setattr(PhotoSet, "load", fail)
+    nowhere = replace(photos, name="samples", root=None)
+    with pytest.raises(UserError, match="of 'samples' can be read"):
+        RoundMaker(nowhere, settings(max_bad_photos=1.0)).make(0)
+    with pytest.raises(UserError, match="photographs of 'samples' cannot be read"):
+        RoundMaker(nowhere, settings(max_bad_photos=0.0)).make(0)
+    with pytest.raises(UserError, match="'samples' has 0 train and 1 test images"):
+        replace(nowhere, train=())
 
 
 def test_hole_larger_than_the_picture(photos):
