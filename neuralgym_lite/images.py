@@ -69,6 +69,7 @@ class Picture:
         grey: whether the file has a single colour channel.
         format: the format of the file, which its name may belie.
         profile: the ICC profile that `rgb` is meant in, or None.
+        lost: what of the file's pixels is not here, in words; empty if nothing is.
     """
 
     rgb: UInt8
@@ -76,6 +77,7 @@ class Picture:
     grey: bool = False
     format: Format = "PNG"
     profile: bytes | None = None
+    lost: str = ""
 
 
 def to_uint8(values: npt.NDArray[np.floating[Any]]) -> UInt8:
@@ -260,13 +262,33 @@ def _decode(path: Path, file: io.BufferedReader, max_pixels: int) -> Picture:
     if image.info.get("progressive") and _scans(file) > MAX_SCANS:
         raise ImageError(f"{path}: a JPEG of more than {MAX_SCANS} scans; save it anew")
     try:
-        image.load()
         format = _FORMATS[image.format]
+        lost = _lost(image, file)
+        image.load()
         image = _upright(image)
         rgb, alpha, grey = _layers(image)
     except Exception as error:  # and a damaged body likewise
         raise ImageError(f"{path}: damaged picture: {_reason(error)}") from error
-    return Picture(rgb, alpha, grey, format, _profile(image, grey))
+    return Picture(rgb, alpha, grey, format, _profile(image, grey), lost)
+
+
+def _lost(image: Image.Image, file: io.BufferedReader) -> str:
+    """Say what of a file a picture of 8 bits has no place for."""
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1 and image.format != "MPO":  # whose other frames are views for other uses
+        return f"its first frame of {frames} alone is kept"
+    if image.format == "PNG" and _bits_of_png(file) == 16:
+        return "its 16 bits a channel become 8"
+    return ""
+
+
+def _bits_of_png(file: io.BufferedReader) -> int:
+    """Return the bits of a channel, which stand in the header; Pillow tells them of grey alone."""
+    place = file.tell()
+    file.seek(24)
+    bits = file.read(1)[0]
+    file.seek(place)
+    return bits
 
 
 def _scans(file: io.BufferedReader) -> int:

@@ -54,7 +54,7 @@ class Result:
         target: where it was, or was to be, written.
         status: `"filled"`; `"empty-mask"`: nothing was missing, the file was copied; or
             `"failed"`: it was not written.
-        message: why it was not filled, on one line; empty if it was.
+        message: why it was not filled, or what of the file is lost, on one line; else empty.
     """
 
     source: Path
@@ -159,7 +159,8 @@ def _fill(inpainter: Inpainter, job: Job, max_pixels: int, blend: bool) -> Resul
         write_picture(job.attention_map, Picture(attention_map(offsets[0], mask.shape)))
     picture = replace(picture, rgb=filled)  # What was read needs no memory any more.
     write_picture(job.target, picture)
-    return Result(job.source, job.target, "filled")
+    message = f"{job.source}: {picture.lost}" if picture.lost else ""
+    return Result(job.source, job.target, "filled", message)
 
 
 def _read_mask(path: Path, max_pixels: int) -> UInt8:

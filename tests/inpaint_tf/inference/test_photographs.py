@@ -107,6 +107,23 @@ def test_a_mask_belongs_to_the_upright_photograph(tmp_path: Path) -> None:
         assert 0x0112 not in image.getexif()
 
 
+def test_what_is_lost_is_told(tmp_path: Path) -> None:
+    grey = np.arange(600, dtype=np.uint16).reshape(20, 30) * 100
+    Image.fromarray(grey).save(tmp_path / "grey16.png")
+    cv2.imwrite(str(tmp_path / "rgb16.png"), np.dstack([grey] * 3))
+    frames = [photo(), photo().rotate(180)]
+    frames[0].save(tmp_path / "moving.webp", save_all=True, append_images=frames[1:])
+    mask = write_mask(tmp_path / "mask.png")
+    told = {
+        "grey16.png": "its 16 bits a channel become 8",
+        "rgb16.png": "its 16 bits a channel become 8",
+        "moving.webp": "its first frame of 2 alone is kept",
+    }
+    for name, words in told.items():
+        (result,) = run([tmp_path / name], mask, tmp_path / "out")
+        assert (result.status, result.message) == ("filled", f"{tmp_path / name}: {words}")
+
+
 def test_an_empty_mask_copies_the_file_and_says_so(tmp_path: Path) -> None:
     source = tmp_path / "photo.jpg"
     photo().save(source)
