@@ -18,22 +18,22 @@ SIGMA = 3.0  # pixels of the Gaussian: what it takes away is detail
 AMOUNT = 0.8
 RAMP = 8  # pixels from the edge of a hole to where all of the amount is added
 CELL = 8  # pixels a side of what is taken from one place
-SHIFTS = 24  # places, relative to itself, that a cell may take its detail from
+SHIFTS = 12  # ways from a cell to the place of its detail, of which all cells have one
+ALIKE = 4.0  # grey levels that do not matter between these ways: the one of most cells is taken
 TOLERANCE = 6.0  # grey levels by which a place may be less alike than the best one
-PENALTY = 8.0  # grey levels that a cell pays where its neighbor's shift is another
 
 MARGIN = 16  # cells around a box that are searched
 MOST = (32 + 2 * MARGIN) ** 2  # cells that are worked on at once
-_NEVER = 256.0  # what a shift costs that leads to no known cell: more than any other
+_NEVER = 1000.0  # what a shift costs that leads to no known cell: more than any other
 
 
 def add_detail(filled: UInt8, mask: UInt8) -> UInt8:
     """Give the holes of a filled photograph the detail of places that look alike.
 
     Detail is what a Gaussian takes away. Each cell of 8x8 missing pixels takes it from known pixels
-    that are, without it, of nearly the same colors as the fill; and from the same direction as its
-    neighbors where it can, so that texture goes on over many cells. Fades in from the edge of the
-    hole. In holes more than 256 pixels wide, cells and Gaussian grow with the width.
+    that are, without it, of nearly the same colors as the fill. The ways there are few, so that
+    neighbors often take the same one, and texture goes on over many cells. Fades in from the edge
+    of the hole. In holes more than 256 pixels wide, cells and Gaussian grow with the width.
 
     Args:
         filled: photograph with its holes filled, uint8 of shape (H, W, 3).
@@ -87,11 +87,8 @@ def _detail(picture: UInt8, hole: Bool, known: Bool, cell: int) -> Float:
     sources = np.asarray(_cells(known, cell).all(axis=-1))
     if not sources.any():
         return np.zeros_like(levels)
-    shifts, costs = _candidates(_quarters(smooth, cell), holes, sources)
-    labels = _labels(costs, holes)
-    reached = np.take_along_axis(costs, labels[..., None], axis=-1)[..., 0] < _NEVER
-    fine = (levels - smooth) * known[..., None]
-    return _moved(fine, known, holes & reached, shifts[labels] * cell, cell)
+    cells, shifts = _shifts(_quarters(smooth, cell), holes, sources)
+    return _moved((levels - smooth) * known[..., None], known, cells * cell, shifts * cell, cell)
 
 
 def _cells(pixels: Bool, cell: int) -> Bool:
@@ -110,78 +107,54 @@ def _quarters(smooth: Float, cell: int) -> Float:
     return parts.reshape(height, width, 12)
 
 
-def _candidates(colors: Float, holes: Bool, sources: Bool) -> tuple[Int, Float]:
-    """Return a few shifts of which each cell has a good one, and what each costs it.
+def _shifts(colors: Float, holes: Bool, sources: Bool) -> tuple[Int, Int]:
+    """Return the way from each cell of the holes to one that is known and alike.
 
     Args:
         colors: `(h, w, 12)`.
-        holes: the cells to find shifts for, `(h, w)`.
+        holes: the cells to find a way from, `(h, w)`.
         sources: the cells that are known, `(h, w)`.
 
     Returns:
-        Shifts in cells `(SHIFTS, 2)`, and the mean difference in grey levels `(h, w, SHIFTS)`.
+        The cells and their shifts, in cells `(N, 2)`; those that none of the shifts leads to a
+        known cell are left out.
     """
-    height, width = holes.shape
     here, there = np.argwhere(holes), np.argwhere(sources)
-    # Counted from the cell as far up and to the left as any, so that none is negative.
-    way = (there - here[:, None] + (height - 1, width - 1)) @ (2 * width - 1, 1)
-    found = np.unique(way)
+    # A shift as one number, counted from the one that leads furthest up and to the left.
+    furthest = np.array(holes.shape) - 1
+    line = 2 * holes.shape[1] - 1
+    ways = (there - here[:, None] + furthest) @ (line, 1)
+    found = np.unique(ways)
     costs = np.full((len(here), len(found)), _NEVER, np.float32)
     palette = colors[sources]
-    for cell, color, ways in zip(costs, colors[holes], np.searchsorted(found, way), strict=True):
-        cell[ways] = np.abs(palette - color).mean(axis=1)
+    for cost, color, way in zip(costs, colors[holes], np.searchsorted(found, ways), strict=True):
+        cost[way] = np.abs(palette - color).mean(axis=1)
     kept = _covering(costs)
-    shifts = np.stack(np.divmod(found[kept], 2 * width - 1), axis=1) - (height - 1, width - 1)
-    volume = np.zeros((height, width, len(kept)), np.float32)
-    volume[holes] = costs[:, kept]
-    return shifts, volume
+    few = costs[:, kept]
+    best = (few <= few.min(axis=1, keepdims=True) + ALIKE).argmax(axis=1)
+    reached = costs[np.arange(len(here)), kept[best]] < _NEVER
+    shifts = np.stack(np.divmod(found[kept[best]], line), axis=1) - furthest
+    return here[reached], shifts[reached]
 
 
 def _covering(costs: Float) -> Int:
-    """Return columns such that most rows have one that is nearly as low as their lowest."""
+    """Return columns such that most rows have one nearly as low as their lowest, the best first."""
     gains = np.maximum(costs.min(axis=1, keepdims=True) + TOLERANCE - costs, 0)
     kept, covered = [], np.zeros((len(gains), 1), np.float32)
     for _ in range(min(SHIFTS, gains.shape[1])):
         kept.append(int(np.maximum(gains - covered, 0).sum(axis=0).argmax()))
         covered = np.maximum(covered, gains[:, kept[-1:]])
-    return np.unique(kept)
+    return np.array(kept)
 
 
-def _labels(costs: Float, holes: Bool) -> Int:
-    """Return for each cell the label of least cost, its own and that of differing from neighbors.
-
-    Costs are summed along the four directions from each cell.
-
-    Reference:
-        Hirschmueller, "Stereo Processing by Semiglobal Matching", 2008.
-    """
-    total = np.zeros_like(costs)
-    for turned in (False, True):
-        volume, inside = (costs.swapaxes(0, 1), holes.T) if turned else (costs, holes)
-        paths = _along(volume, inside) + _along(volume[::-1], inside[::-1])[::-1] - volume
-        total += paths.swapaxes(0, 1) if turned else paths
-    return np.asarray(total.argmin(axis=-1))
-
-
-def _along(costs: Float, holes: Bool) -> Float:
-    """Return the least cost of a path down to each cell that ends with each label."""
-    paths = np.zeros_like(costs)
-    for row in range(len(costs)):
-        above = paths[row - 1] if row else paths[row]
-        least = above.min(axis=-1, keepdims=True)
-        step = np.minimum(above - least, PENALTY)
-        paths[row] = np.where(holes[row][:, None], costs[row] + step, 0)
-    return paths
-
-
-def _moved(detail: Float, known: Bool, holes: Bool, shifts: Int, cell: int) -> Float:
-    """Return detail moved into the cells of holes, each overlapping its neighbors by a half.
+def _moved(detail: Float, known: Bool, cells: Int, shifts: Int, cell: int) -> Float:
+    """Return detail moved into cells, each overlapping its neighbors by a half.
 
     Args:
         detail: `(H, W, 3)`, 0 where it is not known.
         known: `(H, W)`.
-        holes: `(h, w)`.
-        shifts: from a cell to where its detail is, in pixels `(h, w, 2)`.
+        cells: where they begin, in pixels `(N, 2)`.
+        shifts: from there to where their detail begins, in pixels `(N, 2)`.
         cell: pixels a side of a cell.
     """
     half, side = cell // 2, 2 * cell
@@ -191,7 +164,7 @@ def _moved(detail: Float, known: Bool, holes: Bool, shifts: Int, cell: int) -> F
     weight = np.pad(known.astype(np.float32), around)
     detail = np.pad(detail, (*around, (0, 0)))
     moved, weights = np.zeros_like(detail), np.zeros_like(weight)
-    for (row, column), (down, right) in zip(np.argwhere(holes) * cell, shifts[holes], strict=True):
+    for (row, column), (down, right) in zip(cells, shifts, strict=True):
         place = (slice(row, row + side), slice(column, column + side))
         source = tuple(slice(start, start + side) for start in (row + down, column + right))
         share = tent * weight[source]
