@@ -183,6 +183,7 @@ def main() -> None:
     parser.add_argument("--model", default="inpaint", help="name of the model on the server")
     parser.add_argument("--parallel", type=int, default=4, help="photographs on their way at once")
     parser.add_argument("--deadline", type=float, default=60, help="seconds for one photograph")
+    parser.add_argument("--detail", action="store_true", help="add detail, as `inpaint-tf fill`")
     arguments = parser.parse_args()
     try:
         sys.exit(run(arguments))
@@ -200,6 +201,7 @@ def run(arguments: argparse.Namespace) -> int:
     jobs = plan_jobs(arguments.inputs, arguments.mask, arguments.out)
     connect = over_rest if arguments.server.startswith(("http://", "https://")) else over_grpc
     model = ServedModel(connect(arguments.server, arguments.model), arguments.deadline)
+    model.detail = arguments.detail
 
     def fill(job: Job) -> Result:
         return next(fill_photographs(model, [job]))

@@ -22,6 +22,7 @@ from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from inpaint_tf.export.exporter import write_saved_model
 from inpaint_tf.export.versions import new_version
+from inpaint_tf.inference.detail import add_detail
 from inpaint_tf.inference.network import NetworkInpainter
 from inpaint_tf.models import create
 from neuralgym_lite.images import read_picture
@@ -243,6 +244,17 @@ def test_client_fills_a_folder_and_names_what_failed(server, folders, way):
     known = hole(40, 56) == 0
     np.testing.assert_array_equal(before[known], after[known])
     assert np.any(before != after)
+
+
+def test_client_adds_detail(server, folders):
+    address = ("--server", f"localhost:{server['grpc']}")
+    file = folders[2] / "a.png"
+    client(folders, *address)
+    plain = read_picture(file).rgb
+    client(folders, *address, "--detail")
+    detailed = read_picture(file).rgb
+    np.testing.assert_array_equal(detailed, add_detail(plain, hole(40, 56) // 255))
+    assert np.any(detailed != plain)
 
 
 def test_client_tries_again_until_its_deadline(folders):
