@@ -25,6 +25,7 @@ OPENCV_RADIUS = 3
 GREY = (127.5, 127.5, 127.5)
 
 UInt8 = NDArray[np.uint8]
+Float = NDArray[np.float32]
 
 
 @keras.saving.register_keras_serializable(package="inpaint_tf")
@@ -103,7 +104,10 @@ class MaskMode:
         """Return what the network is shown of uint8 photographs `(B, H, W, 3)`, in [-1, 1]."""
         pairs = zip(images, masks, strict=True)
         filled = np.stack([self.prefill(image, mask) for image, mask in pairs])
-        normal = filled.astype("float32") / 127.5 - 1
+        normal: Float = filled.astype(np.float32) / np.float32(127.5) - 1
+        if self.name == "mosaic":
+            _put_mosaic(normal, masks, self.unit, self.interpolation)
+            return normal
         return np.asarray(ops.convert_to_numpy(self.masked_input(normal, masks)), "float32")
 
     def get_config(self) -> dict[str, Any]:
@@ -169,6 +173,41 @@ def _sampling_matrix(rows: Any, columns: Any, step: Any, interpolation: str) -> 
         return ops.cast(ops.equal(place, source), "float32")
     place = ops.clip((place + 0.5) * step - 0.5, 0.0, ops.cast(columns - 1, "float32"))
     return ops.relu(1.0 - ops.abs(place[:, None] - source))
+
+
+def _put_mosaic(images: Float, masks: UInt8, unit: int, interpolation: str) -> None:
+    """Put the mosaic of images into their holes; it is made for the box around these alone."""
+    missing = np.any(masks == 1, axis=(0, 3))
+    if not missing.any():
+        return
+    sizes = np.array(images.shape[1:3], np.float32)
+    counts = np.maximum(sizes // unit, 1)
+    bounds = [np.flatnonzero(np.any(missing, axis=axis))[[0, -1]] for axis in (1, 0)]
+    inside = (slice(None), *(slice(first, last + 1) for first, last in bounds))
+    blocks = images
+    for axis, count in enumerate(counts, start=1):
+        blocks = _sampled(blocks, axis, np.arange(count), np.float32(unit), interpolation)
+    for axis, (first, last) in enumerate(bounds, start=1):
+        step = (counts / sizes)[axis - 1]
+        blocks = _sampled(blocks, axis, np.arange(first, last + 1), step, interpolation)
+    np.copyto(images[inside], blocks, where=masks[inside] == 1)
+
+
+def _sampled(
+    images: Float, axis: int, places: NDArray[Any], step: np.float32, interpolation: str
+) -> Float:
+    """Sample an axis at `places` a `step` apart, as the product with `_sampling_matrix` does."""
+    last = images.shape[axis] - 1
+    places = places.astype(np.float32)
+    if interpolation == "nearest":
+        return images.take(np.floor(places * step).astype(int), axis, mode="clip")
+    places = np.clip((places + np.float32(0.5)) * step - np.float32(0.5), 0, last)
+    before = np.floor(places).astype(int)
+    share = (places - before).astype(np.float32)
+    share = share.reshape([-1 if each == axis else 1 for each in range(images.ndim)])
+    lines = images.take(before, axis, mode="clip")
+    lines += share * (images.take(before + 1, axis, mode="clip") - lines)
+    return lines
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -133,9 +134,11 @@ def command(
             settings=settings,
             on_progress=_bar(progress),
         )
-    evaluation.write(out)
     text = json.dumps(evaluation.to_json(), indent=2) if as_json else render_table(evaluation)
-    click.echo(text)
+    try:
+        evaluation.write(out)
+    finally:
+        click.echo(text)
     click.echo(f"Wrote report.html, metrics.json, per_image.csv and grid.png to '{out}'.", err=True)
     if _tell_failures(evaluation):
         sys.exit(1)
@@ -196,10 +199,17 @@ def _default_out(source: str) -> Path:
 
 
 def _made(folder: Path) -> Path:
+    """Make a folder, and write a file into it that goes at once."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(
             f"Folder '{folder}' cannot be made: {error.strerror}; choose another with --out"
         ) from error
-    return folder
+    try:
+        with tempfile.NamedTemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        raise UserError(
+            f"Folder '{folder}' cannot be written to: {error.strerror}; choose another with --out"
+        ) from error

@@ -11,6 +11,7 @@ from inpaint_tf.export.check import Difference
 from inpaint_tf.inference.inpainter import Inpainter
 from inpaint_tf.inference.provenance import provenance
 from inpaint_tf.weights import CARD_FILE, FACTS_FILE, locate
+from neuralgym_lite.errors import UserError
 from neuralgym_lite.experiment import RunFolder
 
 EVALUATION = Path("evaluation") / "metrics.json"
@@ -37,6 +38,13 @@ def gather(source: str, inpainter: Inpainter) -> dict[str, Any]:
     Args:
         source: what `load` was given: a run, a name, an imported folder or a file.
         inpainter: what it returned.
+
+    Returns:
+        What `provenance` says, and what else there is: `run`, `imported`, and `evaluation`, or
+        `evaluation of` with the digests of the files that were scored where this one was not.
+
+    Raises:
+        UserError: If the source or its evaluation is damaged.
     """
     facts = provenance(source, inpainter)
     recorded, evaluation = locate(source) / FACTS_FILE, Path(source, EVALUATION)
@@ -47,8 +55,21 @@ def gather(source: str, inpainter: Inpainter) -> dict[str, Any]:
     if "iteration" in facts:
         facts["run"] = RunFolder.open(Path(source)).read_manifest()
     if evaluation.is_file():
-        facts["evaluation"] = json.loads(evaluation.read_text(encoding="utf-8"))
+        facts |= _evaluation(evaluation, facts["sha256"])
     return facts
+
+
+def _evaluation(path: Path, sha256: str) -> dict[str, Any]:
+    """Return an evaluation where it scored the file of this digest, else what it scored."""
+    try:
+        evaluation = json.loads(path.read_text(encoding="utf-8"))
+        models = evaluation["settings"].get("models", [])
+        scored = sorted(model["sha256"] for model in models if "sha256" in model)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise UserError(
+            f"'{path}' is no evaluation ({type(error).__name__}): evaluate again, or remove it"
+        ) from error
+    return {"evaluation": evaluation} if sha256 in scored else {"evaluation of": scored}
 
 
 def write_card(folder: Path, facts: Mapping[str, Any], difference: Difference) -> None:
@@ -110,6 +131,11 @@ def _licence(facts: Mapping[str, Any]) -> Any:
 def score_lines(facts: Mapping[str, Any]) -> list[str]:
     """Return the scores of an evaluation as a Markdown table, or what to do where there is none."""
     evaluation = facts.get("evaluation")
+    if "evaluation of" in facts:
+        return [
+            "Not scored yet: the evaluation is of another state of the network. "
+            "`inpaint-tf evaluate`, then export again."
+        ]
     if evaluation is None:
         return ["Not scored yet: `inpaint-tf evaluate`, then export again."]
     data, dataset = evaluation["methods"], evaluation["dataset"]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 import cv2
@@ -107,10 +108,11 @@ class NetworkInpainter(Inpainter):
 
             if not mask.any():
                 continue
-            masked = padded(self.mask_mode.apply(image[None], mask[None]), multiple)
             holes = padded(mask[None].astype(np.float32), multiple)
             guess = self._guess(image[None], mask[None], holes.shape[1:3])
-            refined, looked = network(masked[0], holes[0], tell, guess)
+            with self._explained(mask.shape, "give a smaller --memory"):
+                masked = padded(self.mask_mode.apply(image[None], mask[None]), multiple)
+                refined, looked = network(masked[0], holes[0], tell, guess)
             pixels = self._to_pixels(refined[:height, :width])
             np.copyto(filled[index], pixels, where=mask == 1)
             if looked is not None:
@@ -131,11 +133,13 @@ class NetworkInpainter(Inpainter):
         share = self.coarse_at / max(height, width)
         small = (max(round(height * share), CELL), max(round(width * share), CELL))
         holes = _resized_holes(mask, *small)
-        masked = self.mask_mode.apply(_resized(image, *small, Image.Resampling.BILINEAR), holes)
+        reduced = _resized(image, *small, Image.Resampling.BILINEAR)
         multiple = self.model.multiple
-        outputs = self._network(
-            padded(masked, multiple), padded(holes.astype(np.float32), multiple)
-        )
+        with self._explained(small, "give a smaller --coarse-at"):
+            outputs = self._network(
+                padded(self.mask_mode.apply(reduced, holes), multiple),
+                padded(holes.astype(np.float32), multiple),
+            )
         coarse = np.asarray(outputs["coarse"])[0, : small[0], : small[1]]
         large = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
         missing = [(0, side - own) for side, own in zip(size, (height, width), strict=True)]
@@ -162,15 +166,22 @@ class NetworkInpainter(Inpainter):
         multiple = self.model.multiple
         # A mosaic samples the photograph alone, so the padding comes after it. The mask is
         # reflected too: what mirrors a hole is as unknown as the hole.
-        masked_images = padded(self.mask_mode.apply(images, masks), multiple)
-        try:
+        with self._explained((height, width), "make the image smaller"):
+            masked_images = padded(self.mask_mode.apply(images, masks), multiple)
             outputs = network(masked_images, padded(masks.astype(np.float32), multiple))
+        return self._to_pixels(np.asarray(outputs["refined"])[:, :height, :width]), outputs
+
+    @contextmanager
+    def _explained(self, size: Sequence[int], way_out: str) -> Iterator[None]:
+        """Tell what TensorFlow fails at as a UserError that names picture and way out."""
+        try:
+            yield
         except tf.errors.OpError as error:
+            height, width = size[:2]
             raise UserError(
                 f"Model '{self.name}' fails on {width}x{height} pixels "
-                f"({type(error).__name__}); make the image smaller"
+                f"({type(error).__name__}); {way_out}"
             ) from error
-        return self._to_pixels(np.asarray(outputs["refined"])[:, :height, :width]), outputs
 
     def _to_pixels(self, refined: Float) -> UInt8:
         if not np.isfinite(refined).all():

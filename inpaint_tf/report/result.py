@@ -27,6 +27,7 @@ from inpaint_tf.report.statistics import (
     compare,
     summarize,
 )
+from neuralgym_lite.errors import UserError
 from neuralgym_lite.images import Picture, atomic_write, write_picture
 
 Images = npt.NDArray[np.uint8]
@@ -171,14 +172,22 @@ class Evaluation:
 
         Args:
             folder: made where it is missing.
+
+        Raises:
+            UserError: If the folder cannot be made, or a file not be written.
         """
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(
+                f"Folder '{folder}' cannot be made: {error.strerror}; choose another"
+            ) from error
         if self.examples:
             write_picture(folder / "grid.png", Picture(self._grid()))
-        atomic_write(folder / "per_image.csv", self._csv())
+        _write(folder / "per_image.csv", self._csv())
         text = json.dumps(self.to_json(), indent=2, allow_nan=False)
-        atomic_write(folder / "metrics.json", f"{text}\n".encode())
-        atomic_write(folder / "report.html", render_page(self).encode("utf-8", "backslashreplace"))
+        _write(folder / "metrics.json", f"{text}\n".encode())
+        _write(folder / "report.html", render_page(self).encode("utf-8", "backslashreplace"))
 
     def _csv(self) -> bytes:
         text = io.StringIO()
@@ -196,6 +205,15 @@ class Evaluation:
 
     def _grid(self) -> Images:
         return examples_grid(self.examples, [*self.scores, "truth"])
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        atomic_write(path, data)
+    except OSError as error:
+        raise UserError(
+            f"'{path}' cannot be written: {error.strerror}; choose another folder"
+        ) from error
 
 
 def examples_grid(

@@ -78,6 +78,14 @@ def test_prints_the_table_and_writes_the_files() -> None:
     ]
 
 
+def test_the_table_is_told_where_a_file_cannot_be_written() -> None:
+    Path("evaluation/per_image.csv").mkdir(parents=True)
+    result = CliRunner().invoke(command, ["ns", *SMALL])
+    assert isinstance(result.exception, UserError)
+    assert str(result.exception).startswith("'evaluation/per_image.csv' cannot be written: Is a")
+    assert result.stdout.startswith("| method")
+
+
 def test_what_blending_changes_is_a_row_of_its_own() -> None:
     result = CliRunner().invoke(command, ["ns", *SMALL, "--blend", "--json"])
     assert result.exit_code == 0, result.stderr
@@ -208,6 +216,8 @@ def test_a_model_that_fails_is_named_and_the_rest_scored(monkeypatch: pytest.Mon
         (["ns", "--dataset", "samples", "--mask", "centre"], "'centre'.*center"),
         (["ns", "--data-dir", "missing"], "missing"),
         (["ns", "--dataset", "samples", "--out", "file"], "'file' cannot be made: File exists"),
+        # Nobody may write there, root neither.
+        (["ns", "--dataset", "samples", "--out", "/proc"], "'/proc' cannot be written to: .*--out"),
         (["broken", "--dataset", "samples"], "no config of a run"),
     ],
 )

@@ -168,6 +168,26 @@ def test_mosaic_of_a_size_unknown_to_the_graph(interpolation):
         np.testing.assert_allclose(blocks(image), mosaic(image, 5, interpolation), atol=1e-4)
 
 
+@pytest.mark.parametrize("interpolation", ["nearest", "bilinear"])
+@pytest.mark.parametrize("unit", [1, 5, 12, 100])
+def test_photographs_are_shown_as_tensors_are(interpolation, unit):
+    images, masks = photographs(2, 43, 31), a_hole(2, 43, 31)
+    masks[1, 42, 30] = masks[0, :, 3] = 1
+    mode = MaskMode("mosaic", unit, interpolation)
+    tensor = tf.constant(images.astype("float32") / 127.5 - 1)
+    expected = mode.masked_input(tensor, tf.constant(masks))
+    np.testing.assert_allclose(mode.apply(images, masks), expected, atol=5e-7)
+
+
+def test_mosaic_of_a_long_photograph_takes_little_memory():
+    # A matrix of all its places and pixels would take 13 GB.
+    images = np.full((1, 200_000, 8, 3), 51, "uint8")
+    masks = np.zeros((1, 200_000, 8, 1), "uint8")
+    masks[:, 150_000:150_040, 2:6] = 1
+    shown = MaskMode("mosaic").apply(images, masks)
+    np.testing.assert_allclose(shown, np.full_like(shown, -0.6), atol=1e-6)
+
+
 # Holes.
 
 

@@ -6,6 +6,7 @@ import cv2
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from inpaint_tf.inference import NetworkInpainter, load, network
 from inpaint_tf.inference.large import LargeAttentionNetwork, LargeNetwork
@@ -155,6 +156,24 @@ def test_a_reduced_flat_picture_gives_a_flat_guess():
     assert guess.shape == (512, 512, 3)
     known = guess[400:420, 400:420]
     assert np.ptp(known, axis=(0, 1)).max() < 0.1
+
+
+@pytest.mark.parametrize(
+    ("part", "fails"),
+    [
+        ("_large", "on 120x96 pixels .*; give a smaller --memory"),
+        ("_network", "on 64x51 pixels .*; give a smaller --coarse-at"),
+    ],
+)
+def test_out_of_memory_is_one_line(monkeypatch, part, fails):
+    def exhausted(*_):
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM")
+
+    filler = inpainter(coarse_at=64)
+    monkeypatch.setattr(filler, part, exhausted)
+    with pytest.raises(UserError, match=f"'ca' fails {fails}") as refused:
+        filler.fill(*photograph(96, 120))
+    assert "ResourceExhaustedError" in str(refused.value)
 
 
 @pytest.mark.parametrize("value", [0, 63, -5])

@@ -169,6 +169,17 @@ def test_the_files_hold_the_scores(tmp_path: Path, evaluation: Evaluation) -> No
     assert document["interval"]["resamples"] == 10_000
 
 
+@pytest.mark.parametrize("name", ["per_image.csv", "metrics.json", "report.html"])
+def test_a_file_that_cannot_be_written_is_named(
+    tmp_path: Path, evaluation: Evaluation, name: str
+) -> None:
+    (tmp_path / name).mkdir()
+    with pytest.raises(UserError, match=f"{name}' cannot be written: Is a directory"):
+        evaluation.write(tmp_path)
+    with pytest.raises(UserError, match="cannot be made: Not a directory"):
+        evaluation.write(tmp_path / "grid.png" / "below")
+
+
 def test_the_grid_shows_input_results_and_truth(tmp_path: Path, evaluation: Evaluation) -> None:
     columns = ["input (mosaic)", "telea", "oracle", "truth"]
     assert all(list(example.pictures) == columns for example in evaluation.examples)
