@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from inpaint_tf.cli._out import make_out
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.progress import Progress, Track
 from neuralgym_lite.quiet import import_tensorflow
@@ -122,7 +122,7 @@ def command(
     }
     blended = [BlendedInpainter(inpainters[source]) for source in sources] if blend else []
     # Made before the work, not after it: an hour's scores are not lost to a mistyped name.
-    out = _made(out or _default_out(sources[0]))
+    out = make_out(out or _default_out(sources[0]))
 
     with weights_from(lpips_weights), Progress() as progress:
         evaluation = evaluate(
@@ -196,20 +196,3 @@ def _where(
 def _default_out(source: str) -> Path:
     is_run = Path(source, "config.json").is_file()
     return Path(source, "evaluation") if is_run else Path("evaluation")
-
-
-def _made(folder: Path) -> Path:
-    """Make a folder, and write a file into it that goes at once."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"Folder '{folder}' cannot be made: {error.strerror}; choose another with --out"
-        ) from error
-    try:
-        with tempfile.NamedTemporaryFile(dir=folder):
-            return folder
-    except OSError as error:
-        raise UserError(
-            f"Folder '{folder}' cannot be written to: {error.strerror}; choose another with --out"
-        ) from error

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from inpaint_tf.cli._out import make_out
 from inpaint_tf.weights import DEFAULT
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.images import MAX_PIXELS
@@ -131,6 +132,7 @@ def command(
     inpainter = inpaint_tf.load(source, **{k: v for k, v in options.items() if v is not None})
     if attention_map and not inpainter.has_attention:
         raise UserError(f"Model '{source}' has no attention; leave out --attention-map")
+    make_out(out)
 
     # The bar redirects what is printed to stderr, which is right only where both are a terminal.
     stdout = None if sys.stdout.isatty() else sys.stdout

@@ -172,6 +172,16 @@ def test_a_lone_photograph_that_fails_is_wrong_usage() -> None:
     assert "fake.jpg: not a readable" in refused("fake.jpg")
 
 
+def test_a_folder_that_cannot_be_written_to_is_refused_before_the_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Attentive, "_predict", None)
+    options = ["--mask", "mask.png", "--model", "attentive", "--out", "/proc"]
+    result = CliRunner().invoke(command, ["photos", *options])
+    assert isinstance(result.exception, UserError)
+    assert "'/proc' cannot be written to: " in str(result.exception)
+
+
 def test_a_mask_of_another_size() -> None:
     Image.new("L", (8, 9), 255).save("small.png")
     message = refused("photos/a.png", mask="small.png")
