@@ -131,7 +131,10 @@ def test_fill(fuzzed, tmp_path, method):
     more = ("--mask", masks, "--model", method, "--out", out)
     code, stdout, stderr = carry_out(tmp_path, "fill", photos, *more)
     assert code == 1
-    done, told = named(stdout, photos), named(stderr, photos)
+    lost = re.compile(
+        r"^.*(its 16 bits a channel become 8|its first frame of \d+ alone is kept)$", re.M
+    )
+    done, told = named(stdout, photos), named(lost.sub("", stderr), photos)
     assert set(done.values()) == {1}
     empty = {number for number, case in cases.items() if case.mask == "empty"}
     failed = told.keys() - empty
