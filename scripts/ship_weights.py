@@ -305,6 +305,8 @@ def card(name: str, facts: dict[str, Any]) -> str:
             for stage in stages
         ),
         "",
+        "A command that goes on from a network of the package had that of the row above it.",
+        "",
         "```bash",
         *(" ".join(stage["command"]) for stage in stages),
         "```",

@@ -39,26 +39,25 @@ def load(
         detail: whether fills get the detail of places that look alike (`add_detail`). By default
             those of networks that come with the install and were scored so, such as
             `"ca-photos"`.
-        memory: of a network, as for `NetworkInpainter`; None is its default.
-        coarse_at: likewise.
+        memory: of a network, as for `NetworkInpainter`; None is its default. OpenCV's methods take
+            no more than the photograph.
+        coarse_at: of a network, likewise.
 
     Raises:
         UserError: if there is no such thing, it is damaged or no inpainting model, or an option is
             not for it.
     """
     if str(path_or_name) in CLASSICAL:
-        inpainter = _classical(str(path_or_name), memory, coarse_at)
+        inpainter = _classical(str(path_or_name), coarse_at)
     else:
         inpainter = _network(locate(path_or_name), memory or DEFAULT_MEMORY, coarse_at)
     inpainter.detail = comes_with_detail(path_or_name) if detail is None else detail
     return inpainter
 
 
-def _classical(name: str, memory: int | None, coarse_at: int | None) -> Inpainter:
+def _classical(name: str, coarse_at: int | None) -> Inpainter:
     if coarse_at is not None:
         raise UserError(f"'{name}' has no coarse network; leave out --coarse-at")
-    if memory is not None:
-        raise UserError(f"'{name}' is no network, whose memory can be limited; leave out --memory")
     return ClassicalInpainter(name)
 
 

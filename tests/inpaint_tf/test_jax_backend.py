@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from layer_harness import lively, random
@@ -57,6 +58,7 @@ np.savez(sys.argv[2], **{name: np.asarray(value) for name, value in results.item
 
 @pytest.fixture(scope="module")
 def arrays():
+    keras.utils.set_random_seed(0)
     model = create("ca", width=4)
     critic = create_critic("local", size=(32, 24), width=4)
     mask = np.zeros((2, 32, 24, 1), "float32")

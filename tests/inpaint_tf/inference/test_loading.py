@@ -70,9 +70,3 @@ def test_a_config_that_is_too_long(tmp_path):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("config.json", bytes(1 << 24))
     refuse(path, "too long")
-
-
-@pytest.mark.parametrize("option", ["memory", "coarse_at"])
-def test_options_of_networks_are_not_for_classical_methods(option):
-    with pytest.raises(UserError, match=f"'telea'.*--{option.replace('_', '-')}"):
-        inpaint_tf.load("telea", **{option: 10**9})
