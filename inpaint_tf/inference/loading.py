@@ -15,7 +15,7 @@ from inpaint_tf.inference.inpainter import Inpainter
 from inpaint_tf.inference.network import DEFAULT_MEMORY, NetworkInpainter
 from inpaint_tf.models import InpaintingModel
 from inpaint_tf.models.precision import for_this_machine
-from inpaint_tf.weights import GENERATOR_FILE, comes_with_detail, locate, names
+from inpaint_tf.weights import GENERATOR_FILE, comes_with_detail, locate, names, trained_hole
 from neuralgym_lite.checkpoint import latest_checkpoint, verify
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.experiment import RunFolder
@@ -41,7 +41,8 @@ def load(
             `"ca-photos"`.
         memory: of a network, as for `NetworkInpainter`; None is its default. OpenCV's methods take
             no more than the photograph.
-        coarse_at: of a network, likewise.
+        coarse_at: of a network, likewise. By default a network that comes with the install sees
+            holes that are much wider than those of its training reduced (`trained_hole`).
 
     Raises:
         UserError: if there is no such thing, it is damaged or no inpainting model, or an option is
@@ -50,7 +51,8 @@ def load(
     if str(path_or_name) in CLASSICAL:
         inpainter = _classical(str(path_or_name), coarse_at)
     else:
-        inpainter = _network(locate(path_or_name), memory or DEFAULT_MEMORY, coarse_at)
+        hole = trained_hole(path_or_name)
+        inpainter = _network(locate(path_or_name), memory or DEFAULT_MEMORY, coarse_at, hole)
     inpainter.detail = comes_with_detail(path_or_name) if detail is None else detail
     return inpainter
 
@@ -61,7 +63,7 @@ def _classical(name: str, coarse_at: int | None) -> Inpainter:
     return ClassicalInpainter(name)
 
 
-def _network(path: Path, memory: int, coarse_at: int | None) -> Inpainter:
+def _network(path: Path, memory: int, coarse_at: int | None, hole: int | None) -> Inpainter:
     if (path / GENERATOR_FILE).is_file():
         model = _load_file(path / GENERATOR_FILE)
     elif path.is_dir():
@@ -74,7 +76,8 @@ def _network(path: Path, memory: int, coarse_at: int | None) -> Inpainter:
             f"{', '.join((*names(), *CLASSICAL))}."
         )
     name = path.stem if path.is_file() else path.name
-    return NetworkInpainter(for_this_machine(model), model.mask_mode, name, memory, coarse_at)
+    model = for_this_machine(model)
+    return NetworkInpainter(model, model.mask_mode, name, memory, coarse_at, hole)
 
 
 def load_generator(run: RunFolder) -> InpaintingModel:

@@ -43,7 +43,10 @@ class NetworkInpainter(Inpainter):
         name: how it is called in tables and messages.
         memory: bytes that large pictures may take, beside TensorFlow and the picture itself.
         coarse_at: pixels of the longer side to which larger pictures are reduced for the coarse
-            network, which then sees large holes as it was trained to; None reduces nothing.
+            network, which then sees large holes as it was trained to.
+        trained_hole: pixels that holes were wide in training. Without `coarse_at`, pictures of more
+            than 512x512 pixels whose widest hole is more than twice as wide are reduced so that it
+            has that width. None reduces nothing.
 
     Raises:
         UserError: If `coarse_at` is given for a model without a coarse and an attentive network, or
@@ -57,12 +60,14 @@ class NetworkInpainter(Inpainter):
         name: str,
         memory: int = DEFAULT_MEMORY,
         coarse_at: int | None = None,
+        trained_hole: int | None = None,
     ) -> None:
         self.model = model
         self.mask_mode = mask_mode
         self.name = name
         self.has_attention = model.has_attention
         self.coarse_at = coarse_at
+        self.trained_hole = trained_hole
         self._network = _compiled(model)
         self._attentive_network = _compiled(model, return_attention=True)
         self._large: LargeNetwork | None = None
@@ -128,9 +133,9 @@ class NetworkInpainter(Inpainter):
         None, if the picture is not to be reduced for it.
         """
         height, width = mask.shape[1:3]
-        if self.coarse_at is None or self.coarse_at >= max(height, width):
+        share = self._share(mask[0, ..., 0])
+        if share is None:
             return None
-        share = self.coarse_at / max(height, width)
         small = (max(round(height * share), CELL), max(round(width * share), CELL))
         holes = _resized_holes(mask, *small)
         reduced = _resized(image, *small, Image.Resampling.BILINEAR)
@@ -144,6 +149,18 @@ class NetworkInpainter(Inpainter):
         large = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
         missing = [(0, side - own) for side, own in zip(size, (height, width), strict=True)]
         return np.pad(large, (*missing, (0, 0)), mode="reflect")
+
+    def _share(self, mask: UInt8) -> float | None:
+        """Return how much a picture is to be reduced for the coarse network, if at all."""
+        longer = max(mask.shape)
+        if self.coarse_at is not None:
+            return self.coarse_at / longer if self.coarse_at < longer else None
+        if self.trained_hole is None:
+            return None
+        depth = cv2.distanceTransform(mask, cv2.DIST_L2, cv2.DIST_MASK_PRECISE).max()
+        if depth <= self.trained_hole:
+            return None
+        return max(self.trained_hole / 2 / float(depth), LEAST_COARSE / longer)
 
     def _run(
         self, network: Network, images: UInt8, masks: UInt8

@@ -30,6 +30,16 @@ def comes_with_detail(source: str | Path) -> bool:
     return str(source) in names() and bool(facts(str(source)).get("detail"))
 
 
+def trained_hole(source: str | Path) -> int | None:
+    """Return how wide the holes of a network of the package were in training, in pixels.
+
+    None for other models, and for those that are shown a mosaic.
+    """
+    if str(source) not in names() or facts(str(source))["mask mode"] != "hole":
+        return None
+    return int(facts(str(source))["history"][-1]["size"]) // 2
+
+
 def facts(name: str) -> dict[str, Any]:
     """Return what is known of a network that comes with the install: training, scores, licence."""
     found: dict[str, Any] = json.loads((_HERE / name / FACTS_FILE).read_text(encoding="utf-8"))

@@ -145,6 +145,28 @@ def test_the_coarse_network_sees_a_smaller_picture():
     assert np.array_equal(inpainter(coarse_at=320).fill(image, mask), plain)
 
 
+def test_a_hole_much_wider_than_in_training_is_guessed_from_afar():
+    image, _ = photograph(528, 600)
+    square, stroke = (np.zeros((528, 600), "uint8") for _ in range(2))
+    square[200:300, 250:350] = 1
+    stroke[200:264, 20:580] = 1
+    filler = inpainter(trained_hole=32)
+    # Its middle is 50 pixels from what is known: 32 pixels of 100 are a share of 192 of 600.
+    np.testing.assert_array_equal(
+        filler.fill(image, square), inpainter(coarse_at=192).fill(image, square)
+    )
+    np.testing.assert_array_equal(filler.fill(image, stroke), inpainter().fill(image, stroke))
+    assert np.any(filler.fill(image, square) != inpainter().fill(image, square))
+    all_missing = np.ones((528, 600), "uint8")
+    np.testing.assert_array_equal(
+        filler.fill(image, all_missing), inpainter(coarse_at=64).fill(image, all_missing)
+    )
+    given = inpainter(trained_hole=32, coarse_at=300)
+    np.testing.assert_array_equal(
+        given.fill(image, square), inpainter(coarse_at=300).fill(image, square)
+    )
+
+
 def test_a_reduced_flat_picture_gives_a_flat_guess():
     # The guess is the coarse network's picture, enlarged: of a flat one it is nearly that of the
     # whole picture, where the border is far.

@@ -114,6 +114,12 @@ def test_detail_is_a_part_of_what_ships(photographs):
     assert "ca-photos, without detail" in rows
 
 
+def test_wide_holes_are_reduced_to_those_of_the_training():
+    assert inpaint_tf.load("ca-photos").trained_hole == 128
+    assert inpaint_tf.load("ca-mosaic").trained_hole is None
+    assert weights.trained_hole("runs/ca-photos") is None
+
+
 def test_fill_needs_no_model(tmp_path, photographs):
     images, masks = photographs
     Image.fromarray(images[0, :101]).save(tmp_path / "photo.png")
