@@ -18,7 +18,7 @@ SIGMA = 3.0  # pixels of the Gaussian: what it takes away is detail
 AMOUNT = 0.8
 RAMP = 8  # pixels from the edge of a hole to where all of the amount is added
 CELL = 8  # pixels a side of what is taken from one place
-SHIFTS = 12  # ways from a cell to the place of its detail, of which all cells have one
+SHIFTS = 12  # ways that there are in all, from cells to the places of their detail
 ALIKE = 4.0  # grey levels that do not matter between these ways: the one of most cells is taken
 TOLERANCE = 6.0  # grey levels by which a place may be less alike than the best one
 
