@@ -9,12 +9,14 @@ Half of the side is missing in the middle. "By itself" is what the model does wi
 from __future__ import annotations
 
 import click
-import numpy as np
 
 import inpaint_tf
 from inpaint_tf.data import open_photos
+from inpaint_tf.inference import Inpainter
 from inpaint_tf.masks import evaluation_masks
-from inpaint_tf.report.evaluation import draw
+from inpaint_tf.report.evaluation import draw, evaluate
+from inpaint_tf.report.table import render_table
+from neuralgym_lite.images import MAX_SIDE
 from neuralgym_lite.progress import Progress
 from neuralgym_lite.quiet import import_tensorflow
 
@@ -30,27 +32,25 @@ def main(source: str, dataset: str, count: int, sizes: str, reduced: str) -> Non
     import_tensorflow()
     photos = open_photos(dataset)
     keys = draw(photos.test, count)
-    largest = max(map(int, sizes.split(",")))
-    fillers = {"telea": inpaint_tf.load("telea"), "by itself": inpaint_tf.load(source)}
-    for pixels in (largest, *map(int, reduced.split(","))):
-        fillers[f"at {pixels}"] = inpaint_tf.load(source, coarse_at=pixels)
-    fillers["not reduced"] = fillers.pop(f"at {largest}")
-    click.echo("| side | coarse | MSE | L1 | LPIPS |\n|--:|---|--:|--:|--:|")
+    fillers = [inpaint_tf.load("telea"), *variants(source, list(map(int, reduced.split(","))))]
+    sides = list(map(int, sizes.split(",")))
     with Progress() as progress:
-        track = progress.track(len(fillers) * count * len(sizes.split(",")), "pictures")
-        for size in map(int, sizes.split(",")):
-            masks = evaluation_masks("center", len(keys), size)
-            for name, filler in fillers.items():
-                scores = []
-                for key, mask in zip(keys, masks, strict=True):
-                    truth = photos.load(key, size)
-                    filled = filler.fill(truth, mask)
-                    metrics = inpaint_tf.metrics
-                    each = (metrics.mse, metrics.l1, metrics.lpips)
-                    scores.append([float(np.mean(metric(truth, filled))) for metric in each])
-                    track.advance()
-                mse, l1, lpips = np.mean(scores, axis=0)
-                click.echo(f"| {size} | {name} | {mse:.1f} | {l1:.2f} | {lpips:.4f} |")
+        track = progress.track(len(sides) * (1 + len(fillers)) * len(keys), "pictures")
+        for side in sides:
+            masks = evaluation_masks("center", len(keys), side)
+            evaluation = evaluate(
+                fillers, photos, masks, 1, keys=keys, on_progress=lambda *_: track.advance()
+            )
+            click.echo(render_table(evaluation))
+
+
+def variants(source: str, sides: list[int]) -> list[Inpainter]:
+    """Return the model by itself, never reduced, and reduced to each side, named so."""
+    fillers = [inpaint_tf.load(source, coarse_at=at) for at in (None, MAX_SIDE, *sides)]
+    names = ["by itself", "not reduced", *(f"at {side}" for side in sides)]
+    for filler, name in zip(fillers, names, strict=True):
+        filler.name = name
+    return fillers
 
 
 if __name__ == "__main__":
