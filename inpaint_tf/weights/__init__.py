@@ -35,9 +35,8 @@ def trained_hole(source: str | Path) -> int | None:
 
     None for other models, and for those that are shown a mosaic.
     """
-    if str(source) not in names() or facts(str(source))["mask mode"] != "hole":
-        return None
-    return int(facts(str(source))["history"][-1]["size"]) // 2
+    known = facts(str(source)) if str(source) in names() else {}
+    return int(known["history"][-1]["size"]) // 2 if known.get("mask mode") == "hole" else None
 
 
 def facts(name: str) -> dict[str, Any]:
