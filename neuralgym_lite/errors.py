@@ -14,6 +14,12 @@ class UserError(ValueError):
     """
 
 
+def reason_of(error: Exception) -> str:
+    """Return why, on one line: of what the system refused its own words, without the number."""
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return " ".join(text.split()) or type(error).__name__
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return the tail of an error about an unknown name: the nearest known one, or all of them.
 

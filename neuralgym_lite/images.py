@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from neuralgym_lite.errors import UserError
+from neuralgym_lite.errors import UserError, reason_of
 
 UInt8: TypeAlias = npt.NDArray[np.uint8]
 Format: TypeAlias = Literal["PNG", "JPEG", "BMP", "WEBP"]
@@ -109,7 +109,7 @@ def read_picture(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> 
         with path.open("rb") as file:
             return _decode(path, file, max_pixels)
     except OSError as error:
-        raise ImageError(f"{path}: cannot be read: {_reason(error)}") from error
+        raise ImageError(f"{path}: cannot be read: {reason_of(error)}") from error
 
 
 def read_rgb(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> UInt8:
@@ -169,7 +169,7 @@ def write_picture(path: str | os.PathLike[str], picture: Picture) -> None:
         image.save(buffer, format=picture.format, **options)
         atomic_write(path, buffer.getvalue())
     except (OSError, ValueError) as error:
-        raise ImageError(f"{path}: cannot be written: {_reason(error)}") from error
+        raise ImageError(f"{path}: cannot be written: {reason_of(error)}") from error
 
 
 @contextlib.contextmanager
@@ -268,7 +268,7 @@ def _decode(path: Path, file: io.BufferedReader, max_pixels: int) -> Picture:
         image = _upright(image)
         rgb, alpha, grey = _layers(image)
     except Exception as error:  # and a damaged body likewise
-        raise ImageError(f"{path}: damaged picture: {_reason(error)}") from error
+        raise ImageError(f"{path}: damaged picture: {reason_of(error)}") from error
     return Picture(rgb, alpha, grey, format, _profile(image, grey), lost)
 
 
@@ -377,12 +377,6 @@ def _luma(rgb: UInt8) -> UInt8:
     for rows in _strips(height, width):
         luma[rows] = np.asarray(Image.fromarray(rgb[rows]).convert("L"))
     return luma
-
-
-def _reason(error: Exception) -> str:
-    """Return why, on one line."""
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return " ".join(text.split()) or type(error).__name__
 
 
 @contextlib.contextmanager

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from inpaint_tf.cli._out import make_out
 from neuralgym_lite.errors import UserError
+from neuralgym_lite.folders import make_folder
 from neuralgym_lite.progress import Progress, Track
 from neuralgym_lite.quiet import import_tensorflow
 
@@ -122,7 +122,7 @@ def command(
     }
     blended = [BlendedInpainter(inpainters[source]) for source in sources] if blend else []
     # Made before the work, not after it: an hour's scores are not lost to a mistyped name.
-    out = make_out(out or _default_out(sources[0]))
+    out = make_folder(out or _default_out(sources[0]))
 
     with weights_from(lpips_weights), Progress() as progress:
         evaluation = evaluate(

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from inpaint_tf.cli._out import make_out
 from inpaint_tf.weights import DEFAULT
 from neuralgym_lite.errors import UserError
+from neuralgym_lite.folders import make_folder
 from neuralgym_lite.images import MAX_PIXELS
 from neuralgym_lite.quiet import import_tensorflow
 
@@ -132,7 +132,7 @@ def command(
     inpainter = inpaint_tf.load(source, **{k: v for k, v in options.items() if v is not None})
     if attention_map and not inpainter.has_attention:
         raise UserError(f"Model '{source}' has no attention; leave out --attention-map")
-    make_out(out)
+    make_folder(out)
 
     # The bar redirects what is printed to stderr, which is right only where both are a terminal.
     stdout = None if sys.stdout.isatty() else sys.stdout

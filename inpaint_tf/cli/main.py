@@ -8,7 +8,7 @@ import sys
 
 import click
 
-from neuralgym_lite.errors import UserError, did_you_mean
+from neuralgym_lite.errors import UserError, did_you_mean, reason_of
 
 COMMANDS = (
     "data",
@@ -65,14 +65,9 @@ def main() -> None:
         click.echo(f"Error: {error}", err=True)
         sys.exit(USAGE_ERROR)
     except OSError as error:
-        click.echo(f"Error: {_told(error)}", err=True)
+        place = f"{error.filename}: " if error.filename else ""
+        click.echo(f"Error: {place}{reason_of(error)}", err=True)
         sys.exit(USAGE_ERROR)
     except click.Abort:
         click.echo("Stopped.", err=True)
         sys.exit(130)
-
-
-def _told(error: OSError) -> str:
-    """Say what the system refused, and of which file where that is known."""
-    reason = error.strerror or str(error) or type(error).__name__
-    return f"{error.filename}: {reason}" if error.filename else reason

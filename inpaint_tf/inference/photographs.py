@@ -13,7 +13,7 @@ import cv2
 
 from inpaint_tf.inference.inpainter import Inpainter, UInt8
 from inpaint_tf.report.flow_colors import attention_map
-from neuralgym_lite.errors import UserError
+from neuralgym_lite.errors import UserError, reason_of
 from neuralgym_lite.images import (
     MAX_PIXELS,
     ImageError,
@@ -131,8 +131,7 @@ def fill_photographs(
         except ImageError as error:
             yield Result(job.source, job.target, "failed", str(error))
         except (UserError, OSError, MemoryError, cv2.error) as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
-            yield Result(job.source, job.target, "failed", f"{job.source}: {reason}")
+            yield Result(job.source, job.target, "failed", f"{job.source}: {reason_of(error)}")
 
 
 def _fill(inpainter: Inpainter, job: Job, max_pixels: int, blend: bool) -> Result:

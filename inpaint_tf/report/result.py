@@ -27,7 +27,8 @@ from inpaint_tf.report.statistics import (
     compare,
     summarize,
 )
-from neuralgym_lite.errors import UserError
+from neuralgym_lite.errors import UserError, reason_of
+from neuralgym_lite.folders import make_folder
 from neuralgym_lite.images import Picture, atomic_write, write_picture
 
 Images = npt.NDArray[np.uint8]
@@ -176,12 +177,7 @@ class Evaluation:
         Raises:
             UserError: If the folder cannot be made, or a file not be written.
         """
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(
-                f"Folder '{folder}' cannot be made: {error.strerror}; choose another"
-            ) from error
+        make_folder(folder)
         if self.examples:
             write_picture(folder / "grid.png", Picture(self._grid()))
         _write(folder / "per_image.csv", self._csv())
@@ -212,7 +208,7 @@ def _write(path: Path, data: bytes) -> None:
         atomic_write(path, data)
     except OSError as error:
         raise UserError(
-            f"'{path}' cannot be written: {error.strerror}; choose another folder"
+            f"'{path}' cannot be written: {reason_of(error)}; choose another folder"
         ) from error
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from neuralgym_lite.errors import UserError, did_you_mean
+import pytest
+
+from neuralgym_lite.errors import UserError, did_you_mean, reason_of
 
 
 def test_near_name():
@@ -23,3 +25,15 @@ def test_known_names_may_be_a_generator():
 
 def test_is_a_value_error():
     assert issubclass(UserError, ValueError)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (PermissionError(13, "Permission denied", "x"), "Permission denied"),
+        (OSError("cannot\n identify"), "cannot identify"),
+        (MemoryError(), "MemoryError"),
+    ],
+)
+def test_reasons_are_one_line(error: Exception, words: str) -> None:
+    assert reason_of(error) == words
