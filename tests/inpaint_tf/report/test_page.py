@@ -146,6 +146,33 @@ def test_a_single_photograph_has_no_interval(photos: PhotoSet) -> None:
     assert "no interval: fewer than 2" in page
 
 
+class Sometimes(Attentive):
+    """Brings the truth back where it is asked for one photograph by one."""
+
+    name = "sometimes"
+    has_attention = False
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def fill(self, image: Images, mask: Images) -> Images:
+        self.calls += 1
+        return image if self.calls == 1 else super().fill(image, mask)
+
+
+def test_a_photograph_that_is_left_out_is_left_out_of_means_and_plots(photos: PhotoSet) -> None:
+    masks = EvaluationMasks("center", 3, 32)
+    found = evaluate([Sometimes(), Attentive()], photos, masks, 1, keys=photos.test[:3])
+    reader = Reader(render_page(found))
+    assert "PSNR, hole PSNR: 1 of 3 photographs left out, on which a method is exact" in reader.text
+    assert reader.text.count("infinite on 1, left out") == 2
+    dots = {"MSE": 3, "PSNR": 2}
+    for title, count in dots.items():
+        figure = render_page(found).partition(f"<figcaption>{title} <small>")[2]
+        for strip in figure.partition("</figure>")[0].split('class="dots" d="')[1:]:
+            assert strip.partition('"')[0].count("h0") == count
+
+
 @pytest.mark.parametrize(
     "scores",
     [[1.0, 2.0, 3.0], [5.0], [], [np.inf, np.nan], [0.001, 40.0], [0.0, 0.0], list(range(1000))],
