@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import io
 import keyword
 import sys
 
 import click
 
+from inpaint_tf.cli._echo import echo
 from neuralgym_lite.errors import UserError, did_you_mean, reason_of
 
 COMMANDS = (
@@ -53,21 +55,23 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; a user's mistake is one line on stderr and exit code 2."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # which may have letters that it cannot print
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         cli.main(standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         sys.exit(error.exit_code)
     except click.ClickException as error:
-        click.echo(f"Error: {error.format_message()}", err=True)
+        echo(f"Error: {error.format_message()}", err=True)
         sys.exit(error.exit_code)
     except UserError as error:
-        click.echo(f"Error: {error}", err=True)
+        echo(f"Error: {error}", err=True)
         sys.exit(USAGE_ERROR)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
-        click.echo(f"Error: {place}{reason_of(error)}", err=True)
+        echo(f"Error: {place}{reason_of(error)}", err=True)
         sys.exit(USAGE_ERROR)
     except click.Abort:
-        click.echo("Stopped.", err=True)
+        echo("Stopped.", err=True)
         sys.exit(130)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from inpaint_tf.report.result import Evaluation
+from neuralgym_lite.errors import printable
 
 _COLUMNS = (
     "mse_whole_255",
@@ -40,6 +41,7 @@ def render_table(evaluation: Evaluation) -> str:
 
 def render_cells(cells: Sequence[Sequence[str]]) -> str:
     """Return rows of cells, the first a heading, as Markdown that is aligned as plain text too."""
+    cells = [[printable(cell) for cell in row] for row in cells]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     head, *body = (_line(row, widths) for row in cells)
     rule = "|".join(["", "-" * (widths[0] + 2), *("-" * (w + 1) + ":" for w in widths[1:]), ""])

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from PIL import Image
 
 from inpaint_tf.data import PhotoSet, open_photos
 from inpaint_tf.masks import EvaluationMasks, MaskMode, opencv_inpaint
@@ -105,6 +107,21 @@ def test_nothing_is_loaded_and_no_script_runs(reader: Reader, evaluation: Evalua
 def test_names_are_text_and_never_markup(reader: Reader) -> None:
     assert NASTY in reader.text
     assert any(NASTY in (attributes.get("alt") or "") for _, attributes in reader.tags)
+
+
+def test_names_of_photographs_are_text_too(tmp_path: Path) -> None:
+    keys = ("<img src=x onerror=alert(1)>.png", "\" onload='x' &amp;.png", "</style><b>.png")
+    for key in keys:
+        (tmp_path / key).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.eye(48, dtype=np.uint8) * 255).save(tmp_path / key)
+    photos = PhotoSet("folder", tmp_path, keys[:1], keys)
+    (tmp_path / keys[1]).write_bytes(b"no picture")
+    reader = Reader(render_page(evaluate([Attentive()], photos, EvaluationMasks("hole", 3, 48), 4)))
+    assert all(key in reader.text for key in keys)
+    assert any(keys[0] in (attributes.get("alt") or "") for _, attributes in reader.tags)
+    assert (reader.wrong, reader.open) == ([], [])
+    for _, attributes in reader.tags:
+        assert not [name for name in attributes if name.startswith("on")]
 
 
 def test_all_methods_metrics_and_settings_are_there(reader: Reader, evaluation: Evaluation) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from inpaint_tf.metrics import METRICS
 from inpaint_tf.report import statistics
 from inpaint_tf.report.statistics import (
