@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -19,6 +17,7 @@ import numpy.typing as npt
 from inpaint_tf.metrics import Metric
 from inpaint_tf.report.grid import image_grid
 from inpaint_tf.report.page import render_page
+from inpaint_tf.report.per_image import write_rows
 from inpaint_tf.report.statistics import (
     RESAMPLES,
     SEED,
@@ -217,18 +216,13 @@ class Evaluation:
         _write(folder / "report.html", render_page(self).encode("utf-8", "backslashreplace"))
 
     def _csv(self) -> bytes:
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["photograph", "method", *self.metrics])
-        for index, key in enumerate(self.photographs):
-            for method, metrics in self.scores.items():
-                # A column that was not measured stays, and stays empty.
-                scores = (
-                    repr(float(metrics[name][index])) if name in metrics else ""
-                    for name in self.metrics
-                )
-                writer.writerow([key, method, *scores])
-        return text.getvalue().encode("utf-8", "surrogateescape")
+        # A column that was not measured stays, and stays empty.
+        rows = (
+            (key, method, [repr(float(found[x][i])) if x in found else "" for x in self.metrics])
+            for i, key in enumerate(self.photographs)
+            for method, found in self.scores.items()
+        )
+        return write_rows(tuple(self.metrics), rows)
 
     def _grid(self) -> Images:
         return examples_grid(self.examples, [*self.scores, "truth"])
