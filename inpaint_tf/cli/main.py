@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import io
 import keyword
+import signal
 import sys
+import threading
+from collections.abc import Iterator
 
 import click
 
@@ -23,7 +27,8 @@ COMMANDS = (
     "train",
     "weights",
 )
-USAGE_ERROR = 2
+USAGE_ERROR, INTERRUPTED = 2, 130
+_AGAIN = 1.0  # seconds from one try to interrupt to the next
 
 
 class _Commands(click.Group):
@@ -54,11 +59,15 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run the command line; a user's mistake is one line on stderr and exit code 2."""
+    """Run the command line; a user's mistake is one line on stderr and exit code 2.
+
+    Ctrl-C is one line and exit code 130, once what is half-written has been removed.
+    """
     if isinstance(sys.stdout, io.TextIOWrapper):  # which may have letters that it cannot print
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        cli.main(standalone_mode=False)
+        with _insisting_on_interrupts():
+            cli.main(standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         sys.exit(error.exit_code)
@@ -74,4 +83,32 @@ def main() -> None:
         sys.exit(USAGE_ERROR)
     except click.Abort:
         echo("Stopped.", err=True)
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
+
+
+@contextlib.contextmanager
+def _insisting_on_interrupts() -> Iterator[None]:
+    """Raise `KeyboardInterrupt` on Ctrl-C, and again until it leaves the block.
+
+    Python drops an exception that is raised in a callback from C, of which TensorFlow has many.
+    """
+    if (
+        not hasattr(signal, "setitimer")
+        or threading.current_thread() is not threading.main_thread()
+    ):
+        yield
+        return
+
+    def interrupt(number: int, frame: object) -> None:
+        signal.setitimer(signal.ITIMER_REAL, _AGAIN)
+        # Whoever removes what is half-written is not disturbed, but by a second Ctrl-C.
+        if number == signal.SIGINT or not isinstance(sys.exc_info()[1], KeyboardInterrupt):
+            raise KeyboardInterrupt
+
+    before = {each: signal.signal(each, interrupt) for each in (signal.SIGINT, signal.SIGALRM)}
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for each, handler in before.items():
+            signal.signal(each, handler)
