@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
+
+_STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_NO_TEXT = re.compile("[\ud800-\udfff]")
 
 
 class UserError(ValueError):
@@ -14,8 +18,27 @@ class UserError(ValueError):
     """
 
 
+def printable(text: object) -> str:
+    r"""Return text as one line that is safe to print; names of files may hold anything.
+
+    Args:
+        text: anything that has a `str`.
+
+    Returns:
+        The text, in which control characters and those that turn the direction of what follows
+        are escaped as Python does it: `\x1b`, `\n`, `\u202e`. Bytes that are no text are U+FFFD.
+    """
+    return _STEERING.sub(_escape, _NO_TEXT.sub("\N{REPLACEMENT CHARACTER}", str(text)))
+
+
+def _escape(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode()
+
+
 def reason_of(error: Exception) -> str:
     """Return why, on one line: of what the system refused its own words, without the number."""
+    if isinstance(error, UserError):  # a line, in which names are as they are
+        return str(error)
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return " ".join(text.split()) or type(error).__name__
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from neuralgym_lite.errors import UserError
+from neuralgym_lite.folders import remove_leftovers
 from neuralgym_lite.images import atomic_write
 
 _LIBRARIES = {"tensorflow": "tensorflow", "keras": "keras", "numpy": "numpy", "opencv": "cv2"}
@@ -49,6 +50,7 @@ class RunFolder:
         run = cls(Path(path))
         if run.path.exists() and not run.path.is_dir():
             raise UserError(f"'{path}' is a file, not a folder. Choose another run folder.")
+        remove_leftovers(run.path)
         if run.path.is_dir() and any(run.path.iterdir()):
             if not run._manifest.exists():
                 raise UserError(

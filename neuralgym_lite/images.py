@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import io
 import os
-import secrets
 import threading
 import warnings
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from neuralgym_lite.errors import UserError, reason_of
+from neuralgym_lite.folders import temporary_name
 
 UInt8: TypeAlias = npt.NDArray[np.uint8]
 Format: TypeAlias = Literal["PNG", "JPEG", "BMP", "WEBP"]
@@ -183,7 +183,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         A path with the suffix of `path`, to write to. It is removed if the block fails.
     """
     path = Path(path)
-    temporary = path.with_name(f".{secrets.token_hex(8)}{path.suffix}")
+    temporary = temporary_name(path.parent, path.suffix)
     try:
         yield temporary
         temporary.replace(path)

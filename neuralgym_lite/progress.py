@@ -12,6 +12,8 @@ import rich.console
 import rich.progress
 from rich.text import Text
 
+from neuralgym_lite.errors import printable
+
 
 class Progress:
     """A context in which work is counted and talked about.
@@ -80,7 +82,8 @@ class Progress:
         self._tracks.remove(track)
 
     def say(self, text: str) -> None:
-        """Write one line of talk, above the bars."""
+        """Write one line of talk, above the bars; what is not printable in it is escaped."""
+        text = printable(text)
         if self._live:
             self._live.console.print(Text(text), soft_wrap=True)
         else:
@@ -113,7 +116,7 @@ class Track:
     def advance(self, count: int = 1, note: str | None = None) -> None:
         """Count `count` more as done; `note` replaces what is shown beside the speed."""
         self.done += count
-        self._note = self._note if note is None else note
+        self._note = self._note if note is None else printable(note)
         if self._live and self._task is not None:
             self._live.update(self._task, advance=count, note=self._note)
         elif self._progress.clock() - self._said_at >= self._progress.every:

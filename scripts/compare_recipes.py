@@ -17,6 +17,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 COMMON = {
     "data.dataset": "animals+imagenet+places2",
@@ -236,8 +237,14 @@ def show(recipes: list[Recipe], minutes: float, size: int, out: Path) -> None:
     print("|---|---" + "|---" * len(METRICS) + "|")
     for name, metrics in methods.items():
         words, count = told.get(name, (name, ""))
-        row = (f"{metrics[each]['mean']:.{digits}f}" for each, digits in METRICS.values())
+        row = (number(metrics.get(each), digits) for each, digits in METRICS.values())
         print(f"| {words} | {count} | " + " | ".join(row) + " |")
+
+
+def number(summary: dict[str, Any] | None, digits: int) -> str:
+    """Return a mean, or nothing where `evaluate` found none and said why."""
+    mean = summary and summary["mean"]
+    return "" if mean is None else f"{mean:.{digits}f}"
 
 
 def call(*arguments: str) -> None:

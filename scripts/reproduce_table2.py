@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from neuralgym_lite.errors import UserError
+from neuralgym_lite.errors import UserError, printable
 from neuralgym_lite.images import atomic_write
 from neuralgym_lite.progress import Progress
 from neuralgym_lite.quiet import import_tensorflow
@@ -98,7 +98,7 @@ def main(
         evaluation.write(out)
         atomic_write(out / "table2.md", f"{tables[False]}\n\n{tables[True]}\n".encode())
     for message in (*evaluation.failed.values(), *evaluation.broken):
-        print(f"Failed: {message}", file=sys.stderr)
+        print(f"Failed: {printable(message)}", file=sys.stderr)
     sys.exit(1 if evaluation.failed or evaluation.broken else 0)
 
 
@@ -114,4 +114,4 @@ if __name__ == "__main__":
     try:
         main()
     except UserError as error:
-        sys.exit(f"Error: {error}")
+        sys.exit(f"Error: {printable(error)}")

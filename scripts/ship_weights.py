@@ -134,12 +134,17 @@ def evaluate(name: str, size: int, out: Path, detail: bool) -> dict[str, Any]:
     methods = found["methods"]
     if detail:
         alone = scores(name, size, out / "without-detail", "--no-detail", "--no-baselines")
+        if alone["left_out"] != found["left_out"]:
+            raise click.ClickException(
+                f"The means in '{out}' are over other photographs with detail and without."
+            )
         methods[f"{name}, without detail"] = alone["methods"][name]
     methods = {
         method: {metric: each[metric] for metric in METRICS.values() if metric in each}
         for method, each in methods.items()
     }
-    return {"dataset": found["dataset"], "masks": found["masks"], "methods": methods}
+    kept = {part: found[part] for part in ("dataset", "masks", "left_out")}
+    return {**kept, "methods": methods}
 
 
 def scores(name: str, size: int, out: Path, *options: str) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from inpaint_tf.cli._echo import echo
+
 if TYPE_CHECKING:
     from inpaint_tf.training.config import TrainConfig
     from neuralgym_lite.experiment import RunFolder
@@ -81,6 +83,6 @@ def carry_out(run: RunFolder, config: TrainConfig, force: bool = False) -> None:
     with Progress() as progress:
         progress.say(f"Run folder: {run.path}")
         done = train(run, config, progress, force)
-    click.echo(str(run.path))
+    echo(str(run.path))
     if not done:
         sys.exit(STOPPED_BY_SIGNAL)

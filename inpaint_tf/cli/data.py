@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import statistics
 import sys
 from collections import Counter, defaultdict
@@ -13,6 +12,7 @@ from typing import Any, TypeAlias
 
 import click
 
+from inpaint_tf.cli._echo import echo, echo_json
 from inpaint_tf.data import PhotoSet, names, open_photos
 from inpaint_tf.data.photo_set import list_keys
 from inpaint_tf.data.registry import fetch
@@ -46,11 +46,11 @@ def list_data_sets(as_json: bool) -> None:
     """List the data sets, and where each was found on this machine."""
     rows = [_describe(name) for name in names()]
     if as_json:
-        click.echo(json.dumps(rows, indent=2))
+        echo_json(rows)
         return
     for row in rows:
         counts = f"{row['train']} train, {row['test']} test" if row["found"] else "-"
-        click.echo(f"{row['name']:<10}{counts:<26}{row['where']}")
+        echo(f"{row['name']:<10}{counts:<26}{row['where']}")
 
 
 @command.command("get")
@@ -59,11 +59,11 @@ def get(name: str) -> None:
     """Download the data set NAME into the cache folder and print where it is."""
     folder = fetch(name)
     if folder is None:
-        click.echo(f"Nothing has to be downloaded for data set '{name}'.", err=True)
+        echo(f"Nothing has to be downloaded for data set '{name}'.", err=True)
         return
     photos = open_photos(name, folder)
-    click.echo(f"{len(photos.train)} train and {len(photos.test)} test images.", err=True)
-    click.echo(click.format_filename(folder))
+    echo(f"{len(photos.train)} train and {len(photos.test)} test images.", err=True)
+    echo(folder)
 
 
 @command.command("check")
@@ -79,7 +79,7 @@ def check(folder: Path, dataset: str | None, as_json: bool) -> None:
     photos = _open(folder, dataset)
     report = _read_all(photos)
     if as_json:
-        click.echo(json.dumps(_to_json(photos, report), indent=2))
+        echo_json(_to_json(photos, report))
     else:
         _print_report(photos, report)
     if report.broken:
@@ -94,11 +94,11 @@ def split(folder: Path, dataset: str | None, as_json: bool) -> None:
     """Print which images below DIR are train and which are test."""
     photos = _open(folder, dataset)
     if as_json:
-        click.echo(json.dumps({"train": photos.train, "test": photos.test}, indent=2))
+        echo_json({"train": photos.train, "test": photos.test})
         return
     for name, keys in (("train", photos.train), ("test", photos.test)):
         for key in keys:
-            click.echo(f"{name}\t{click.format_filename(key)}")
+            echo(name, key)
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def _describe(name: str) -> dict[str, Any]:
 def _open(folder: Path, dataset: str | None) -> PhotoSet:
     if dataset is None:
         dataset = "animals" if all("/" in key for key in list_keys(folder)) else "folder"
-        click.echo(f"Reading '{folder}' as data set '{dataset}'.", err=True)
+        echo(f"Reading '{folder}' as data set '{dataset}'.", err=True)
     return open_photos(dataset, folder)
 
 
@@ -213,17 +213,17 @@ def _size_ranges(sizes: list[tuple[int, int]]) -> dict[str, dict[str, float]]:
 
 def _print_report(photos: PhotoSet, report: _Report) -> None:
     count = len(report.sizes) + len(report.broken)
-    click.echo(f"folder   {click.format_filename(photos.root or '')}")
-    click.echo(f"images   {count} ({report.n_bytes / 1e6:.1f} MB), {len(report.broken)} broken")
-    click.echo(f"split    {len(photos.train)} train, {len(photos.test)} test ('{photos.name}')")
+    echo(f"folder   {photos.root or ''}")
+    echo(f"images   {count} ({report.n_bytes / 1e6:.1f} MB), {len(report.broken)} broken")
+    echo(f"split    {len(photos.train)} train, {len(photos.test)} test ('{photos.name}')")
     for name, side in _size_ranges(report.sizes).items():
-        click.echo(f"{name:<9}{side['min']} to {side['max']} px, median {side['median']:g}")
+        echo(f"{name:<9}{side['min']} to {side['max']} px, median {side['median']:g}")
     if report.classes:
-        click.echo(f"classes  {len(report.classes)}")
+        echo(f"classes  {len(report.classes)}")
     for name, images in report.classes.items():
-        click.echo(f"  {images:>6}  {click.format_filename(name)}")
+        echo(f"  {images:>6}  {name}")
     for message in report.broken.values():
-        click.echo(f"broken   {click.format_filename(message)}")
+        echo(f"broken   {message}")
     _print_equal(report.equal)
 
 
@@ -231,12 +231,12 @@ def _print_equal(groups: list[Group]) -> None:
     if not groups:
         return
     count = sum(len(keys) for group in groups for keys in group.values())
-    click.echo(f"equal    {count} files are {len(groups)} pictures, to the byte")
+    echo(f"equal    {count} files are {len(groups)} pictures, to the byte")
     for group in groups[:_SHOWN]:
         named = [f"{key} ({split})" for split, keys in group.items() for key in keys]
         more = f" and {len(named) - _SHOWN} more" if len(named) > _SHOWN else ""
-        click.echo(f"  {click.format_filename(' = '.join(named[:_SHOWN]))}{more}")
+        echo(f"  {' = '.join(named[:_SHOWN])}{more}")
     if len(groups) > _SHOWN:
-        click.echo(f"  and {len(groups) - _SHOWN} more; --json lists them")
+        echo(f"  and {len(groups) - _SHOWN} more; --json lists them")
     if leaked := sum(len(group["test"]) for group in groups if _in_both(group)):
-        click.echo(f"leak     {leaked} test images are trained on as well: remove one of each two")
+        echo(f"leak     {leaked} test images are trained on as well: remove one of each two")

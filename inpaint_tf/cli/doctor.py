@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import sys
 
 import click
 
+from inpaint_tf.cli._echo import echo, echo_json
 from neuralgym_lite.quiet import import_tensorflow
 
 
@@ -20,12 +20,12 @@ def command(as_json: bool) -> None:
     import_tensorflow()
     from inpaint_tf.training.doctor import examine
 
-    click.echo("A training of two rounds takes some seconds.", err=True)
+    echo("A training of two rounds takes some seconds.", err=True)
     findings = examine()
     if as_json:
-        click.echo(json.dumps([finding._asdict() for finding in findings], indent=2))
+        echo_json([finding._asdict() for finding in findings])
     else:
         for finding in findings:
-            click.echo(f"{finding.state:<8}{finding.subject:<14}{finding.text}")
+            echo(f"{finding.state:<8}{finding.subject:<14}{finding.text}")
     if any(finding.state == "broken" for finding in findings):
         sys.exit(1)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from inpaint_tf.cli._echo import echo, echo_json
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.folders import make_folder
 from neuralgym_lite.progress import Progress, Track
@@ -134,12 +135,15 @@ def command(
             settings=settings,
             on_progress=_bar(progress),
         )
-    text = json.dumps(evaluation.to_json(), indent=2) if as_json else render_table(evaluation)
     try:
         evaluation.write(out)
     finally:
-        click.echo(text)
-    click.echo(f"Wrote report.html, metrics.json, per_image.csv and grid.png to '{out}'.", err=True)
+        if as_json:
+            echo_json(evaluation.to_json())
+        else:
+            for line in render_table(evaluation).split("\n"):
+                echo(line)
+    echo(f"Wrote report.html, metrics.json, per_image.csv and grid.png to '{out}'.", err=True)
     if _tell_failures(evaluation):
         sys.exit(1)
 
@@ -147,14 +151,14 @@ def command(
 def _tell_failures(evaluation: Evaluation) -> bool:
     """Name on stderr what could not be read or filled; return whether there was any."""
     for message in evaluation.failed.values():
-        click.echo(f"Left out: {message}", err=True)
+        echo(f"Left out: {message}", err=True)
     for method, reasons in evaluation.broken.items():
         for key, reason in reasons.items():
-            click.echo(f"'{method}' failed on {key}: {reason}", err=True)
+            echo(f"'{method}' failed on {key}: {reason}", err=True)
     results = sum(map(len, evaluation.broken.values()))
     if evaluation.failed or results:
         unread = len(evaluation.failed)
-        click.echo(f"In all: {unread} photographs left out, {results} results failed.", err=True)
+        echo(f"In all: {unread} photographs left out, {results} results failed.", err=True)
     return bool(evaluation.failed or evaluation.broken)
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
+from inpaint_tf.cli._echo import echo, echo_json
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.quiet import import_tensorflow
 
@@ -72,7 +72,7 @@ def command(
         file_format,
         precision,
         max_megapixels * 1_000_000,
-        say=lambda text: click.echo(text, err=True),
+        say=lambda text: echo(text, err=True),
     )
     if as_json:
         difference = exported.difference
@@ -83,9 +83,9 @@ def command(
             "largest_difference_in_grey_levels": difference.levels,
             "bytes": exported.sizes,
         }
-        click.echo(json.dumps(found))
+        echo_json(found, indent=None)
         return
-    click.echo(f"Largest difference: {exported.difference}.", err=True)
+    echo(f"Largest difference: {exported.difference}.", err=True)
     sizes = (f"{name} {size / 1e6:.2f} MB" for name, size in exported.sizes.items())
-    click.echo(", ".join(sizes), err=True)
-    click.echo(click.format_filename(exported.folder))
+    echo(", ".join(sizes), err=True)
+    echo(exported.folder)

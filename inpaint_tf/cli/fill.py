@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
+from inpaint_tf.cli._echo import echo, echo_json
 from inpaint_tf.weights import DEFAULT
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.folders import make_folder
@@ -144,7 +144,7 @@ def command(
             if result.status == "failed":
                 failed.append(result)
             if as_json or result.status != "failed":
-                click.echo(_as_json(result) if as_json else _as_text(result), file=stdout)
+                _print(result, as_json, stdout)
             if result.message and not (failed and len(jobs) == 1):
                 progress.say(result.message)
             if track:
@@ -152,7 +152,7 @@ def command(
     if len(jobs) == len(failed) == 1:
         raise UserError(failed[0].message)
     if failed:
-        click.echo(f"{len(failed)} of {len(jobs)} photographs failed.", err=True)
+        echo(f"{len(failed)} of {len(jobs)} photographs failed.", err=True)
         sys.exit(1)
 
 
@@ -171,18 +171,15 @@ class _Shares:
             self._track = None
 
 
-def _as_text(result: Result) -> str:
-    verb = "filled" if result.status == "filled" else "unchanged"
-    source, target = map(click.format_filename, (result.source, result.target))
-    return f"{verb} {source} -> {target}"
-
-
-def _as_json(result: Result) -> str:
-    return json.dumps(
-        {
+def _print(result: Result, as_json: bool, stdout: TextIO | None) -> None:
+    if as_json:
+        found = {
             "source": str(result.source),
             "target": str(result.target),
             "status": result.status,
             "message": result.message,
         }
-    )
+        echo_json(found, indent=None, file=stdout)
+    else:
+        verb = "filled" if result.status == "filled" else "unchanged"
+        echo(f"{verb} {result.source} -> {result.target}", file=stdout)

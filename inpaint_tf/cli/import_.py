@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from inpaint_tf.cli._echo import echo
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.quiet import import_tensorflow
 
@@ -70,17 +71,17 @@ def command(
     facts = folder.describe(imported, licence, differences)
     folder.write_folder(out, imported, facts)
     _tell(facts)
-    click.echo(click.format_filename(out))
+    echo(out)
 
 
 def _compare(model: InpaintingModel, probe: Probe | None, checkpoint: Path) -> dict[str, float]:
     from inpaint_tf.importers.probe import LIMIT, differences, formulations_differ
 
     if probe is None:
-        click.echo("probe: what the source gives is not known (see --probe)", err=True)
+        echo("probe: what the source gives is not known (see --probe)", err=True)
         gap = formulations_differ(model)
         if gap is not None:
-            click.echo(f"probe: both formulations of attention agree to {gap:.1e}", err=True)
+            echo(f"probe: both formulations of attention agree to {gap:.1e}", err=True)
         return {}
     found = differences(model, probe)
     text = ", ".join(f"{stage} {value:.1e}" for stage, value in found.items())
@@ -89,20 +90,20 @@ def _compare(model: InpaintingModel, probe: Probe | None, checkpoint: Path) -> d
             f"'{checkpoint}' does not give what the probe says: largest differences {text}, "
             f"limit {LIMIT:.0e}. Is the probe of these weights?"
         )
-    click.echo(f"probe: largest differences from the source: {text}", err=True)
+    echo(f"probe: largest differences from the source: {text}", err=True)
     return found
 
 
 def _tell(facts: dict[str, Any]) -> None:
-    click.echo(
+    echo(
         f"{facts['architecture']}, width {facts['width']}, {facts['weights']:,} weights, dialect "
         f"{facts['compat']}, mask {facts['mask']['name']}",
         err=True,
     )
     for kind, critic in facts["critics"].items():
-        click.echo(
+        echo(
             f"{kind} critic, {'x'.join(map(str, critic['size']))} pixels, width {critic['width']}, "
             f"{critic['weights']:,} weights",
             err=True,
         )
-    click.echo(f"licence: {facts['source']['licence']}", err=True)
+    echo(f"licence: {facts['source']['licence']}", err=True)

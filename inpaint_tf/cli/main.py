@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import io
 import keyword
+import signal
 import sys
+import threading
+from collections.abc import Iterator
 
 import click
 
+from inpaint_tf.cli._echo import echo
 from neuralgym_lite.errors import UserError, did_you_mean, reason_of
 
 COMMANDS = (
@@ -21,7 +27,8 @@ COMMANDS = (
     "train",
     "weights",
 )
-USAGE_ERROR = 2
+USAGE_ERROR, INTERRUPTED = 2, 130
+_AGAIN = 1.0  # seconds from one try to interrupt to the next
 
 
 class _Commands(click.Group):
@@ -52,22 +59,56 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run the command line; a user's mistake is one line on stderr and exit code 2."""
+    """Run the command line; a user's mistake is one line on stderr and exit code 2.
+
+    Ctrl-C is one line and exit code 130, once what is half-written has been removed.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):  # which may have letters that it cannot print
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        cli.main(standalone_mode=False)
+        with _insisting_on_interrupts():
+            cli.main(standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         sys.exit(error.exit_code)
     except click.ClickException as error:
-        click.echo(f"Error: {error.format_message()}", err=True)
+        echo(f"Error: {error.format_message()}", err=True)
         sys.exit(error.exit_code)
     except UserError as error:
-        click.echo(f"Error: {error}", err=True)
+        echo(f"Error: {error}", err=True)
         sys.exit(USAGE_ERROR)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
-        click.echo(f"Error: {place}{reason_of(error)}", err=True)
+        echo(f"Error: {place}{reason_of(error)}", err=True)
         sys.exit(USAGE_ERROR)
     except click.Abort:
-        click.echo("Stopped.", err=True)
-        sys.exit(130)
+        echo("Stopped.", err=True)
+        sys.exit(INTERRUPTED)
+
+
+@contextlib.contextmanager
+def _insisting_on_interrupts() -> Iterator[None]:
+    """Raise `KeyboardInterrupt` on Ctrl-C, and again until it leaves the block.
+
+    Python drops an exception that is raised in a callback from C, of which TensorFlow has many.
+    """
+    if (
+        not hasattr(signal, "setitimer")
+        or threading.current_thread() is not threading.main_thread()
+    ):
+        yield
+        return
+
+    def interrupt(number: int, frame: object) -> None:
+        signal.setitimer(signal.ITIMER_REAL, _AGAIN)
+        # Whoever removes what is half-written is not disturbed, but by a second Ctrl-C.
+        if number == signal.SIGINT or not isinstance(sys.exc_info()[1], KeyboardInterrupt):
+            raise KeyboardInterrupt
+
+    before = {each: signal.signal(each, interrupt) for each in (signal.SIGINT, signal.SIGALRM)}
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for each, handler in before.items():
+            signal.signal(each, handler)

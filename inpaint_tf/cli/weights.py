@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
+from inpaint_tf.cli._echo import echo, echo_json
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.progress import Progress, Track
 
@@ -26,10 +26,10 @@ def list_weights(as_json: bool) -> None:
 
     rows = [_network(name) for name in weights.names()] + [_describe(name) for name in SHA256]
     if as_json:
-        click.echo(json.dumps(rows, indent=2))
+        echo_json(rows)
         return
     for row in rows:
-        click.echo(f"{row['name']:<15}{row.get('summary', row['where'])}")
+        echo(f"{row['name']:<15}{row.get('summary', row['where'])}")
 
 
 @command.command("get")
@@ -52,7 +52,7 @@ def get(name: str, source: str | None) -> None:
         raise UserError(f"'{name}' comes with the install; give it to --model.")
     with Progress() as progress:
         path = fetch(name, source, _Bars(progress).advance)
-    click.echo(click.format_filename(path))
+    echo(path)
 
 
 class _Bars:

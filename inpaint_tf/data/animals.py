@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections import defaultdict
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from inpaint_tf.data.locations import cache_folder, find, locate
 from inpaint_tf.data.photo_set import PhotoSet, list_keys
 from inpaint_tf.data.split import split_each
 from neuralgym_lite.errors import UserError
+from neuralgym_lite.folders import temporary_folder
 
 KAGGLE_HANDLE = "iamsouravbanerjee/animal-image-dataset-90-different-animals"
 
@@ -103,9 +103,8 @@ def _keep(download: Path, target: Path) -> Path:
     """Put a copy of a download at `target`, all of it or nothing."""
     source, _ = read_classes(download)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".animals-") as scratch:
-            copy = Path(scratch, target.name)
+        with temporary_folder(target.parent) as scratch:
+            copy = scratch / target.name
             shutil.copytree(source, copy, copy_function=_link_or_copy)
             copy.rename(target)
     except OSError as error:

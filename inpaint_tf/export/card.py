@@ -10,6 +10,7 @@ from typing import Any
 from inpaint_tf.export.check import Difference
 from inpaint_tf.inference.inpainter import Inpainter
 from inpaint_tf.inference.provenance import provenance
+from inpaint_tf.report.statistics import left_out_lines
 from inpaint_tf.weights import CARD_FILE, FACTS_FILE, locate
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.experiment import RunFolder
@@ -140,9 +141,11 @@ def score_lines(facts: Mapping[str, Any]) -> list[str]:
         return ["Not scored yet: `inpaint-tf evaluate`, then export again."]
     data, dataset = evaluation["methods"], evaluation["dataset"]
     size = dataset["image_size"]
+    titles = {metric: title for title, metric in METRICS.items()}
     lines = [
         f"{dataset['photographs']} test photographs of {dataset['name']}, {size}x{size} pixels; "
         "in brackets 95 % bootstrap intervals.",
+        *left_out_lines(evaluation.get("left_out", {}), titles, dataset["photographs"]),
         "",
         f"| | {' | '.join(METRICS)} |",
         f"|---|{'---|' * len(METRICS)}",
@@ -154,8 +157,12 @@ def score_lines(facts: Mapping[str, Any]) -> list[str]:
 
 
 def _cell(score: Mapping[str, Any] | None) -> str:
-    if not score or score.get("mean") is None:
+    if not score:
         return "not measured"
+    if score.get("mean") is None:
+        if score.get("failed"):
+            return f"failed on {score['failed']}"
+        return "infinite" if score["infinite"] == score["n"] else "none left"
     low, high = score.get("low"), score.get("high")
     interval = "" if low is None else f" [{low:.4g}, {high:.4g}]"
     return f"{score['mean']:.4g}{interval}"

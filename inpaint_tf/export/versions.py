@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import secrets
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from neuralgym_lite.errors import UserError
+from neuralgym_lite.folders import temporary_folder
 
 # What tells which format a version is of.
 MODEL_FILES = {"saved_model": "saved_model.pb", "onnx": "model.onnx", "tflite": "model.tflite"}
@@ -30,14 +29,11 @@ def new_version(out: Path, file_format: str) -> Iterator[tuple[Path, Callable[[]
     if out.exists() and not out.is_dir():
         raise UserError(f"'{out}' is a file, not a folder. Choose another --out.")
     _check_format(out, file_format)
-    hidden = out / f".{secrets.token_hex(8)}"
     try:
-        hidden.mkdir(parents=True)
-        yield hidden, lambda: _publish(hidden, out)
+        with temporary_folder(out) as hidden:
+            yield hidden, lambda: _publish(hidden, out)
     except OSError as error:
         raise UserError(f"'{out}' cannot be written: {error.strerror or error}.") from error
-    finally:
-        shutil.rmtree(hidden, ignore_errors=True)
 
 
 def versions(out: Path) -> list[int]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import secrets
-import shutil
 from pathlib import Path
 from typing import Any
 
 from inpaint_tf.importers.checkpoint import Imported
 from inpaint_tf.weights import CARD_FILE, FACTS_FILE, GENERATOR_FILE
 from neuralgym_lite.errors import UserError
+from neuralgym_lite.folders import temporary_folder
 
 _ARCHITECTURES = {
     "ca": "coarse and refinement network with contextual attention (Yu et al. 2018)",
@@ -77,21 +76,19 @@ def write_folder(folder: Path, imported: Imported, facts: Any) -> None:
     Raises:
         UserError: if it cannot be written.
     """
-    hidden = folder.with_name(f".{secrets.token_hex(8)}")
     try:
-        hidden.mkdir(parents=True)
-        imported.generator.save(hidden / GENERATOR_FILE)
-        for kind, critic in imported.critics.items():
-            critic.save(hidden / f"{kind}_critic.keras")
-        (hidden / FACTS_FILE).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-        (hidden / CARD_FILE).write_text(_card(facts), encoding="utf-8")
-        if folder.exists():
-            folder.rmdir()
-        hidden.rename(folder)
+        with temporary_folder(folder.parent) as hidden:
+            imported.generator.save(hidden / GENERATOR_FILE)
+            for kind, critic in imported.critics.items():
+                critic.save(hidden / f"{kind}_critic.keras")
+            text = json.dumps(facts, indent=2)
+            (hidden / FACTS_FILE).write_text(f"{text}\n", encoding="utf-8")
+            (hidden / CARD_FILE).write_text(_card(facts), encoding="utf-8")
+            if folder.exists():
+                folder.rmdir()
+            hidden.rename(folder)
     except OSError as error:
         raise UserError(f"'{folder}' cannot be written: {error.strerror or error}.") from error
-    finally:
-        shutil.rmtree(hidden, ignore_errors=True)
 
 
 def _card(facts: Any) -> str:

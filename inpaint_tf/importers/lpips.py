@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import tempfile
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -21,6 +20,7 @@ from inpaint_tf.importers.torch_zip import read_torch
 from inpaint_tf.metrics import lpips_weights
 from inpaint_tf.metrics.lpips_weights import Arrays
 from neuralgym_lite.errors import UserError
+from neuralgym_lite.folders import temporary_folder
 from neuralgym_lite.images import atomic_write
 
 OnProgress: TypeAlias = Callable[[str, int, int | None], None]
@@ -96,9 +96,8 @@ def fetch(name: str, source: str | None = None, on_progress: OnProgress | None =
             lpips_weights.read(name, target)
             return target
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".get-", dir=target.parent) as temporary:
-            arrays = _published(name, _Source(source, Path(temporary), on_progress))
+        with temporary_folder(target.parent) as temporary:
+            arrays = _published(name, _Source(source, temporary, on_progress))
         packed = io.BytesIO()
         np.savez(packed, **arrays)  # type: ignore[arg-type]
         atomic_write(target, packed.getvalue())

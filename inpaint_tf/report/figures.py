@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import numpy.typing as npt
 from inpaint_tf.metrics import METRICS
 from inpaint_tf.report.evaluation import Filler, fill_one, with_inputs
 from inpaint_tf.report.grid import image_grid
+from inpaint_tf.report.per_image import read_rows
 from neuralgym_lite.errors import UserError, did_you_mean
 
 Images = npt.NDArray[np.uint8]
@@ -141,8 +141,7 @@ def worst_photographs(per_image: Path, method: str, metric: str, count: int) -> 
         UserError: If the file, the method or the metric is not there.
     """
     try:
-        with per_image.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-            rows = list(csv.DictReader(file))
+        rows = read_rows(per_image)
     except OSError as error:
         raise UserError(
             f"{per_image}: cannot be read ({error.strerror}); run 'inpaint-tf evaluate' first"

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-from neuralgym_lite.errors import UserError
+from neuralgym_lite.errors import UserError, printable
 
 _PAPER = (255, 255, 255)
 _INK = (32, 32, 32)
@@ -42,6 +42,8 @@ def image_grid(
     pictures = [picture for row in rows for picture in row]
     columns = max((len(row) for row in rows), default=0)
     _check(pictures, len(rows), columns, column_titles, row_titles)
+    column_titles = column_titles and [printable(title) for title in column_titles]
+    row_titles = row_titles and [printable(title) for title in row_titles]
     height = max(picture.shape[0] for picture in pictures)
     width = max(picture.shape[1] for picture in pictures)
     font = ImageFont.load_default(size=max(10, min(height, width) // 10))

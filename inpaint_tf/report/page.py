@@ -83,6 +83,7 @@ def _alarm(title: str, lines: Iterable[str]) -> str:
 
 def _scores(evaluation: Evaluation) -> str:
     tables = "".join(_score_table(evaluation, region) for region in _REGIONS)
+    left_out = "".join(f'<p class="note">{escape(x)}</p>' for x in evaluation.left_out_lines)
     reasons = "".join(
         f'<p class="note"><strong>{escape(titles)}: not measured.</strong> {escape(reason)}</p>'
         for reason, titles in evaluation.unmeasured_titles.items()
@@ -90,7 +91,7 @@ def _scores(evaluation: Evaluation) -> str:
     return (
         '<p class="note">Mean over the photographs; in brackets the 95 % bootstrap interval of the '
         "mean; sd: standard deviation between photographs. A star marks the best mean.</p>"
-        f"{tables}{reasons}"
+        f"{tables}{left_out}{reasons}"
     )
 
 
@@ -127,9 +128,11 @@ def _score_cell(evaluation: Evaluation, method: str, name: str) -> str:
         return '<td class="none">not measured</td>'
     if summary.failed:
         return f'<td class="none">failed on {summary.failed} of {summary.n}</td>'
-    if summary.mean is None:
-        return f'<td class="none">infinite on all {summary.n}</td>'
     best = ' class="best"' if method in evaluation.best(name) else ""
+    if summary.infinite == summary.n:
+        return f"<td{best}>infinite on all {summary.n}</td>"
+    if summary.mean is None:
+        return '<td class="none">no photograph is left</td>'
     digits = evaluation.metrics[name].digits
     return f"<td{best}><b>{summary.mean:.{digits}f}</b>{_spread(summary, digits)}</td>"
 
@@ -139,7 +142,7 @@ def _spread(summary: Summary, digits: int) -> str:
     if summary.std is not None:
         lines.append(f"sd {summary.std:.{digits}f}")
     if summary.infinite:
-        lines.append(f"infinite on {summary.infinite} more")
+        lines.append(f"infinite on {summary.infinite}, left out")
     return "".join(f"<small>{line}</small>" for line in lines)
 
 
@@ -236,7 +239,8 @@ def _distributions(evaluation: Evaluation) -> str:
 
 
 def _plot(evaluation: Evaluation, name: str) -> str:
-    rows = {method: metrics[name] for method, metrics in evaluation.scores.items()}
+    counted = evaluation.counted[name]
+    rows = {method: metrics[name][counted] for method, metrics in evaluation.scores.items()}
     return strip_plot(rows, evaluation.subject)
 
 
@@ -306,7 +310,10 @@ def _definitions(evaluation: Evaluation) -> str:
         f"{SEED}. It says how much the mean depends on which photographs were drawn, not how "
         "much it would change if the network were trained again."
     )
-    terms["Infinite scores"] = "PSNR where nothing differs; left out of the mean, and counted."
+    terms["Infinite scores"] = (
+        "PSNR where nothing differs. A photograph on which a method has such a score is left out "
+        "of the means, differences and plots of all methods, so that all are over the same ones."
+    )
     return definition_list(terms)
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,13 +17,17 @@ import numpy.typing as npt
 from inpaint_tf.metrics import Metric
 from inpaint_tf.report.grid import image_grid
 from inpaint_tf.report.page import render_page
+from inpaint_tf.report.per_image import write_rows
 from inpaint_tf.report.statistics import (
     RESAMPLES,
     SEED,
     Comparison,
+    Counted,
     Scores,
     Summary,
     compare,
+    left_out_lines,
+    shared,
     summarize,
 )
 from neuralgym_lite.errors import UserError, reason_of
@@ -96,12 +99,12 @@ class Evaluation:
     @cached_property
     def summaries(self) -> dict[str, dict[str, Summary]]:
         """Method -> metric -> its summary over the photographs."""
-        places = [(method, metric) for method in self.scores for metric in self.scores[method]]
-        found = summarize([self.scores[method][metric] for method, metric in places])
-        summaries: dict[str, dict[str, Summary]] = {method: {} for method in self.scores}
-        for (method, metric), summary in zip(places, found, strict=True):
-            summaries[method][metric] = summary
-        return summaries
+        return summarize(self.scores)
+
+    @cached_property
+    def counted(self) -> dict[str, Counted]:
+        """Metric -> whether each photograph counts in its means, (n,)."""
+        return shared(self.scores)
 
     @cached_property
     def comparisons(self) -> list[Comparison]:
@@ -116,14 +119,40 @@ class Evaluation:
             titles.setdefault(reason, []).append(self.metrics[metric].title)
         return {reason: ", ".join(names) for reason, names in titles.items()}
 
+    @property
+    def left_out(self) -> dict[str, list[str]]:
+        """Metric -> the photographs that no mean is over, where there are any."""
+        return {
+            metric: [key for key, kept in zip(self.photographs, counted, strict=True) if not kept]
+            for metric, counted in self.counted.items()
+            if not counted.all()
+        }
+
+    @property
+    def left_out_lines(self) -> list[str]:
+        """What is left out of which means, and why, a line each."""
+        titles = {name: metric.title for name, metric in self.metrics.items()}
+        return left_out_lines(self.left_out, titles, len(self.photographs))
+
+    def mean(self, method: str, metric: str) -> float | None:
+        """Return the mean of a metric, infinite too; None where there is none.
+
+        It is infinite where all scores are. A method that failed somewhere has none.
+        """
+        summary = self.summaries[method].get(metric)
+        if summary is None:
+            return None
+        return math.inf if summary.infinite == summary.n else summary.mean
+
     def best(self, metric: str) -> tuple[str, ...]:
         """Return the methods with the best mean of a metric; none where no value is best."""
         goal = self.metrics[metric].best
-        means: dict[str, float] = {}
-        for method, summaries in self.summaries.items():
-            mean = summaries[metric].mean if metric in summaries else None
-            if mean is not None:
-                means[method] = abs(mean) if goal == "zero" else mean
+        found = {method: self.mean(method, metric) for method in self.scores}
+        means = {
+            method: abs(mean) if goal == "zero" else mean
+            for method, mean in found.items()
+            if mean is not None
+        }
         if not means or goal == "none":
             return ()
         wanted = (max if goal == "high" else min)(means.values())
@@ -162,6 +191,7 @@ class Evaluation:
                 method: {metric: summary._asdict() for metric, summary in summaries.items()}
                 for method, summaries in self.summaries.items()
             },
+            "left_out": self.left_out,
             "comparisons": [comparison._asdict() for comparison in self.comparisons],
             "unmeasured": self.unmeasured,
             "failed": self.failed,
@@ -186,18 +216,13 @@ class Evaluation:
         _write(folder / "report.html", render_page(self).encode("utf-8", "backslashreplace"))
 
     def _csv(self) -> bytes:
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["photograph", "method", *self.metrics])
-        for index, key in enumerate(self.photographs):
-            for method, metrics in self.scores.items():
-                # A column that was not measured stays, and stays empty.
-                scores = (
-                    repr(float(metrics[name][index])) if name in metrics else ""
-                    for name in self.metrics
-                )
-                writer.writerow([key, method, *scores])
-        return text.getvalue().encode("utf-8", "surrogateescape")
+        # A column that was not measured stays, and stays empty.
+        rows = (
+            (key, method, [repr(float(found[x][i])) if x in found else "" for x in self.metrics])
+            for i, key in enumerate(self.photographs)
+            for method, found in self.scores.items()
+        )
+        return write_rows(tuple(self.metrics), rows)
 
     def _grid(self) -> Images:
         return examples_grid(self.examples, [*self.scores, "truth"])

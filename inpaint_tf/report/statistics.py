@@ -13,6 +13,7 @@ from inpaint_tf.metrics import Metric
 from neuralgym_lite.seeds import generator
 
 Scores = npt.NDArray[np.float64]
+Counted = npt.NDArray[np.bool_]
 
 RESAMPLES = 10_000
 SEED = 0
@@ -22,19 +23,20 @@ _BLOCK = 4_000_000
 
 
 class Summary(NamedTuple):
-    """One metric over all photographs.
+    """One metric of one method.
 
-    Infinite scores are left out of `mean`, `std` and the interval, and counted. A method that
-    failed on a photograph has none of these: they would be over other photographs than the rest.
+    `mean`, `std` and the interval are over the photographs that `shared` says, which are the same
+    for all methods. A method that failed on a photograph, or is infinite on all, has none of these.
 
     Attributes:
-        mean: of the finite scores; None without one, or after a failure.
+        mean: of the scores; None without one.
         std: sample standard deviation; None for fewer than 2.
         low: lower end of the 95 % bootstrap interval of the mean; None for fewer than 2.
         high: its upper end.
         n: photographs.
         infinite: scores among them that are infinite.
         failed: photographs among them without a score.
+        counted: photographs among them that the mean is over.
     """
 
     mean: float | None
@@ -44,6 +46,7 @@ class Summary(NamedTuple):
     n: int
     infinite: int
     failed: int
+    counted: int
 
 
 class Comparison(NamedTuple):
@@ -59,7 +62,7 @@ class Comparison(NamedTuple):
         better: share of photographs on which the first is better; None where no value is best.
         equal: share on which both are equal.
         n: photographs.
-        infinite: differences that are infinite or undefined, and not in the mean.
+        infinite: photographs that are not in the mean, for a score is infinite there.
     """
 
     first: str
@@ -119,18 +122,86 @@ def _resampled_means(values: Scores, resamples: int, seed: int) -> Scores:
     return np.concatenate(parts)
 
 
-def summarize(samples: Sequence[Scores]) -> list[Summary]:
-    """Summarize each sample of scores (n,), in which NaN stands for a photograph that failed."""
-    finite = [_finite(sample) for sample in samples]
-    intervals = bootstrap_intervals(finite)
-    summaries = []
-    for sample, numbers, interval in zip(samples, finite, intervals, strict=True):
+def shared(scores: Mapping[str, Mapping[str, Scores]]) -> dict[str, Counted]:
+    """Return over which photographs the means of each metric are.
+
+    A mean without a photograph that is in the mean beside it says nothing of the two methods. So a
+    photograph counts for all of them, unless the score of one is infinite there. A method that has
+    no mean anyway, for it failed somewhere or is infinite everywhere, takes none from the others.
+
+    Args:
+        scores: method -> metric -> (n,) in one order of photographs; NaN where a method failed.
+
+    Returns:
+        Metric -> whether each photograph counts, (n,).
+    """
+    columns: dict[str, list[Scores]] = defaultdict(list)
+    for metrics in scores.values():
+        for metric, values in metrics.items():
+            columns[metric].append(values)
+    return {metric: _shared(column) for metric, column in columns.items()}
+
+
+def _shared(column: Sequence[Scores]) -> Counted:
+    infinite = np.isinf(column)
+    unknown = np.isnan(column).any(axis=1) | infinite.all(axis=1)
+    return np.asarray(~infinite[~unknown].any(axis=0))
+
+
+def left_out_lines(
+    left_out: Mapping[str, Sequence[str]], titles: Mapping[str, str], count: int
+) -> list[str]:
+    """Return what is left out of which means, and why, a line each.
+
+    Args:
+        left_out: metric -> keys of the photographs that its means are not over.
+        titles: metric -> its title, of those that are shown.
+        count: photographs in all.
+    """
+    alike: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for metric, title in titles.items():
+        if metric in left_out:
+            alike[tuple(left_out[metric])].append(title)
+    return [
+        f"{', '.join(names)}: {len(keys)} of {count} photographs left out, on which a method is "
+        "exact: its score is infinite."
+        for keys, names in alike.items()
+    ]
+
+
+def summarize(scores: Mapping[str, Mapping[str, Scores]]) -> dict[str, dict[str, Summary]]:
+    """Summarize all scores.
+
+    Args:
+        scores: method -> metric -> (n,) in one order of photographs; NaN where a method failed.
+
+    Returns:
+        Method -> metric -> summary.
+    """
+    counted = shared(scores)
+    places = [(method, metric) for method in scores for metric in scores[method]]
+    samples = [scores[method][metric] for method, metric in places]
+    # In ascending order: a sum must not depend on the order of the photographs.
+    finite = [
+        np.sort(sample[_counted(sample, counted[metric])])
+        for sample, (_, metric) in zip(samples, places, strict=True)
+    ]
+    summaries: dict[str, dict[str, Summary]] = {method: {} for method in scores}
+    for (method, metric), sample, numbers, interval in zip(
+        places, samples, finite, bootstrap_intervals(finite), strict=True
+    ):
         spread = float(np.std(numbers, ddof=1)) if len(numbers) > 1 else None
-        failed = int(np.isnan(sample).sum())
-        infinite = int(np.isinf(sample).sum())
         low, high = interval or (None, None)
-        summaries.append(Summary(_mean(numbers), spread, low, high, len(sample), infinite, failed))
+        infinite, failed = int(np.isinf(sample).sum()), int(np.isnan(sample).sum())
+        summaries[method][metric] = Summary(
+            _mean(numbers), spread, low, high, len(sample), infinite, failed, len(numbers)
+        )
     return summaries
+
+
+def _counted(sample: Scores, counted: Counted) -> Counted:
+    """Return what a method's mean is over: nothing where it failed or is infinite throughout."""
+    return counted & ~np.isinf(sample) & ~np.isnan(sample).any()
 
 
 def compare(
@@ -140,11 +211,14 @@ def compare(
 ) -> list[Comparison]:
     """Compare methods photograph by photograph, in every metric.
 
+    Differences are over the photographs that the means are over: they are those of the means.
+
     Args:
         scores: method -> metric -> (n,) in one order of photographs; NaN where a method failed.
         pairs: names of two methods each.
         metrics: what the metrics are, and which value of them is best.
     """
+    counted = shared(scores)
     cases = [(*pair, metric) for pair in pairs for metric in scores[pair[0]]]
     sides = [
         tuple(_comparable(scores[method][metric], metrics[metric]) for method in pair)
@@ -152,7 +226,10 @@ def compare(
     ]
     with np.errstate(invalid="ignore"):
         differences = [first - second for first, second in sides]
-    finite = [np.sort(difference[np.isfinite(difference)]) for difference in differences]
+    finite = [
+        np.sort(difference[counted[metric] & np.isfinite(difference)])
+        for difference, (*_, metric) in zip(differences, cases, strict=True)
+    ]
     intervals = bootstrap_intervals(finite)
     return [
         _comparison(case, metrics[case[-1]], side, numbers, interval)
@@ -181,14 +258,6 @@ def _comparison(
 def _comparable(scores: Scores, metric: Metric) -> Scores:
     """Return scores of which lower or higher is better; where zero is best, their sizes."""
     return np.abs(scores) if metric.best == "zero" else scores
-
-
-def _finite(scores: Scores) -> Scores:
-    """Return the finite scores in ascending order; none at all if any failed.
-
-    Their sum must not depend on the order of the photographs.
-    """
-    return np.sort(scores[np.isfinite(scores)])[: 0 if np.isnan(scores).any() else None]
 
 
 def _mean(finite: Scores) -> float | None:

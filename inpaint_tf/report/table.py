@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from inpaint_tf.report.result import Evaluation
+from neuralgym_lite.errors import printable
 
 _COLUMNS = (
     "mse_whole_255",
@@ -30,12 +31,17 @@ def render_table(evaluation: Evaluation) -> str:
     """
     cells = [["method", *(evaluation.metrics[metric].title for metric in _COLUMNS)]]
     for method in evaluation.scores:
-        cells.append([method, *(_number(evaluation, method, metric) for metric in _COLUMNS)])
+        numbers = (
+            mean_text(evaluation, method, metric, evaluation.metrics[metric].digits)
+            for metric in _COLUMNS
+        )
+        cells.append([method, *numbers])
     return "\n".join([render_cells(cells), "", _legend(evaluation)])
 
 
 def render_cells(cells: Sequence[Sequence[str]]) -> str:
     """Return rows of cells, the first a heading, as Markdown that is aligned as plain text too."""
+    cells = [[printable(cell) for cell in row] for row in cells]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     head, *body = (_line(row, widths) for row in cells)
     rule = "|".join(["", "-" * (widths[0] + 2), *("-" * (w + 1) + ":" for w in widths[1:]), ""])
@@ -47,15 +53,15 @@ def _line(row: Sequence[str], widths: Sequence[int]) -> str:
     return f"| {' | '.join([row[0].ljust(widths[0]), *numbers])} |"
 
 
-def _number(evaluation: Evaluation, method: str, metric: str) -> str:
+def mean_text(evaluation: Evaluation, method: str, metric: str, digits: int) -> str:
+    """Return a mean as a table shows it, or why there is none."""
     summary = evaluation.summaries[method].get(metric)
     if summary is None:
         return "not measured"
     if summary.failed:
         return f"failed on {summary.failed}"
-    return (
-        "inf" if summary.mean is None else f"{summary.mean:.{evaluation.metrics[metric].digits}f}"
-    )
+    mean = evaluation.mean(method, metric)
+    return "none left" if mean is None else f"{mean:.{digits}f}"
 
 
 def _legend(evaluation: Evaluation) -> str:
@@ -67,6 +73,8 @@ def _legend(evaluation: Evaluation) -> str:
     )
     if variation is not None:
         text += f" TV of the truth is {variation:.2f}: nearest is best, not lowest."
+    for line in evaluation.left_out_lines:
+        text += f"\n{line}"
     for reason, titles in evaluation.unmeasured_titles.items():
         text += f"\n{titles}: not measured. {reason}"
     return text

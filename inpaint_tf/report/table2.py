@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from inpaint_tf.metrics import METRICS, Metric, l1, mse
+from inpaint_tf.metrics import METRICS, Metric, l1, mse, psnr
 from inpaint_tf.report.result import Evaluation
-from inpaint_tf.report.table import render_cells
+from inpaint_tf.report.table import mean_text, render_cells
 from neuralgym_lite.errors import UserError, did_you_mean
 
 Images = npt.NDArray[Any]
@@ -194,12 +194,8 @@ def paper_l1(truth: Images, result: Images, mask: Images | None = None) -> Score
 
 
 def paper_psnr(truth: Images, result: Images, mask: Images | None = None) -> Scores:
-    """Return PSNR of stretched pictures with the truth's maximum as its peak; shape (B,)."""
-    peak = _stretched(truth).max(axis=(-3, -2, -1)).astype(np.float64)
-    error = paper_mse(truth, result)
-    # An error of 0 has no ratio, and is infinitely good.
-    ratio = np.divide(peak, np.sqrt(error), where=error > 0, out=np.full(error.shape, np.inf))
-    return np.asarray(20 * np.log10(ratio))
+    """Return PSNR of stretched pictures, whose maximum, the peak, is 255; shape (B,)."""
+    return psnr(_stretched(truth), _stretched(result))
 
 
 def paper_tv(truth: Images, result: Images, mask: Images | None = None) -> Scores:
@@ -287,12 +283,7 @@ def _ours(evaluation: Evaluation, method: str, metric: str | None) -> str:
         return ""
     if metric is None:
         return "none"
-    summary = evaluation.summaries[method].get(metric)
-    if summary is None:
-        return "not measured"
-    if summary.failed:
-        return f"failed on {summary.failed}"
-    return "inf" if summary.mean is None else f"{summary.mean:.2f}"
+    return mean_text(evaluation, method, metric, digits=2)
 
 
 def _legend(evaluation: Evaluation, notes: list[str], paper_definitions: bool) -> str:
@@ -307,6 +298,7 @@ def _legend(evaluation: Evaluation, notes: list[str], paper_definitions: bool) -
         f"* {_LPIPS}",
         f"* {_TV}" + ("" if variation is None else f" TV of the truth: {variation:.2f}."),
         *(f"* ({note}) {NOTES[note]}" for note in sorted(notes)),
+        *(f"* {line}" for line in evaluation.left_out_lines),
         *(
             f"* {titles}: not measured. {why}"
             for why, titles in evaluation.unmeasured_titles.items()

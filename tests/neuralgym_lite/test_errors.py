@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import unicodedata
+from pathlib import Path
+
 import pytest
 
-from neuralgym_lite.errors import UserError, did_you_mean, reason_of
+from neuralgym_lite.errors import UserError, did_you_mean, printable, reason_of
 
 
 def test_near_name():
@@ -33,7 +36,32 @@ def test_is_a_value_error():
         (PermissionError(13, "Permission denied", "x"), "Permission denied"),
         (OSError("cannot\n identify"), "cannot identify"),
         (MemoryError(), "MemoryError"),
+        (UserError("two  blanks.png: gone"), "two  blanks.png: gone"),
     ],
 )
 def test_reasons_are_one_line(error: Exception, words: str) -> None:
     assert reason_of(error) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[31mred\x07.png", r"\x1b[31mred\x07.png"),
+        ("a\nb\r\tc\0", r"a\nb\r\tc\x00"),
+        ("\x7f\x80\x9b1m\x9f", r"\x7f\x80\x9b1m\x9f"),
+        ("\u202agpj\u202e\u2066\u2069\u2028", r"\u202agpj\u202e\u2066\u2069\u2028"),
+        ("\udcff\ud800.png", "\ufffd\ufffd.png"),
+        ("Ümläut 猫 😀\xa0[bold]C:\\x", "Ümläut 猫 😀\xa0[bold]C:\\x"),
+        (Path("a\nb"), r"a\nb"),
+    ],
+)
+def test_what_steers_a_terminal_is_escaped(text: object, shown: str) -> None:
+    assert printable(text) == shown
+    shown.encode()
+
+
+def test_every_control_character_is_escaped() -> None:
+    steering = [chr(i) for i in range(0x110000) if unicodedata.category(chr(i)) in ("Cc", "Cs")]
+    assert len(steering) == 65 + 2048
+    shown = printable("".join(steering))
+    assert shown.isprintable()

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import datetime
 import platform
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
+from neuralgym_lite import folders
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.experiment import RunFolder
+from neuralgym_lite.folders import temporary_name
 
 
 def make_run(path) -> RunFolder:
@@ -123,3 +126,14 @@ def test_a_damaged_run_is_named(tmp_path):
         assert f"'{config}' is not a JSON object" in refusal(run.read_config)
     config.unlink()
     assert f"'{config}' is missing" in refusal(run.read_config)
+
+
+def test_a_run_that_was_killed_at_its_first_file_can_be_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "run"
+    path.mkdir()
+    (path / temporary_name(tmp_path, ".json").name).write_text("{")
+    monkeypatch.setattr(folders, "_is_dead", lambda *_: True)
+    assert RunFolder.create(path).path == path
+    assert list(path.iterdir()) == []

@@ -2,12 +2,37 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from neuralgym_lite import folders
 from neuralgym_lite.errors import UserError
-from neuralgym_lite.folders import make_folder
+from neuralgym_lite.folders import (
+    ABANDONED,
+    make_folder,
+    remove_leftovers,
+    temporary_folder,
+    temporary_name,
+)
+from neuralgym_lite.images import atomic_path, atomic_write
+
+WRITER = """
+import pathlib, sys, time
+from neuralgym_lite.folders import temporary_folder
+from neuralgym_lite.images import atomic_path
+out = pathlib.Path(sys.argv[1])
+with atomic_path(out / "a.png") as file, temporary_folder(out) as folder:
+    file.write_bytes(b"half")
+    (folder / "half").mkdir()
+    print("writing", flush=True)
+    time.sleep(60)
+"""
 
 
 def test_a_folder_is_made_and_left_empty(tmp_path: Path) -> None:
@@ -45,3 +70,126 @@ def test_a_folder_that_takes_no_file_is_refused(
     monkeypatch.setattr("tempfile.TemporaryFile", refuse)
     with pytest.raises(UserError, match="cannot be written to: Permission denied; choose"):
         make_folder(tmp_path)
+
+
+# What a killed process leaves
+
+
+def begin(folder: Path) -> subprocess.Popen[str]:
+    """Start a process that is writing a file and a folder."""
+    command = [sys.executable, "-c", WRITER, str(folder)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None and process.stdout.readline() == "writing\n"
+    return process
+
+
+def end(process: subprocess.Popen[str], number: int) -> None:
+    process.send_signal(number)
+    process.communicate(timeout=30)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_the_next_write_removes_what_a_killed_process_left(tmp_path: Path) -> None:
+    killed, living = begin(tmp_path), begin(tmp_path)
+    try:
+        end(killed, signal.SIGKILL)
+        assert len(names(tmp_path)) == 4
+        assert len([name for name in names(tmp_path) if name.endswith(".png")]) == 2
+        atomic_write(tmp_path / "b.png", b"whole")
+        *left, last = names(tmp_path)
+        assert last == "b.png" and len(left) == 2
+        assert all(f"-{living.pid}-" in name for name in left)
+    finally:
+        end(living, signal.SIGINT)
+    # Who is interrupted cleans up after himself.
+    assert names(tmp_path) == ["b.png"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere age alone counts")
+def test_a_process_elsewhere_has_a_day(tmp_path: Path) -> None:
+    made = temporary_name(tmp_path / "other", ".png").name
+    _, place, process, token = made.removesuffix(".png").split("-")
+    gone = 2**22 + 1  # above the largest that Linux gives
+    stays = [
+        f".partial-00000000-{gone}-{token}.png",  # another machine, or before a reboot
+        f".partial-{place}-{os.getpid()}-{token}.json",  # this process
+        f".partial-{place}-{os.getppid()}-{token}",  # another that lives
+        f".partial-{place}-1-{token}.jpg",
+        ".partial-notes.png",  # a user's own
+        f"partial-{place}-{gone}-{token}.png",
+        f".{token}.png",
+    ]
+    goes = [f".partial-{place}-{gone}-{token}{end}" for end in ("", ".png", ".a\nb", ".keras")]
+    old = [f".partial-00000000-{gone}-{token[::-1]}.png", f".partial-{place}-1-{token[::-1]}.png"]
+    for name in (*stays, *goes, *old):
+        (tmp_path / name).write_bytes(b"")
+    now = time.time()
+    for name, age in ((old[0], 1.01), (old[1], 1.01), (stays[0], 0.99), (stays[4], 9)):
+        os.utime(tmp_path / name, (now - age * ABANDONED,) * 2)
+    remove_leftovers(tmp_path)
+    assert names(tmp_path) == sorted(stays)
+    assert process == str(os.getpid())
+
+
+def test_without_a_way_to_know_age_alone_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folders, "_place", lambda: "ffffffff")
+    killed = begin(tmp_path)
+    end(killed, signal.SIGKILL)
+    before = names(tmp_path)
+    remove_leftovers(tmp_path)
+    assert names(tmp_path) == before and len(before) == 2
+
+
+def test_a_folder_is_looked_through_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed: list[Path] = []
+    look = Path.iterdir
+    monkeypatch.setattr(Path, "iterdir", lambda path: listed.append(path) or look(path))
+    for index in range(5):
+        atomic_write(tmp_path / f"{index}.png", b"")
+    assert listed == [tmp_path]
+
+
+def test_what_cannot_be_removed_stops_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = [tmp_path / temporary_name(tmp_path / "other").name for _ in range(3)]
+    for path in left:
+        path.touch()
+    monkeypatch.setattr(folders, "_is_dead", lambda *_: True)
+    unlink = Path.unlink
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        if path == left[1]:
+            raise PermissionError(1, "Operation not permitted", str(path))
+        unlink(path, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    atomic_write(tmp_path / "a.png", b"whole")
+    assert names(tmp_path) == sorted([left[1].name, "a.png"])
+
+
+def test_a_temporary_folder_is_removed_unless_it_was_renamed(tmp_path: Path) -> None:
+    with temporary_folder(tmp_path / "deep") as folder:
+        (folder / "kept").touch()
+        folder.rename(tmp_path / "deep" / "named")
+    with pytest.raises(RuntimeError), temporary_folder(tmp_path / "deep") as folder:
+        (folder / "half").touch()
+        raise RuntimeError("midway")
+    assert names(tmp_path / "deep") == ["named"]
+    assert names(tmp_path / "deep" / "named") == ["kept"]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+def test_an_interrupted_write_leaves_nothing(tmp_path: Path, error: type[BaseException]) -> None:
+    with pytest.raises(error), atomic_path(tmp_path / "a.png") as file:
+        file.write_bytes(b"half")
+        raise error
+    with pytest.raises(error), temporary_folder(tmp_path) as folder:
+        (folder / "half").touch()
+        raise error
+    assert names(tmp_path) == []

@@ -73,6 +73,22 @@ def test_talk_goes_out_as_it_is():
         assert "skipped [bold]a.jpg[/bold]\n" in stream.getvalue()
 
 
+def test_what_steers_a_terminal_does_not_get_there(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("TERM", "xterm")
+    name = "\x1b[31mred\x07\n\u202egpj.\udcff"
+    shown = r"\x1b[31mred\x07\n\u202egpj." + "\ufffd"
+    for stream in (io.StringIO(), Terminal()):
+        with Progress(stream, every=0) as progress:
+            progress.say(f"skipped {name}")
+            progress.track(2, "images").advance(note=name)
+        written = stream.getvalue()
+        assert f"skipped {shown}\n" in written
+        assert written.count(shown) >= 2
+        assert "\x1b[31m" not in written and "\x07" not in written and "\u202e" not in written
+        written.encode()
+
+
 def test_a_terminal_gets_a_bar(monkeypatch):
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.setenv("TERM", "xterm")

@@ -45,6 +45,20 @@ def test_scores_of_other_weights_are_not(scored):
     assert "of another state" in line and "`inpaint-tf evaluate`, then export again" in line
 
 
+def test_a_card_says_over_what_its_means_are(scored):
+    path = scored / EVALUATION
+    document = json.loads(path.read_text())
+    document["left_out"] = {"psnr_whole_db": ["a.png"]}
+    document["methods"]["exact"] = {
+        "psnr_whole_db": {"mean": None, "n": 3, "infinite": 3, "failed": 0},
+        "mse_whole_255": {"mean": None, "n": 3, "infinite": 0, "failed": 2},
+    }
+    path.write_text(json.dumps(document))
+    lines = score_lines(gather(str(scored), INPAINTER))
+    assert lines[1].startswith("PSNR: 1 of 3 photographs left out, on which a method is exact")
+    assert lines[-1] == "| exact | failed on 2 | not measured | infinite | not measured |"
+
+
 @pytest.mark.parametrize("content", ['{"settings":', "[]", "{}", '{"settings": {"models": [1]}}'])
 def test_a_damaged_evaluation_is_named(scored, content):
     (scored / EVALUATION).write_text(content)

@@ -132,8 +132,10 @@ def test_a_name_that_occurs_twice_gets_a_number(photos: PhotoSet, masks: Images)
 
 def test_a_perfect_result_has_infinite_psnr_and_no_mean(evaluation: Evaluation) -> None:
     summaries = evaluation.summaries
-    assert summaries["oracle"]["psnr_whole_db"] == (None, None, None, None, 7, 7, 0)
-    assert summaries["oracle"]["mse_hole_255"] == (0.0, 0.0, 0.0, 0.0, 7, 0, 0)
+    assert summaries["oracle"]["psnr_whole_db"] == (None, None, None, None, 7, 7, 0, 0)
+    assert summaries["oracle"]["mse_hole_255"] == (0.0, 0.0, 0.0, 0.0, 7, 0, 0, 7)
+    assert evaluation.best("psnr_whole_db") == ("oracle",)
+    assert evaluation.left_out == {}
     scores = evaluation.scores["telea"]["psnr_hole_db"]
     summary = summaries["telea"]["psnr_hole_db"]
     assert summary.mean == pytest.approx(scores.mean())
@@ -277,7 +279,7 @@ def test_a_failure_is_named_counted_and_never_averaged_away(
     good = [0, 2, 3, 5, 6]
     np.testing.assert_array_equal(scores[good], evaluation.scores["telea"]["mse_hole_255"][good])
     summary = evaluation.summaries["broken"]["mse_hole_255"]
-    assert summary == (None, None, None, None, 7, 0, 2)
+    assert summary == (None, None, None, None, 7, 0, 2, 0)
     assert evaluation.best("mse_hole_255") == ("telea",)
     assert "failed on 2" in render_table(evaluation)
     assert {example.key for example in evaluation.ranked} <= {keys[index] for index in good}
@@ -294,6 +296,63 @@ def test_a_method_that_always_fails_leaves_the_rest_alone(photos: PhotoSet, mask
     assert len(evaluation.broken["broken"]) == 2
     assert evaluation.summaries["telea"]["mse_hole_255"].mean is not None
     assert evaluation.ranked == ()
+
+
+class Ns(Telea):
+    """As the other classical inpainter."""
+
+    name = "ns"
+
+    def fill(self, image: Images, mask: Images) -> Images:
+        return np.stack([opencv_inpaint(*pair, "ns") for pair in zip(image, mask, strict=True)])
+
+
+@pytest.fixture(scope="module")
+def flat(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
+    """Four flat photographs, which NS brings back to the bit, and ramps, which it fills better."""
+    folder = tmp_path_factory.mktemp("flat")
+    ramp = np.arange(SIZE, dtype=np.uint8)
+    pictures = [np.full((SIZE, SIZE), level, np.uint8) for level in (40, 90, 160, 210)]
+    pictures += [np.tile(ramp * 3, (SIZE, 1)), ramp[:, None] + ramp]
+    keys = tuple(f"{index}.png" for index in range(len(pictures)))
+    for key, pixels in zip(keys, pictures, strict=True):
+        Image.fromarray(pixels).save(folder / key)
+    photos = PhotoSet("folder", folder, keys[:1], keys)
+    masks = np.stack([box_mask((12, 12, 24, 24), SIZE)] * len(keys))
+    return evaluate([Ns(), Telea()], photos, masks, 2)
+
+
+def test_the_order_of_the_means_is_that_on_each_photograph(
+    flat: Evaluation, tmp_path: Path
+) -> None:
+    for metric in ("psnr_whole_db", "psnr_hole_db"):
+        ns, telea = (flat.scores[name][metric] for name in ("ns", "telea"))
+        assert np.isinf(ns).tolist() == [True] * 4 + [False] * 2
+        assert (ns > telea).all()
+        summaries = [flat.summaries[name][metric] for name in ("ns", "telea")]
+        assert [each.mean for each in summaries] == [ns[4:].mean(), telea[4:].mean()]
+        assert [(each.n, each.counted) for each in summaries] == [(6, 2), (6, 2)]
+        assert flat.best(metric) == ("ns",)
+        (pair,) = (
+            each
+            for each in flat.comparisons
+            if each.metric == metric and {each.first, each.second} == {"ns", "telea"}
+        )
+        assert (pair.first, pair.better) == ("telea", 0.0)
+        assert pair.mean == pytest.approx((telea - ns)[4:].mean())
+        assert pair.low is not None and pair.low < 0 and pair.infinite == 4
+    told = "PSNR, hole PSNR: 4 of 6 photographs left out, on which a method is exact"
+    table = render_table(flat)
+    shown = {row.split("|")[1].strip(): row.split("|") for row in table.splitlines() if "|" in row}
+    assert float(shown["ns"][4]) > float(shown["telea"][4])
+    assert told in table
+    flat.write(tmp_path)
+    assert told in (tmp_path / "report.html").read_text()
+    document = json.loads((tmp_path / "metrics.json").read_text())
+    keys = [f"{index}.png" for index in range(4)]
+    assert document["left_out"] == {"psnr_whole_db": keys, "psnr_hole_db": keys}
+    assert document["methods"]["telea"]["psnr_whole_db"]["counted"] == 2
+    assert document["methods"]["telea"]["mse_whole_255"]["counted"] == 6
 
 
 class Shrunk(Telea):

@@ -58,3 +58,9 @@ def test_refusals() -> None:
         image_grid([[_flat(0)]], row_titles=["one", "two"])
     with pytest.raises(UserError, match="uint8 pictures"):
         image_grid([[np.zeros((4, 4, 3), np.float32)]])  # type: ignore[list-item]
+
+
+def test_titles_may_be_any_names() -> None:
+    picture = np.zeros((40, 40, 3), np.uint8)
+    plain = image_grid([[picture]], ["a\\nb\ufffd"], [r"\x1b"])
+    np.testing.assert_array_equal(image_grid([[picture]], ["a\nb\udcff"], ["\x1b"]), plain)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from PIL import Image
 
 from inpaint_tf.data import PhotoSet, open_photos
 from inpaint_tf.masks import EvaluationMasks, MaskMode, opencv_inpaint
@@ -107,6 +109,21 @@ def test_names_are_text_and_never_markup(reader: Reader) -> None:
     assert any(NASTY in (attributes.get("alt") or "") for _, attributes in reader.tags)
 
 
+def test_names_of_photographs_are_text_too(tmp_path: Path) -> None:
+    keys = ("<img src=x onerror=alert(1)>.png", "\" onload='x' &amp;.png", "</style><b>.png")
+    for key in keys:
+        (tmp_path / key).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.eye(48, dtype=np.uint8) * 255).save(tmp_path / key)
+    photos = PhotoSet("folder", tmp_path, keys[:1], keys)
+    (tmp_path / keys[1]).write_bytes(b"no picture")
+    reader = Reader(render_page(evaluate([Attentive()], photos, EvaluationMasks("hole", 3, 48), 4)))
+    assert all(key in reader.text for key in keys)
+    assert any(keys[0] in (attributes.get("alt") or "") for _, attributes in reader.tags)
+    assert (reader.wrong, reader.open) == ([], [])
+    for _, attributes in reader.tags:
+        assert not [name for name in attributes if name.startswith("on")]
+
+
 def test_all_methods_metrics_and_settings_are_there(reader: Reader, evaluation: Evaluation) -> None:
     for method in evaluation.scores:
         assert reader.text.count(method) > len(METRICS)
@@ -144,6 +161,33 @@ def test_a_single_photograph_has_no_interval(photos: PhotoSet) -> None:
     masks = EvaluationMasks("center", 1, 32)
     page = render_page(evaluate([Attentive()], photos, masks, 1, keys=photos.test[:1]))
     assert "no interval: fewer than 2" in page
+
+
+class Sometimes(Attentive):
+    """Brings the truth back where it is asked for one photograph by one."""
+
+    name = "sometimes"
+    has_attention = False
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def fill(self, image: Images, mask: Images) -> Images:
+        self.calls += 1
+        return image if self.calls == 1 else super().fill(image, mask)
+
+
+def test_a_photograph_that_is_left_out_is_left_out_of_means_and_plots(photos: PhotoSet) -> None:
+    masks = EvaluationMasks("center", 3, 32)
+    found = evaluate([Sometimes(), Attentive()], photos, masks, 1, keys=photos.test[:3])
+    reader = Reader(render_page(found))
+    assert "PSNR, hole PSNR: 1 of 3 photographs left out, on which a method is exact" in reader.text
+    assert reader.text.count("infinite on 1, left out") == 2
+    dots = {"MSE": 3, "PSNR": 2}
+    for title, count in dots.items():
+        figure = render_page(found).partition(f"<figcaption>{title} <small>")[2]
+        for strip in figure.partition("</figure>")[0].split('class="dots" d="')[1:]:
+            assert strip.partition('"')[0].count("h0") == count
 
 
 @pytest.mark.parametrize(

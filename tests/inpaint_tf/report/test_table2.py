@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
+from PIL import Image
 
-from inpaint_tf.data import open_photos
+from inpaint_tf.data import PhotoSet, open_photos
 from inpaint_tf.inference import load
 from inpaint_tf.masks import EvaluationMasks
 from inpaint_tf.metrics import METRICS
@@ -91,6 +92,21 @@ def test_ours_stand_beside_them(evaluation: Evaluation, paper: bool) -> None:
     assert all(f"({note}) {text_}" in text for note, text_ in NOTES.items())
     assert "cannot be computed" in text and "difference of total variations" in text
     assert evaluation.masks_sha256[:16] in text
+
+
+def test_flat_photographs_do_not_lower_the_row_that_is_exact(tmp_path: Path) -> None:
+    ramp = np.tile(np.arange(48, dtype=np.uint8) * 3, (48, 1))
+    for key, pixels in {"flat": np.full((48, 48), 90, np.uint8), "ramp": ramp}.items():
+        Image.fromarray(pixels).save(tmp_path / f"{key}.png")
+    photos = PhotoSet("folder", tmp_path, ("flat.png",), ("flat.png", "ramp.png"))
+    fillers = [RowFiller(name, load(name.lower())) for name in ("TELEA", "NS")]
+    masks = EvaluationMasks("center", 2, 48)
+    found = evaluate(fillers, photos, masks, 2, metrics=TABLE2_METRICS)
+    for paper in (False, True):
+        text = render_table2(found, {}, paper)
+        table = _cells(text)
+        assert float(table["NS"][8]) > float(table["TELEA"][8])
+        assert "PSNR, hole PSNR, paper PSNR: 1 of 2 photographs left out" in text
 
 
 def test_the_raw_row_scores_known_pixels_too(evaluation: Evaluation) -> None:
