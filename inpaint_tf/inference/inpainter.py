@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from inpaint_tf.inference.blending import poisson_blend
 from inpaint_tf.inference.detail import add_detail
+from inpaint_tf.inference.smooth import continue_smooth
 from neuralgym_lite.errors import UserError
 
 UInt8: TypeAlias = npt.NDArray[np.uint8]
@@ -26,13 +27,17 @@ class Inpainter(abc.ABC):
     Attributes:
         name: how the inpainter is called in tables and messages.
         has_attention: whether `fill_with_attention` returns offsets.
-        detail: whether fills get the detail of places that look alike (`add_detail`).
+        detail: whether fills are finished: smooth surroundings are continued (`continue_smooth`),
+            and fills get the detail of places that look alike (`add_detail`).
+        sees_holes: whether it is shown something of what is missing, as in a mosaic. Such holes are
+            not continued from their surroundings.
         tell: called with the share of a large picture that is done; set it to see progress.
     """
 
     name: str
     has_attention: bool = False
     detail: bool = False
+    sees_holes: bool = False
     tell: Callable[[float], object] = staticmethod(lambda share: None)
 
     def fill(self, image: UInt8, mask: npt.NDArray[Any], blend: bool = False) -> UInt8:
@@ -99,8 +104,15 @@ class Inpainter(abc.ABC):
         masks = _as_masks(mask, images.shape)
         if not masks.any():
             return image.copy(), None
-        predicted, offsets = predict(images, masks)
-        filled = np.where(masks == 1, predicted, images)
+        filled, holes = images, masks
+        if self.detail and not self.sees_holes:
+            pairs = zip(images, masks[..., 0], strict=True)
+            continued, left = zip(*(continue_smooth(*pair) for pair in pairs), strict=True)
+            filled, holes = np.stack(continued), np.stack(left)[..., None]
+        offsets = None
+        if holes.any():
+            predicted, offsets = predict(filled, holes)
+            filled = np.where(holes == 1, predicted, filled)
         for wanted, finish in ((blend, poisson_blend), (self.detail, add_detail)):
             if wanted:
                 filled = np.stack(

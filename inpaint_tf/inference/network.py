@@ -66,6 +66,7 @@ class NetworkInpainter(Inpainter):
         self.mask_mode = mask_mode
         self.name = name
         self.has_attention = model.has_attention
+        self.sees_holes = mask_mode.name == "mosaic"
         self.coarse_at = coarse_at
         self.trained_hole = trained_hole
         self._network = _compiled(model)

@@ -114,6 +114,31 @@ def test_detail_is_a_part_of_what_ships(photographs):
     assert "ca-photos, without detail" in rows
 
 
+@pytest.mark.parametrize("color", [(255, 255, 255), (200, 60, 60), (0, 0, 0)])
+def test_flat_backgrounds_stay_flat(color):
+    """Where the network alone leaves dark blobs; a hole is no worse than a larger one."""
+    inpainter = inpaint_tf.load("ca-photos")
+    image = np.full((350, 500, 3), color, np.uint8)
+    means = []
+    for side in (75, 100, 125, 150, 280):
+        mask = np.zeros((350, 500), np.uint8)
+        mask[30 : 30 + side, 90 : 90 + side] = 1
+        error = np.abs(inpainter.fill(image, mask).astype(int) - image)[mask == 1]
+        means.append(error.mean())
+        assert error.max() <= 12
+    assert max(means) <= 1
+
+
+def test_a_mosaic_is_not_continued_from_its_surroundings():
+    """It shows that there is something on the flat background."""
+    image = np.full((128, 128, 3), 230, np.uint8)
+    image[40:88, 40:88] = 40
+    mask = np.zeros((128, 128), np.uint8)
+    mask[24:104, 24:104] = 1
+    filled = inpaint_tf.load("ca-mosaic", detail=True).fill(image, mask)
+    assert filled[52:76, 52:76].mean() < 100
+
+
 def test_wide_holes_are_reduced_to_those_of_the_training():
     assert inpaint_tf.load("ca-photos").trained_hole == 128
     assert inpaint_tf.load("ca-mosaic").trained_hole is None
