@@ -13,12 +13,11 @@ Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
 Bool = npt.NDArray[np.bool_]
 Int = npt.NDArray[np.intp]
-Int = npt.NDArray[np.intp]
 
 BAND = 8  # pixels around a hole that count as its surroundings
 # Grey levels, root mean square, by which smooth surroundings may differ from a plane. Chosen on
-# photographs (docs/results/faults.md, "Flat backgrounds").
-SMOOTH = 2.0
+# photographs by scripts/compare_smooth.py (docs/results/faults.md).
+SMOOTH = 3.0
 CELLS = 512  # a side of the grid on which the remainder is interpolated, at most
 STRIP = 64  # rows of a hole that are continued at once
 
@@ -99,9 +98,9 @@ def _from_half(picture: Float32, weights: Float32) -> Float32:
     if max(weights.shape) <= 2 or weights.all():
         return picture
     lower_weights = np.asarray(cv2.pyrDown(weights))
-    lower = cv2.pyrDown(picture * weights[..., None])
-    lower = lower / np.maximum(lower_weights, np.float32(1e-6))[..., None]
-    lower = _from_half(lower, np.minimum(4 * lower_weights, 1))
+    sums = np.asarray(cv2.pyrDown(picture * weights[..., None]))
+    means = np.asarray(sums / np.maximum(lower_weights, 1e-6)[..., None], np.float32)
+    lower = _from_half(means, np.minimum(4 * lower_weights, 1).astype(np.float32))
     upper = cv2.pyrUp(lower, dstsize=weights.shape[::-1])
     return np.asarray(upper + weights[..., None] * (picture - upper), np.float32)
 
@@ -117,4 +116,4 @@ def _enlarged(field: Float32, step: int, top: int, part: Bool) -> Float32:
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
     )
-    return np.asarray(rows)[part]
+    return np.asarray(rows, np.float32)[part]
