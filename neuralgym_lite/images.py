@@ -11,7 +11,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,7 @@ UInt8: TypeAlias = npt.NDArray[np.uint8]
 Format: TypeAlias = Literal["PNG", "JPEG", "BMP", "WEBP"]
 
 MAX_PIXELS = 64_000_000
+MID_GREY = 127  # of a mask: higher levels are missing
 MAX_SIDE = 1 << 20  # as in OpenCV
 MAX_SCANS = 500  # of a progressive JPEG: each is a pass over all pixels, of however few bytes
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
@@ -80,6 +81,19 @@ class Picture:
     lost: str = ""
 
 
+class Mask(NamedTuple):
+    """A decoded mask.
+
+    Attributes:
+        missing: 1 where the picture is missing and 0 where it is known, uint8 of shape (H, W).
+        extreme: the level in the file that is nearest to missing: the highest, or the lowest
+            where dark pixels are missing.
+    """
+
+    missing: UInt8
+    extreme: int
+
+
 def to_uint8(values: npt.NDArray[np.floating[Any]]) -> UInt8:
     """Return values in [-1, 1] as grey levels in 0..255, rounded; what lies outside is clipped."""
     return np.clip(np.rint((values + 1) * 127.5), 0, 255).astype(np.uint8)
@@ -128,20 +142,31 @@ def read_rgb(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> UInt
     return _over(read_picture(path, max_pixels), background=255)
 
 
-def read_mask(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> UInt8:
-    """Read a mask: lighter than mid-grey is missing, anything else, and transparency, is known.
+def read_mask(
+    path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS, invert: bool = False
+) -> Mask:
+    """Read a mask: what is lighter than mid-grey is missing, what is transparent is known.
+
+    The level of a pixel is its luma (ITU-R 601). A file whose levels are only 0 and 1 is read as
+    one of 0 and 255.
 
     Args:
         path: as for `read_picture`.
         max_pixels: as for `read_picture`.
+        invert: whether what is darker than mid-grey is missing instead.
 
     Returns:
-        1 where the picture is missing and 0 where it is known, uint8 of shape (H, W).
+        The mask.
 
     Raises:
         ImageError: As `read_picture`.
     """
-    return (_luma(_over(read_picture(path, max_pixels), background=0)) > 127).astype(np.uint8)
+    levels = _luma(_over(read_picture(path, max_pixels), background=255 if invert else 0))
+    lowest, highest = int(levels.min()), int(levels.max())
+    if highest == 1:
+        levels *= 255
+    missing = (levels > MID_GREY) != invert
+    return Mask(missing.astype(np.uint8), lowest if invert else highest)
 
 
 def write_picture(path: str | os.PathLike[str], picture: Picture) -> None:

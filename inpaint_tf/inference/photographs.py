@@ -164,7 +164,7 @@ def _fill(inpainter: Inpainter, job: Job, max_pixels: int, blend: bool) -> Resul
 
 def _read_mask(path: Path, max_pixels: int) -> UInt8:
     try:
-        return read_mask(path, max_pixels)
+        return read_mask(path, max_pixels).missing
     except ImageError as error:
         # Not an ImageError, for it is told of the photograph that cannot be filled.
         raise UserError(f"has no mask that can be used: {error}") from error

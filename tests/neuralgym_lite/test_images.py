@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mask_table import BOX, MASKS, NOTHING, MaskFile
 from PIL import Image
 
 from neuralgym_lite import images
@@ -32,6 +33,12 @@ from neuralgym_lite.images import (
     write_picture,
 )
 
+# What is transparent is known, whichever pixels are missing.
+INVERTED = {
+    file.name: BOX if file.name.startswith("black") else NOTHING
+    for file in MASKS
+    if "transparent" in file.name
+}
 RED, BLUE = (250, 10, 20), (10, 20, 240)
 
 
@@ -120,14 +127,14 @@ def test_large_pictures_are_converted_in_strips(
         image = Image.fromarray(pixels).convert(mode)
     image.save(tmp_path / "a.png", **({"transparency": 5} if mode in ("P", "I;16") else {}))
     whole = read_picture(tmp_path / "a.png"), read_rgb(tmp_path / "a.png")
-    mask = read_mask(tmp_path / "a.png")
+    mask = read_mask(tmp_path / "a.png").missing
     for pixels_in_a_strip in (1, 9, 50):
         monkeypatch.setattr(images, "_STRIP", pixels_in_a_strip)
         part = read_picture(tmp_path / "a.png")
         np.testing.assert_array_equal(part.rgb, whole[0].rgb)
         np.testing.assert_array_equal(part.alpha, whole[0].alpha)
         np.testing.assert_array_equal(read_rgb(tmp_path / "a.png"), whole[1])
-        np.testing.assert_array_equal(read_mask(tmp_path / "a.png"), mask)
+        np.testing.assert_array_equal(read_mask(tmp_path / "a.png").missing, mask)
 
 
 def test_grey_with_alpha(tmp_path: Path) -> None:
@@ -210,18 +217,26 @@ def test_read_rgb_lays_transparency_over_white(tmp_path: Path) -> None:
     assert read_rgb(tmp_path / "clear.png").tolist() == expected
 
 
-def test_a_mask_is_missing_where_it_is_light(tmp_path: Path) -> None:
-    levels = np.array([[0, 1, 127, 128, 255]], np.uint8)
-    Image.fromarray(levels).save(tmp_path / "mask.png")
-    mask = read_mask(tmp_path / "mask.png")
-    assert mask.tolist() == [[0, 0, 0, 1, 1]]
-    assert mask.dtype == np.uint8
+@pytest.mark.parametrize("file", MASKS, ids=lambda file: file.name)
+def test_what_the_files_of_masks_mark(tmp_path: Path, file: MaskFile) -> None:
+    (tmp_path / "mask").write_bytes(file.make())
+    mask = read_mask(tmp_path / "mask")
+    np.testing.assert_array_equal(mask.missing, file.expected)
+    assert mask.missing.dtype == np.uint8
+    assert mask.extreme == file.level
 
 
-def test_a_mask_is_known_where_it_is_transparent(tmp_path: Path) -> None:
-    strokes = np.array([[[255, 255, 255, 255], [255, 255, 255, 0], [0, 0, 0, 0]]], np.uint8)
-    Image.fromarray(strokes).save(tmp_path / "mask.png")
-    assert read_mask(tmp_path / "mask.png").tolist() == [[1, 0, 0]]
+@pytest.mark.parametrize("file", MASKS, ids=lambda file: file.name)
+def test_an_inverted_mask_is_missing_where_it_is_dark(tmp_path: Path, file: MaskFile) -> None:
+    (tmp_path / "mask").write_bytes(file.make())
+    seen = "transparent" not in file.name
+    expected = 1 - file.expected if seen else INVERTED[file.name]
+    np.testing.assert_array_equal(read_mask(tmp_path / "mask", invert=True).missing, expected)
+
+
+def test_the_level_of_an_inverted_mask_is_its_lowest(tmp_path: Path) -> None:
+    Image.fromarray(np.uint8([[130, 200, 255]])).save(tmp_path / "mask.png")
+    assert read_mask(tmp_path / "mask.png", invert=True).extreme == 130
 
 
 # Round trips
