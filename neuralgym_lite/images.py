@@ -11,7 +11,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -81,19 +81,6 @@ class Picture:
     lost: str = ""
 
 
-class Mask(NamedTuple):
-    """A decoded mask.
-
-    Attributes:
-        missing: 1 where the picture is missing and 0 where it is known, uint8 of shape (H, W).
-        extreme: the level in the file that is nearest to missing: the highest, or the lowest
-            where dark pixels are missing.
-    """
-
-    missing: UInt8
-    extreme: int
-
-
 def to_uint8(values: npt.NDArray[np.floating[Any]]) -> UInt8:
     """Return values in [-1, 1] as grey levels in 0..255, rounded; what lies outside is clipped."""
     return np.clip(np.rint((values + 1) * 127.5), 0, 255).astype(np.uint8)
@@ -144,11 +131,8 @@ def read_rgb(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> UInt
 
 def read_mask(
     path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS, invert: bool = False
-) -> Mask:
-    """Read a mask: what is lighter than mid-grey is missing, what is transparent is known.
-
-    The level of a pixel is its luma (ITU-R 601). A file whose levels are only 0 and 1 is read as
-    one of 0 and 255.
+) -> UInt8:
+    """Read a mask: lighter than mid-grey is missing, anything else, and transparency, is known.
 
     Args:
         path: as for `read_picture`.
@@ -156,17 +140,37 @@ def read_mask(
         invert: whether what is darker than mid-grey is missing instead.
 
     Returns:
-        The mask.
+        1 where the picture is missing and 0 where it is known, uint8 of shape (H, W).
+
+    Raises:
+        ImageError: As `read_picture`.
+    """
+    return (read_levels(path, max_pixels, invert) > MID_GREY).astype(np.uint8)
+
+
+def read_levels(
+    path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS, invert: bool = False
+) -> UInt8:
+    """Read the grey levels of a mask, of which those above `MID_GREY` are missing.
+
+    A level is the luma (ITU-R 601) of a color, and 0 where the mask is transparent. Where a file
+    has only the levels 0 and 1, they are read as 0 and 255.
+
+    Args:
+        path: as for `read_picture`.
+        max_pixels: as for `read_picture`.
+        invert: whether dark and light change places; what is transparent stays 0.
+
+    Returns:
+        Levels, uint8 of shape (H, W).
 
     Raises:
         ImageError: As `read_picture`.
     """
     levels = _luma(_over(read_picture(path, max_pixels), background=255 if invert else 0))
-    lowest, highest = int(levels.min()), int(levels.max())
-    if highest == 1:
+    if levels.max() == 1:
         levels *= 255
-    missing = (levels > MID_GREY) != invert
-    return Mask(missing.astype(np.uint8), lowest if invert else highest)
+    return 255 - levels if invert else levels
 
 
 def write_picture(path: str | os.PathLike[str], picture: Picture) -> None:

@@ -115,7 +115,7 @@ def remove(
         [[line[i : i + 2] for i in range(0, len(line), 2)] for line in corners],
     )
     if mask_file:
-        drawn = read_mask(mask_file).missing
+        drawn = read_mask(mask_file)
         mask = drawn if not mask.any() else mask | drawn
     inpainters = [inpaint_tf.load(source) for source in sources]
     write_picture(out, Picture(removal_figure(inpainters, picture, mask)))

@@ -26,6 +26,7 @@ from neuralgym_lite.images import (
     atomic_path,
     atomic_write,
     find_images,
+    read_levels,
     read_mask,
     read_picture,
     read_rgb,
@@ -127,14 +128,14 @@ def test_large_pictures_are_converted_in_strips(
         image = Image.fromarray(pixels).convert(mode)
     image.save(tmp_path / "a.png", **({"transparency": 5} if mode in ("P", "I;16") else {}))
     whole = read_picture(tmp_path / "a.png"), read_rgb(tmp_path / "a.png")
-    mask = read_mask(tmp_path / "a.png").missing
+    mask = read_mask(tmp_path / "a.png")
     for pixels_in_a_strip in (1, 9, 50):
         monkeypatch.setattr(images, "_STRIP", pixels_in_a_strip)
         part = read_picture(tmp_path / "a.png")
         np.testing.assert_array_equal(part.rgb, whole[0].rgb)
         np.testing.assert_array_equal(part.alpha, whole[0].alpha)
         np.testing.assert_array_equal(read_rgb(tmp_path / "a.png"), whole[1])
-        np.testing.assert_array_equal(read_mask(tmp_path / "a.png").missing, mask)
+        np.testing.assert_array_equal(read_mask(tmp_path / "a.png"), mask)
 
 
 def test_grey_with_alpha(tmp_path: Path) -> None:
@@ -221,22 +222,16 @@ def test_read_rgb_lays_transparency_over_white(tmp_path: Path) -> None:
 def test_what_the_files_of_masks_mark(tmp_path: Path, file: MaskFile) -> None:
     (tmp_path / "mask").write_bytes(file.make())
     mask = read_mask(tmp_path / "mask")
-    np.testing.assert_array_equal(mask.missing, file.expected)
-    assert mask.missing.dtype == np.uint8
-    assert mask.extreme == file.level
+    np.testing.assert_array_equal(mask, file.expected)
+    assert mask.dtype == np.uint8
+    assert read_levels(tmp_path / "mask").max() == (255 if file.level == 1 else file.level)
 
 
 @pytest.mark.parametrize("file", MASKS, ids=lambda file: file.name)
 def test_an_inverted_mask_is_missing_where_it_is_dark(tmp_path: Path, file: MaskFile) -> None:
     (tmp_path / "mask").write_bytes(file.make())
-    seen = "transparent" not in file.name
-    expected = 1 - file.expected if seen else INVERTED[file.name]
-    np.testing.assert_array_equal(read_mask(tmp_path / "mask", invert=True).missing, expected)
-
-
-def test_the_level_of_an_inverted_mask_is_its_lowest(tmp_path: Path) -> None:
-    Image.fromarray(np.uint8([[130, 200, 255]])).save(tmp_path / "mask.png")
-    assert read_mask(tmp_path / "mask.png", invert=True).extreme == 130
+    expected = INVERTED.get(file.name, 1 - file.expected)
+    np.testing.assert_array_equal(read_mask(tmp_path / "mask", invert=True), expected)
 
 
 # Round trips
