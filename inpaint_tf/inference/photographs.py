@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 
 from inpaint_tf.data.split import canonical
-from inpaint_tf.inference.inpainter import Inpainter, UInt8
-from inpaint_tf.masks import NothingKnownError, grown
+from inpaint_tf.inference.inpainter import Inpainter, Int32, UInt8
+from inpaint_tf.masks import NothingKnownError, grown, surroundings
 from inpaint_tf.report.flow_colors import attention_map
 from neuralgym_lite.errors import UserError, reason_of
 from neuralgym_lite.images import (
@@ -30,6 +30,7 @@ from neuralgym_lite.images import (
     write_picture,
 )
 
+_NEAR = 64  # pixels around the holes
 Paths: TypeAlias = tuple[Path, ...]
 Status: TypeAlias = Literal["filled", "empty-mask", "failed"]
 
@@ -165,25 +166,33 @@ def _fill(
         message = f"{job.source}: {_nothing_missing(mask_file, levels, invert_mask)}; copied"
         return Result(job.source, job.target, "empty-mask", message)
     mask = grown((levels > MID_GREY).astype(np.uint8), grow)
-    seen = _seen(picture, mask)
     try:
-        if job.attention_map is None:
-            filled, offsets = inpainter.fill(seen, mask, blend=blend), None
-        else:
-            filled, offsets = inpainter.fill_with_attention(seen, mask, blend=blend)
+        picture, offsets = _filled(inpainter, picture, mask, blend, job.attention_map is not None)
     except NothingKnownError as error:
         by = f", grown by {grow} pixels" if grow else ""
         raise UserError(f"with its mask {mask_file}{by}, {error}") from error
     job.target.parent.mkdir(parents=True, exist_ok=True)
     if job.attention_map is not None and offsets is not None:
         write_picture(job.attention_map, Picture(attention_map(offsets[0], mask.shape)))
-    if seen is not picture.rgb:
-        np.copyto(filled, picture.rgb, where=mask[..., None] == 0)
-    alpha = None if picture.alpha is None else np.where(mask == 1, np.uint8(255), picture.alpha)
-    picture = replace(picture, rgb=filled, alpha=alpha)  # What was read needs no memory any more.
     write_picture(job.target, picture)
     message = f"{job.source}: {picture.lost}" if picture.lost else ""
     return Result(job.source, job.target, "filled", message)
+
+
+def _filled(
+    inpainter: Inpainter, picture: Picture, mask: UInt8, blend: bool, attention: bool
+) -> tuple[Picture, Int32 | None]:
+    """Return a picture whose holes are filled and opaque, and where the attention looked."""
+    seen = _seen(picture, mask)
+    offsets = None
+    if attention:
+        filled, offsets = inpainter.fill_with_attention(seen, mask, blend=blend)
+    else:
+        filled = inpainter.fill(seen, mask, blend=blend)
+    if seen is not picture.rgb:
+        np.copyto(filled, picture.rgb, where=mask[..., None] == 0)
+    alpha = None if picture.alpha is None else np.where(mask == 1, np.uint8(255), picture.alpha)
+    return replace(picture, rgb=filled, alpha=alpha), offsets
 
 
 def _only_mask(job: Job) -> Path:
@@ -216,9 +225,10 @@ def _nothing_missing(mask: Path, levels: UInt8, inverted: bool) -> str:
 
 
 def _seen(picture: Picture, mask: UInt8) -> UInt8:
-    """Return the colors of a picture, and where it is transparent those of the nearest pixel.
+    """Return the colors of a picture, and others where it is transparent and not missing.
 
-    The colors under full transparency are of no picture, so that they must not get into a hole.
+    The color of a pixel that nobody sees is arbitrary, and must not get into a hole. It becomes
+    that of the nearest pixel that is seen; far from the holes their mean, which takes less memory.
     """
     if picture.alpha is None:
         return picture.rgb
@@ -226,13 +236,16 @@ def _seen(picture: Picture, mask: UInt8) -> UInt8:
     shown = (picture.alpha > 0) & (mask == 0)
     if not (hidden.any() and shown.any()):
         return picture.rgb
-    _, labels = cv2.distanceTransformWithLabels(
-        (~shown).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    colors = np.empty((labels.max() + 1, 3), np.uint8)
-    colors[labels[shown]] = picture.rgb[shown]
     seen = picture.rgb.copy()
-    seen[hidden] = colors[labels[hidden]]
+    seen[hidden] = np.rint(cv2.mean(picture.rgb, shown.view(np.uint8))[:3])
+    near = surroundings(mask, _NEAR)
+    if shown[near].any():
+        _, places = cv2.distanceTransformWithLabels(
+            1 - shown[near].view(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+        )
+        colors = np.empty((places.max() + 1, 3), np.uint8)
+        colors[places[shown[near]]] = picture.rgb[near][shown[near]]
+        seen[near][hidden[near]] = colors[places[hidden[near]]]
     return seen
 
 

@@ -197,6 +197,28 @@ def test_no_color_that_cannot_be_seen_gets_into_a_hole(tmp_path: Path) -> None:
     )
 
 
+def test_no_inpainter_sees_a_color_that_cannot_be_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = np.full((20, 300, 4), (255, 0, 255, 0), np.uint8)
+    image[:, 150:] = (40, 200, 60, 255)
+    Image.fromarray(image).save(tmp_path / "a.png")
+    seen: list[np.ndarray] = []
+
+    def predict(self: Inpainter, images: np.ndarray, masks: np.ndarray) -> np.ndarray:
+        seen.extend(images)
+        return images
+
+    monkeypatch.setattr(Attentive, "_predict", predict)
+    for left, maps in ((0, False), (295, True)):  # where nothing is seen nearby, and something
+        mask = write_mask(tmp_path / "mask.png", (20, 300), (slice(4, 9), slice(left, left + 5)))
+        jobs = plan_jobs([tmp_path / "a.png"], mask, tmp_path / "out", maps)
+        (result,) = fill_photographs(Attentive(), jobs)
+        known = pixels(mask) == 0
+        np.testing.assert_array_equal(pixels(result.target)[known], image[known])
+        np.testing.assert_array_equal(np.unique(seen.pop()[known], axis=0), [(40, 200, 60)])
+
+
 def test_where_nothing_is_seen_colors_are_what_they_are(tmp_path: Path) -> None:
     image = np.full((20, 30, 4), (40, 200, 60, 0), np.uint8)
     filled = filled_pixels(tmp_path / "a", image)
