@@ -28,6 +28,10 @@ UInt8 = NDArray[np.uint8]
 Float = NDArray[np.float32]
 
 
+class NothingKnownError(UserError):
+    """All of a photograph is missing, and what fills it takes what is known."""
+
+
 @keras.saving.register_keras_serializable(package="inpaint_tf")
 @dataclass(frozen=True)
 class MaskMode:
@@ -139,11 +143,49 @@ def opencv_inpaint(image: UInt8, mask: UInt8, method: str) -> UInt8:
 
     Returns:
         `(H, W, 3)` uint8.
+
+    Raises:
+        NothingKnownError: if everything is missing: OpenCV would return the photograph.
     """
+    if mask.all():
+        raise NothingKnownError(
+            f"everything is missing, and '{method}' takes what is known from around a hole"
+        )
     flag = {"ns": cv2.INPAINT_NS, "telea": cv2.INPAINT_TELEA}[method]
     missing = np.ascontiguousarray(mask.reshape(image.shape[:2]).astype("uint8") * 255)
     filled = cv2.inpaint(np.ascontiguousarray(image), missing, OPENCV_RADIUS, flag)
     return np.asarray(filled, "uint8")
+
+
+def grown(mask: UInt8, pixels: int) -> UInt8:
+    """Return a mask whose holes reach further by so many pixels, in every direction alike.
+
+    Args:
+        mask: `(H, W)`, 1 where missing.
+        pixels: 0 or more.
+
+    Returns:
+        `(H, W)` uint8: 1 wherever a missing pixel is at most so far away.
+
+    Raises:
+        UserError: if `pixels` is below 0.
+    """
+    if pixels < 0:
+        raise UserError(f"A mask can grow by 0 pixels or more. Received: {pixels}")
+    if not pixels or not mask.any():
+        return mask
+    around = surroundings(mask, min(pixels, sum(mask.shape)))
+    far = cv2.distanceTransform(1 - mask[around], cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    wide = np.zeros_like(mask)
+    wide[around] = far <= pixels
+    return wide
+
+
+def surroundings(mask: UInt8, margin: int) -> tuple[slice, slice]:
+    """Return the rows and columns of the holes `(H, W)`, of which there are some, and a margin."""
+    rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
+    top, left = max(rows[0] - margin, 0), max(columns[0] - margin, 0)
+    return slice(top, rows[-1] + 1 + margin), slice(left, columns[-1] + 1 + margin)
 
 
 def mosaic(image: Any, unit: int, interpolation: str = "bilinear") -> Any:

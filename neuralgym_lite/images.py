@@ -23,6 +23,7 @@ UInt8: TypeAlias = npt.NDArray[np.uint8]
 Format: TypeAlias = Literal["PNG", "JPEG", "BMP", "WEBP"]
 
 MAX_PIXELS = 64_000_000
+MID_GREY = 127  # of a mask: higher levels are missing
 MAX_SIDE = 1 << 20  # as in OpenCV
 MAX_SCANS = 500  # of a progressive JPEG: each is a pass over all pixels, of however few bytes
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
@@ -128,12 +129,15 @@ def read_rgb(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> UInt
     return _over(read_picture(path, max_pixels), background=255)
 
 
-def read_mask(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> UInt8:
+def read_mask(
+    path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS, invert: bool = False
+) -> UInt8:
     """Read a mask: lighter than mid-grey is missing, anything else, and transparency, is known.
 
     Args:
         path: as for `read_picture`.
         max_pixels: as for `read_picture`.
+        invert: whether what is darker than mid-grey is missing instead.
 
     Returns:
         1 where the picture is missing and 0 where it is known, uint8 of shape (H, W).
@@ -141,7 +145,32 @@ def read_mask(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> UIn
     Raises:
         ImageError: As `read_picture`.
     """
-    return (_luma(_over(read_picture(path, max_pixels), background=0)) > 127).astype(np.uint8)
+    return (read_levels(path, max_pixels, invert) > MID_GREY).astype(np.uint8)
+
+
+def read_levels(
+    path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS, invert: bool = False
+) -> UInt8:
+    """Read the grey levels of a mask, of which those above `MID_GREY` are missing.
+
+    A level is the luma (ITU-R 601) of a color, and 0 where the mask is transparent. Where a file
+    has only the levels 0 and 1, they are read as 0 and 255.
+
+    Args:
+        path: as for `read_picture`.
+        max_pixels: as for `read_picture`.
+        invert: whether dark and light change places; what is transparent stays 0.
+
+    Returns:
+        Levels, uint8 of shape (H, W).
+
+    Raises:
+        ImageError: As `read_picture`.
+    """
+    levels = _luma(_over(read_picture(path, max_pixels), background=255 if invert else 0))
+    if levels.max() == 1:
+        levels *= 255
+    return 255 - levels if invert else levels
 
 
 def write_picture(path: str | os.PathLike[str], picture: Picture) -> None:

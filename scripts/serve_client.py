@@ -178,6 +178,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("inputs", type=Path, nargs="+", help="photographs, or folders of them")
     parser.add_argument("--mask", type=Path, required=True, help="a mask, or a folder of masks")
+    parser.add_argument("--invert-mask", action="store_true", help="what is dark is missing")
+    parser.add_argument("--grow", type=int, default=0, help="pixels to make holes wider by")
     parser.add_argument("--out", type=Path, required=True, help="folder to write to")
     parser.add_argument("--server", default="localhost:8500", help="HOST:PORT for gRPC, or a URL")
     parser.add_argument("--model", default="inpaint", help="name of the model on the server")
@@ -196,6 +198,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Fill all photographs; return the exit code."""
     if arguments.parallel < 1:
         raise UserError(f"--parallel must be at least 1. Received: {arguments.parallel}")
+    if arguments.grow < 0:
+        raise UserError(f"--grow must be at least 0. Received: {arguments.grow}")
     if arguments.deadline <= 0:
         raise UserError(f"--deadline must be above 0. Received: {arguments.deadline:g}")
     jobs = plan_jobs(arguments.inputs, arguments.mask, arguments.out)
@@ -204,7 +208,8 @@ def run(arguments: argparse.Namespace) -> int:
     model.detail = arguments.detail
 
     def fill(job: Job) -> Result:
-        return next(fill_photographs(model, [job]))
+        options = {"invert_mask": arguments.invert_mask, "grow": arguments.grow}
+        return next(fill_photographs(model, [job], **options))
 
     failed = 0
     with Progress() as progress, ThreadPoolExecutor(arguments.parallel) as pool:

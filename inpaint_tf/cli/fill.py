@@ -55,6 +55,19 @@ class _Memory(click.ParamType):
     help="White where the picture is missing: one for all, or a folder of masks named alike.",
 )
 @click.option(
+    "--invert-mask",
+    is_flag=True,
+    help="Take what is dark in a mask as missing, in place of what is white.",
+)
+@click.option(
+    "--grow",
+    metavar="N",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Make what is missing wider by N pixels all around.",
+)
+@click.option(
     "--model",
     "source",
     metavar="FROM",
@@ -107,6 +120,8 @@ class _Memory(click.ParamType):
 def command(
     inputs: tuple[Path, ...],
     mask: Path,
+    invert_mask: bool,
+    grow: int,
     source: str,
     out: Path,
     attention_map: bool,
@@ -120,7 +135,8 @@ def command(
     """Fill photographs of any size where their masks are white.
 
     Known pixels stay as they are. Folders are searched through; a mask belongs to the photograph
-    with the same path and name, whatever the suffix.
+    with the same path and name, whatever the suffix, and if none has it, whatever the case of
+    letters.
     """
     import_tensorflow()
     import inpaint_tf
@@ -140,7 +156,8 @@ def command(
     with Progress() as progress:
         inpainter.tell = _Shares(progress)
         track = progress.track(len(jobs), "photographs") if len(jobs) > _FEW else None
-        for result in fill_photographs(inpainter, jobs, max_megapixels * 1_000_000, blend):
+        limit = max_megapixels * 1_000_000
+        for result in fill_photographs(inpainter, jobs, limit, blend, invert_mask, grow):
             if result.status == "failed":
                 failed.append(result)
             if as_json or result.status != "failed":

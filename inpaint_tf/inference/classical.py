@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from inpaint_tf.inference.inpainter import Inpainter, UInt8
-from inpaint_tf.masks import opencv_inpaint
+from inpaint_tf.masks import opencv_inpaint, surroundings
 from neuralgym_lite.errors import UserError, did_you_mean
 
 METHODS = ("ns", "telea")
@@ -36,13 +34,6 @@ class ClassicalInpainter(Inpainter):
         filled = images.copy()
         for image, mask in zip(filled, masks, strict=True):
             if mask.any():
-                around = _around(mask[..., 0])
+                around = surroundings(mask[..., 0], _SEEN)
                 image[around] = opencv_inpaint(image[around], mask[around], self.name)
         return filled
-
-
-def _around(mask: UInt8) -> tuple[slice, slice]:
-    """Return rows and columns of the holes (H, W) and what surrounds them."""
-    rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
-    top, left = max(rows[0] - _SEEN, 0), max(columns[0] - _SEEN, 0)
-    return slice(top, rows[-1] + 1 + _SEEN), slice(left, columns[-1] + 1 + _SEEN)

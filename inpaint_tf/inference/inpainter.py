@@ -12,7 +12,9 @@ import numpy.typing as npt
 from inpaint_tf.inference.blending import poisson_blend
 from inpaint_tf.inference.detail import add_detail
 from inpaint_tf.inference.smooth import continue_smooth
+from inpaint_tf.masks import grown
 from neuralgym_lite.errors import UserError
+from neuralgym_lite.images import MID_GREY
 
 UInt8: TypeAlias = npt.NDArray[np.uint8]
 Int32: TypeAlias = npt.NDArray[np.int32]
@@ -40,28 +42,48 @@ class Inpainter(abc.ABC):
     sees_holes: bool = False
     tell: Callable[[float], object] = staticmethod(lambda share: None)
 
-    def fill(self, image: UInt8, mask: npt.NDArray[Any], blend: bool = False) -> UInt8:
+    def fill(
+        self,
+        image: UInt8,
+        mask: npt.NDArray[Any],
+        blend: bool = False,
+        invert_mask: bool = False,
+        grow: int = 0,
+    ) -> UInt8:
         """Fill a photograph or a batch of them.
 
         Args:
             image: RGB in 0..255, uint8 of shape (H, W, 3) or (B, H, W, 3), at least 8 pixels a
                 side.
-            mask: nonzero where the image is missing; bool, integer or float of shape (H, W),
-                (H, W, 1), (1, H, W, 1) or (B, H, W, 1). A mask with values above 1 is read as
-                grey levels, whatever the others of the batch are: above 127 is missing.
+            mask: 1 where the image is missing; bool, integer or float of shape (H, W), (H, W, 1),
+                (1, H, W, 1) or (B, H, W, 1). Of floats up to 1 those above 0.5 are missing. A mask
+                with values above 1 is read as grey levels up to 255, whatever the others of the
+                batch are: above 127 is missing.
             blend: whether the holes' brightness and color are fitted to what surrounds them, by
                 Poisson blending.
+            invert_mask: whether the image is missing where the mask says that it is not.
+            grow: pixels, 0 or more, by which the holes are made wider all around, after they are
+                inverted.
 
         Returns:
-            The filled image, of the shape of `image`. An empty mask gives a copy.
+            The filled image, of the shape of `image`. A mask of zeros gives a copy.
 
         Raises:
-            UserError: If image or mask are not as above, or the prediction fails.
+            UserError: If image or mask are not as above, a mask has values above 0 of which none
+                counts as missing, the prediction fails, or everything is missing and the inpainter
+                takes what is known.
         """
-        return self._fill(image, mask, blend, lambda *batch: (self._predict(*batch), None))[0]
+        return self._fill(
+            image, mask, blend, invert_mask, grow, lambda *batch: (self._predict(*batch), None)
+        )[0]
 
     def fill_with_attention(
-        self, image: UInt8, mask: npt.NDArray[Any], blend: bool = False
+        self,
+        image: UInt8,
+        mask: npt.NDArray[Any],
+        blend: bool = False,
+        invert_mask: bool = False,
+        grow: int = 0,
     ) -> tuple[UInt8, Int32 | None]:
         """Fill like `fill`, and tell where the content came from.
 
@@ -69,6 +91,8 @@ class Inpainter(abc.ABC):
             image: as for `fill`.
             mask: as for `fill`.
             blend: as for `fill`.
+            invert_mask: as for `fill`.
+            grow: as for `fill`.
 
         Returns:
             The filled image, and offsets (dy, dx) on the network's attention grid, int32 of shape
@@ -77,7 +101,7 @@ class Inpainter(abc.ABC):
         Raises:
             UserError: As `fill`.
         """
-        return self._fill(image, mask, blend, self._predict_with_attention)
+        return self._fill(image, mask, blend, invert_mask, grow, self._predict_with_attention)
 
     def predict(self, image: UInt8, mask: npt.NDArray[Any]) -> UInt8:
         """Return what is predicted of whole pictures: known pixels are not put back.
@@ -94,14 +118,18 @@ class Inpainter(abc.ABC):
         Raises:
             UserError: As `fill`.
         """
-        images = _as_images(image)
-        return self._predict(images, _as_masks(mask, images.shape)).reshape(image.shape)
+        return self._predict(*_as_batch(image, mask)).reshape(image.shape)
 
     def _fill(
-        self, image: UInt8, mask: npt.NDArray[Any], blend: bool, predict: Predict
+        self,
+        image: UInt8,
+        mask: npt.NDArray[Any],
+        blend: bool,
+        invert_mask: bool,
+        grow: int,
+        predict: Predict,
     ) -> tuple[UInt8, Int32 | None]:
-        images = _as_images(image)
-        masks = _as_masks(mask, images.shape)
+        images, masks = _as_batch(image, mask, invert_mask, grow)
         if not masks.any():
             return image.copy(), None
         filled, holes = images, masks
@@ -134,6 +162,19 @@ class Inpainter(abc.ABC):
 
     def _predict_with_attention(self, images: UInt8, masks: UInt8) -> tuple[UInt8, Int32 | None]:
         return self._predict(images, masks), None
+
+
+def _as_batch(
+    image: UInt8, mask: npt.NDArray[Any], invert: bool = False, grow: int = 0
+) -> tuple[UInt8, UInt8]:
+    """Return a batch and its masks of 0 and 1, or refuse."""
+    images = _as_images(image)
+    masks = _as_masks(mask, images.shape)
+    if invert:
+        masks = 1 - masks
+    if grow:
+        masks = np.stack([grown(each[..., 0], grow) for each in masks])[..., None]
+    return images, masks
 
 
 def _as_images(image: UInt8) -> UInt8:
@@ -171,11 +212,17 @@ def _as_masks(mask: npt.NDArray[Any], shape: tuple[int, ...]) -> UInt8:
     if mask.dtype.kind not in "buif":
         raise UserError(f"The mask must be bool, integer or float. Received: {mask.dtype}")
     lowest, highest = mask.min(initial=0), mask.max(initial=0)
-    if not (lowest >= 0 and np.isfinite(highest)):
+    if not (lowest >= 0 and highest <= 255):  # NaN is neither
         raise UserError(
             f"The mask must lie in 0..1 or 0..255. Received: values from {lowest} to {highest}"
         )
     masks = mask.reshape(-1, height, width, 1)
-    grey = masks.max(axis=(1, 2, 3), keepdims=True) > 1
-    missing = masks > np.where(grey, 127, 0.5 if mask.dtype.kind == "f" else 0)
-    return np.broadcast_to(missing, (*shape[:3], 1)).astype(np.uint8)
+    tops = masks.max(axis=(1, 2, 3), keepdims=True)
+    least = np.where(tops > 1, MID_GREY, 0.5)
+    meant_for_nothing = tops[(tops > 0) & (tops <= least)]
+    if meant_for_nothing.size:
+        raise UserError(
+            f"The mask has values up to {meant_for_nothing[0]:g}, none of which counts as missing: "
+            f"up to 1 those above 0.5 do, of larger ones those above {MID_GREY}"
+        )
+    return np.broadcast_to(masks > least, (*shape[:3], 1)).astype(np.uint8)

@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 import cv2
+import numpy as np
 
-from inpaint_tf.inference.inpainter import Inpainter, UInt8
+from inpaint_tf.data.split import canonical
+from inpaint_tf.inference.inpainter import Inpainter, Int32, UInt8
+from inpaint_tf.masks import NothingKnownError, grown, surroundings
 from inpaint_tf.report.flow_colors import attention_map
 from neuralgym_lite.errors import UserError, reason_of
 from neuralgym_lite.images import (
     MAX_PIXELS,
+    MID_GREY,
     ImageError,
     Picture,
     atomic_write,
     find_images,
-    read_mask,
+    read_levels,
     read_picture,
     write_picture,
 )
 
+_NEAR = 64  # pixels around the holes
+Paths: TypeAlias = tuple[Path, ...]
 Status: TypeAlias = Literal["filled", "empty-mask", "failed"]
 
 
@@ -37,12 +44,15 @@ class Job:
         masks: the mask files that match it; it can be filled if there is exactly one.
         target: where the filled photograph goes.
         attention_map: where its attention map goes, if one is asked for.
+        rivals: relative paths, without suffix, of other photographs that the masks match as well,
+            by names that are alike; it can be filled if there is none.
     """
 
     source: Path
-    masks: tuple[Path, ...]
+    masks: Paths
     target: Path
     attention_map: Path | None = None
+    rivals: Paths = ()
 
 
 @dataclass(frozen=True)
@@ -74,7 +84,8 @@ def plan_jobs(
     Args:
         inputs: photographs and folders of photographs.
         mask: one mask for all, or a folder of masks; a mask there has the relative path of its
-            photograph, whatever the suffix.
+            photograph, whatever the suffix. Where none has, Unicode may be composed otherwise, and
+            then letters may be small or capital, if only one photograph and one mask match so.
         out: folder to write to.
         attention_maps: whether `<stem>.attention.png` is to be written beside each.
 
@@ -88,15 +99,15 @@ def plan_jobs(
     if out.exists() and not out.is_dir():
         raise UserError(f"{out}: is a file; --out must name a folder")
     masks = _masks_by_stem(mask)
-    jobs = [
-        Job(
-            source,
-            masks.get(relative.with_suffix(""), ()) if mask.is_dir() else (mask,),
-            out / relative,
-            (out / relative).with_suffix(".attention.png") if attention_maps else None,
-        )
-        for source, relative in _photographs(inputs, mask, out).items()
-    ]
+    photographs = _photographs(inputs, mask, out)
+    stems = {relative.with_suffix(""): None for relative in photographs.values()}
+    matches = _match(stems, masks) if mask.is_dir() else dict.fromkeys(stems, ((mask,), ()))
+    jobs: list[Job] = []
+    for source, relative in photographs.items():
+        found, rivals = matches.get(relative.with_suffix(""), ((), ()))
+        target = out / relative
+        shown = target.with_suffix(".attention.png") if attention_maps else None
+        jobs.append(Job(source, found, target, shown, rivals))
     if not any(job.masks for job in jobs):
         raise UserError(
             f"{mask}: no mask in it has the name of a photograph, such as {jobs[0].target.stem}.png"
@@ -110,64 +121,132 @@ def fill_photographs(
     jobs: Iterable[Job],
     max_pixels: int = MAX_PIXELS,
     blend: bool = False,
+    invert_mask: bool = False,
+    grow: int = 0,
 ) -> Iterator[Result]:
     """Fill photographs one at a time; one that fails does not stop the others.
 
     EXIF orientation is applied, so a mask belongs to the upright photograph. Alpha, greyness,
-    colour profile and file format stay. A photograph with an empty mask is copied as it is.
+    colour profile and file format stay, but what is filled is opaque. A photograph with an empty
+    mask is copied as it is.
 
     Args:
         inpainter: what fills them.
         jobs: as `plan_jobs` gives them.
         max_pixels: the most pixels of a photograph or mask.
         blend: whether the holes are blended into what surrounds them.
+        invert_mask: whether what is dark in a mask is missing, in place of what is light.
+        grow: pixels, 0 or more, by which the holes are made wider all around.
 
     Yields:
         One result a job, as soon as its files are written.
     """
     for job in jobs:
         try:
-            yield _fill(inpainter, job, max_pixels, blend)
+            yield _fill(inpainter, job, max_pixels, blend, invert_mask, grow)
         except ImageError as error:
             yield Result(job.source, job.target, "failed", str(error))
         except (UserError, OSError, MemoryError, cv2.error) as error:
             yield Result(job.source, job.target, "failed", f"{job.source}: {reason_of(error)}")
 
 
-def _fill(inpainter: Inpainter, job: Job, max_pixels: int, blend: bool) -> Result:
-    if len(job.masks) != 1:
-        found = " and ".join(map(str, job.masks)) or "none"
-        raise UserError(f"needs one mask of its name, found {found}")
+def _fill(
+    inpainter: Inpainter, job: Job, max_pixels: int, blend: bool, invert_mask: bool, grow: int
+) -> Result:
+    mask_file = _only_mask(job)
     picture = read_picture(job.source, max_pixels)
-    mask = _read_mask(job.masks[0], max_pixels)
-    if mask.shape != picture.rgb.shape[:2]:
+    levels = _read_levels(mask_file, max_pixels, invert_mask)
+    if levels.shape != picture.rgb.shape[:2]:
         raise UserError(
-            f"is {_size(picture.rgb)} pixels upright, but its mask {job.masks[0]} is {_size(mask)}"
+            f"is {_size(picture.rgb)} pixels upright, but its mask {mask_file} is {_size(levels)}"
         )
-    if not mask.any():
+    if levels.max() <= MID_GREY:
         job.target.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(job.target, job.source.read_bytes())
-        message = f"{job.source}: its mask {job.masks[0]} marks nothing as missing; copied"
+        message = f"{job.source}: {_nothing_missing(mask_file, levels, invert_mask)}; copied"
         return Result(job.source, job.target, "empty-mask", message)
-    if job.attention_map is None:
-        filled, offsets = inpainter.fill(picture.rgb, mask, blend=blend), None
-    else:
-        filled, offsets = inpainter.fill_with_attention(picture.rgb, mask, blend=blend)
+    mask = grown((levels > MID_GREY).astype(np.uint8), grow)
+    try:
+        picture, offsets = _filled(inpainter, picture, mask, blend, job.attention_map is not None)
+    except NothingKnownError as error:
+        by = f", grown by {grow} pixels" if grow else ""
+        raise UserError(f"with its mask {mask_file}{by}, {error}") from error
     job.target.parent.mkdir(parents=True, exist_ok=True)
     if job.attention_map is not None and offsets is not None:
         write_picture(job.attention_map, Picture(attention_map(offsets[0], mask.shape)))
-    picture = replace(picture, rgb=filled)  # What was read needs no memory any more.
     write_picture(job.target, picture)
     message = f"{job.source}: {picture.lost}" if picture.lost else ""
     return Result(job.source, job.target, "filled", message)
 
 
-def _read_mask(path: Path, max_pixels: int) -> UInt8:
+def _filled(
+    inpainter: Inpainter, picture: Picture, mask: UInt8, blend: bool, attention: bool
+) -> tuple[Picture, Int32 | None]:
+    """Return a picture whose holes are filled and opaque, and where the attention looked."""
+    seen = _seen(picture, mask)
+    offsets = None
+    if attention:
+        filled, offsets = inpainter.fill_with_attention(seen, mask, blend=blend)
+    else:
+        filled = inpainter.fill(seen, mask, blend=blend)
+    if seen is not picture.rgb:
+        np.copyto(filled, picture.rgb, where=mask[..., None] == 0)
+    alpha = None if picture.alpha is None else np.where(mask == 1, np.uint8(255), picture.alpha)
+    return replace(picture, rgb=filled, alpha=alpha), offsets
+
+
+def _only_mask(job: Job) -> Path:
+    """Return the mask of a photograph, or refuse to choose."""
+    found = " and ".join(map(str, job.masks)) or "none"
+    if job.rivals:
+        others = " and ".join(map(str, job.rivals))
+        raise UserError(f"needs a mask of its name, found {found}, which may be for {others} too")
+    if len(job.masks) != 1:
+        raise UserError(f"needs one mask of its name, found {found}")
+    return job.masks[0]
+
+
+def _read_levels(path: Path, max_pixels: int, invert: bool) -> UInt8:
     try:
-        return read_mask(path, max_pixels)
+        return read_levels(path, max_pixels, invert)
     except ImageError as error:
         # Not an ImageError, for it is told of the photograph that cannot be filled.
         raise UserError(f"has no mask that can be used: {error}") from error
+
+
+def _nothing_missing(mask: Path, levels: UInt8, inverted: bool) -> str:
+    """Say which level came nearest to missing, and what would be missing."""
+    nearest = int(levels.max())
+    if inverted:
+        seen = f"darkest pixel has level {255 - nearest} of 255, and with --invert-mask only levels"
+        return f"its mask {mask} marks nothing as missing: its {seen} up to {MID_GREY} count"
+    seen = f"lightest pixel has level {nearest} of 255, and only levels above {MID_GREY} count"
+    return f"its mask {mask} marks nothing as missing: its {seen} (dark ones with --invert-mask)"
+
+
+def _seen(picture: Picture, mask: UInt8) -> UInt8:
+    """Return the colors of a picture, and others where it is transparent and not missing.
+
+    The color of a pixel that nobody sees is arbitrary, and must not get into a hole. It becomes
+    that of the nearest pixel that is seen; far from the holes their mean, which takes less memory.
+    """
+    if picture.alpha is None:
+        return picture.rgb
+    hidden = (picture.alpha == 0) & (mask == 0)
+    shown = (picture.alpha > 0) & (mask == 0)
+    if not (hidden.any() and shown.any()):
+        return picture.rgb
+    seen = picture.rgb.copy()
+    seen[hidden] = np.rint(cv2.mean(picture.rgb, shown.view(np.uint8))[:3])
+    near = surroundings(mask, _NEAR)
+    if shown[near].any():
+        _, places = cv2.distanceTransformWithLabels(
+            1 - shown[near].view(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+        )
+        colors = np.empty((places.max() + 1, 3), np.uint8)
+        colors[places[shown[near]]] = picture.rgb[near][shown[near]]
+        seen[near][hidden[near]] = colors[places[hidden[near]]]
+    return seen
 
 
 def _photographs(inputs: Sequence[Path], mask: Path, out: Path) -> dict[Path, Path]:
@@ -199,16 +278,51 @@ def _place(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
-def _masks_by_stem(mask: Path) -> dict[Path, tuple[Path, ...]]:
+def _masks_by_stem(mask: Path) -> dict[Path, Paths]:
     """Return masks by their relative path without suffix; a single mask under its own."""
     if not mask.exists():
         raise UserError(f"{mask}: no such mask; --mask takes a file or a folder")
     if not mask.is_dir():
         return {mask: (mask,)}
-    masks: dict[Path, tuple[Path, ...]] = defaultdict(tuple)
+    masks: dict[Path, Paths] = defaultdict(tuple)
     for path in find_images(mask):
         masks[path.relative_to(mask).with_suffix("")] += (path,)
     return dict(masks)
+
+
+def _match(stems: Collection[Path], masks: Mapping[Path, Paths]) -> dict[Path, tuple[Paths, Paths]]:
+    """Return the masks of photographs, and the other photographs that these match as well.
+
+    Args:
+        stems: relative paths of photographs without suffix.
+        masks: by their relative paths without suffix.
+    """
+    matches: dict[Path, tuple[Paths, Paths]] = {
+        stem: (masks[stem], ()) for stem in stems if stem in masks
+    }
+    for spell in (_composed, _caseless):
+        ours, theirs = _grouped(stems, spell), _grouped(masks, spell)
+        for stem in stems:
+            if stem not in matches and spell(stem) in theirs:
+                found = (path for each in theirs[spell(stem)] for path in masks[each])
+                rivals = (each for each in ours[spell(stem)] if each != stem)
+                matches[stem] = tuple(found), tuple(rivals)
+    return matches
+
+
+def _grouped(stems: Iterable[Path], spell: Callable[[Path], bytes]) -> dict[bytes, list[Path]]:
+    groups: dict[bytes, list[Path]] = defaultdict(list)
+    for stem in stems:
+        groups[spell(stem)].append(stem)
+    return groups
+
+
+def _composed(stem: Path) -> bytes:
+    return canonical(stem.as_posix())
+
+
+def _caseless(stem: Path) -> bytes:
+    return canonical(unicodedata.normalize("NFD", stem.as_posix()).casefold())
 
 
 def _refuse_overwriting(jobs: Sequence[Job], masks: Iterable[Path]) -> None:

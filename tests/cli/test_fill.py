@@ -91,8 +91,10 @@ def test_an_empty_mask_is_told_and_no_failure() -> None:
     result = fill("photos/a.png", mask="empty.png")
     assert result.exit_code == 0
     assert result.stdout == "unchanged photos/a.png -> out/a.png\n"
-    assert result.stderr.count("\n") == 1
-    assert "empty.png marks nothing as missing" in result.stderr
+    assert result.stderr == (
+        "photos/a.png: its mask empty.png marks nothing as missing: its lightest pixel has level 0 "
+        "of 255, and only levels above 127 count (dark ones with --invert-mask); copied\n"
+    )
     assert Path("out/a.png").read_bytes() == Path("photos/a.png").read_bytes()
 
 
@@ -106,6 +108,56 @@ def test_some_failures_are_named_and_exit_1() -> None:
     assert lines[0].startswith("photos/b.png: damaged picture")
     assert lines[-1] == "1 of 4 photographs failed."
     assert written() == ["out/a.png", "out/c.png", "out/d.png"]
+
+
+@pytest.mark.parametrize("method", ["ns", "telea"])
+def test_what_is_missing_everywhere_is_no_result(method: str) -> None:
+    Image.new("L", (24, 16), 255).save("all.png")
+    words = "everything is missing, and '{}' takes what is known from around a hole"
+    message = refused("photos/a.png", model=method, mask="all.png")
+    assert message == f"photos/a.png: with its mask all.png, {words.format(method)}"
+    assert fill("photos/a.png", model="attentive", mask="all.png").exit_code == 0
+    assert not np.array(Image.open("out/a.png")).any()
+
+
+def test_a_photograph_of_a_folder_that_is_missing_everywhere_fails_alone() -> None:
+    Path("masks").mkdir()
+    for name in "abcd":
+        Path(f"masks/{name}.png").write_bytes(Path("mask.png").read_bytes())
+    Image.new("L", (24, 16), 255).save("masks/b.png")
+    result = fill("photos", model="ns", mask="masks")
+    assert result.exit_code == 1
+    lines = result.stderr.splitlines()
+    assert lines[0] == (
+        "photos/b.png: with its mask masks/b.png, everything is missing, and 'ns' takes what is "
+        "known from around a hole"
+    )
+    assert lines[-1] == "1 of 4 photographs failed."
+    assert written() == ["out/a.png", "out/c.png", "out/d.png"]
+
+
+def black() -> np.ndarray:
+    """Return where the result of `Attentive` is black."""
+    return (np.array(Image.open("out/a.png")) == 0).all(axis=-1)
+
+
+def test_inverting_comes_before_growing() -> None:
+    mask = np.full((16, 24), 255, np.uint8)
+    mask[7, 9] = 0
+    Image.fromarray(mask).save("dark.png")
+    fill("photos/a.png", "--invert-mask", model="attentive", mask="dark.png")
+    np.testing.assert_array_equal(black(), mask == 0)
+    fill("photos/a.png", "--invert-mask", "--grow", "3", model="attentive", mask="dark.png")
+    y, x = np.mgrid[:16, :24]
+    np.testing.assert_array_equal(black(), np.hypot(y - 7, x - 9) <= 3)
+
+
+@pytest.mark.parametrize("pixels", ["-1", "1.5", "much"])
+def test_no_number_of_pixels_to_grow_by(pixels: str) -> None:
+    result = fill("photos/a.png", "--grow", pixels)
+    assert result.exit_code == 2
+    assert "'--grow'" in result.stderr
+    assert written() == []
 
 
 def test_attention_map() -> None:

@@ -12,10 +12,12 @@ from inpaint_tf.masks import (
     MODES,
     HoleShape,
     MaskMode,
+    NothingKnownError,
     box_mask,
     brush_mask,
     crop_boxes,
     evaluation_masks,
+    grown,
     mosaic,
     opencv_inpaint,
 )
@@ -332,3 +334,26 @@ def test_gradient_of_crop_boxes_is_one_inside_and_zero_outside():
     expected = np.zeros(images.shape)
     expected[:, 3:11, 5:11] = 1
     np.testing.assert_array_equal(tape.gradient(crops, images), expected)
+
+
+def test_a_mask_grows_by_distance() -> None:
+    rng = np.random.default_rng(0)
+    for pixels in (0, 1, 2, 5, 17, 10**30):
+        mask = (rng.random((40, 33)) < 0.004).astype(np.uint8)
+        mask[rng.integers(40), rng.integers(33)] = 1
+        before = mask.copy()
+        places = np.argwhere(mask)
+        steps = np.argwhere(mask >= 0)[:, None] - places
+        near = ((steps**2).sum(axis=-1) <= pixels**2).any(axis=-1).reshape(mask.shape)
+        wide = grown(mask, pixels)
+        assert wide.dtype == np.uint8
+        np.testing.assert_array_equal(wide, near)
+        np.testing.assert_array_equal(mask, before)
+    assert not grown(np.zeros((9, 9), np.uint8), 5).any()
+
+
+@pytest.mark.parametrize("name", ["hole_ns", "hole_telea"])
+def test_a_network_is_not_shown_what_is_missing_everywhere(name: str) -> None:
+    image, mask = np.zeros((2, 9, 9, 3), np.uint8), np.ones((2, 9, 9, 1), np.uint8)
+    with pytest.raises(NothingKnownError, match="^everything is missing, and"):
+        MaskMode(name).apply(image, mask)

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mask_table import BOX, MASKS, NOTHING, MaskFile
 from PIL import Image
 
 from neuralgym_lite import images
@@ -25,6 +26,7 @@ from neuralgym_lite.images import (
     atomic_path,
     atomic_write,
     find_images,
+    read_levels,
     read_mask,
     read_picture,
     read_rgb,
@@ -32,6 +34,12 @@ from neuralgym_lite.images import (
     write_picture,
 )
 
+# What is transparent is known, whichever pixels are missing.
+INVERTED = {
+    file.name: BOX if file.name.startswith("black") else NOTHING
+    for file in MASKS
+    if "transparent" in file.name
+}
 RED, BLUE = (250, 10, 20), (10, 20, 240)
 
 
@@ -210,18 +218,20 @@ def test_read_rgb_lays_transparency_over_white(tmp_path: Path) -> None:
     assert read_rgb(tmp_path / "clear.png").tolist() == expected
 
 
-def test_a_mask_is_missing_where_it_is_light(tmp_path: Path) -> None:
-    levels = np.array([[0, 1, 127, 128, 255]], np.uint8)
-    Image.fromarray(levels).save(tmp_path / "mask.png")
-    mask = read_mask(tmp_path / "mask.png")
-    assert mask.tolist() == [[0, 0, 0, 1, 1]]
+@pytest.mark.parametrize("file", MASKS, ids=lambda file: file.name)
+def test_what_the_files_of_masks_mark(tmp_path: Path, file: MaskFile) -> None:
+    (tmp_path / "mask").write_bytes(file.make())
+    mask = read_mask(tmp_path / "mask")
+    np.testing.assert_array_equal(mask, file.expected)
     assert mask.dtype == np.uint8
+    assert read_levels(tmp_path / "mask").max() == (255 if file.level == 1 else file.level)
 
 
-def test_a_mask_is_known_where_it_is_transparent(tmp_path: Path) -> None:
-    strokes = np.array([[[255, 255, 255, 255], [255, 255, 255, 0], [0, 0, 0, 0]]], np.uint8)
-    Image.fromarray(strokes).save(tmp_path / "mask.png")
-    assert read_mask(tmp_path / "mask.png").tolist() == [[1, 0, 0]]
+@pytest.mark.parametrize("file", MASKS, ids=lambda file: file.name)
+def test_an_inverted_mask_is_missing_where_it_is_dark(tmp_path: Path, file: MaskFile) -> None:
+    (tmp_path / "mask").write_bytes(file.make())
+    expected = INVERTED.get(file.name, 1 - file.expected)
+    np.testing.assert_array_equal(read_mask(tmp_path / "mask", invert=True), expected)
 
 
 # Round trips

@@ -144,6 +144,9 @@ def test_masks_of_all_kinds_mean_the_same(dtype: Any, shape: tuple[int, ...]) ->
         (np.uint8([0, 127, 128, 255]), [0, 0, 1, 1]),
         (np.float32([0, 0.5, 0.51, 1]), [0, 0, 1, 1]),
         (np.float32([0, 127, 128, 255]), [0, 0, 1, 1]),
+        (np.uint16([0, 1]), [0, 1]),
+        (np.float64([0, 1.02]) * 250, [0, 1]),
+        (np.float32([0.9, 0.1]), [1, 0]),
     ],
 )
 def test_grey_levels_of_a_mask(levels: np.ndarray, expected: list[int]) -> None:
@@ -192,6 +195,41 @@ def test_one_mask_serves_a_batch() -> None:
     np.testing.assert_array_equal(filled[1], Inverting().fill(images[1], mask))
 
 
+@pytest.mark.parametrize("name", ["ns", "telea"])
+@pytest.mark.parametrize("options", [{}, {"blend": True}])
+def test_a_classical_method_refuses_to_fill_from_nothing(
+    name: str, options: dict[str, bool]
+) -> None:
+    inpainter = ClassicalInpainter(name)
+    words = f"^everything is missing, and '{name}' takes what is known from around a hole$"
+    masks = np.stack([hole(9, 10), np.ones((9, 10), np.uint8)])[..., None]
+    for image, mask in ((photo(9, 10), 255 * masks[1]), (photo(2, 9, 10), masks)):
+        for function in (inpainter.fill, inpainter.fill_with_attention):
+            with pytest.raises(UserError, match=words):
+                function(image, mask, **options)
+    with pytest.raises(UserError, match=words):
+        inpainter.fill(photo(9, 10), hole(9, 10), grow=9)
+    with pytest.raises(UserError, match=words):
+        inpainter.predict(photo(9, 10), masks[1])
+    masks[1, 4, 4] = 0
+    assert (inpainter.fill(photo(2, 9, 10), masks) != photo(2, 9, 10)).any(axis=(1, 2, 3)).all()
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.float32])
+def test_masks_are_inverted_and_then_grown(dtype: Any) -> None:
+    images, masks = photo(2, 12, 14), np.ones((2, 12, 14, 1), dtype)
+    masks[0, 5, 6] = masks[1, 0, 13] = 0
+    y, x = np.mgrid[:12, :14]
+    for far in (0, 1, 3):
+        filled = Inverting().fill(images, masks, invert_mask=True, grow=far)
+        again, _ = Inverting().fill_with_attention(images, masks, invert_mask=True, grow=far)
+        np.testing.assert_array_equal(filled, again)
+        expected = [np.hypot(y - 5, x - 6) <= far, np.hypot(y, x - 13) <= far]
+        np.testing.assert_array_equal((filled != images).any(axis=-1), expected)
+    with pytest.raises(UserError, match="^A mask can grow by 0 pixels or more. Received: -1$"):
+        Inverting().fill(images, masks, grow=-1)
+
+
 @pytest.mark.parametrize(
     ("image", "mask", "words"),
     [
@@ -205,6 +243,18 @@ def test_one_mask_serves_a_batch() -> None:
         (photo(9, 9), np.full((9, 9), "x"), ("bool, integer or float", "<U1")),
         (photo(9, 9), np.full((9, 9), -1), ("0..1 or 0..255", "-1")),
         (photo(9, 9), np.full((9, 9), np.nan), ("0..1 or 0..255", "nan")),
+        (photo(9, 9), np.full((9, 9), 256), ("0..1 or 0..255", "256")),
+        (photo(9, 9), np.full((9, 9), 65535, np.uint16), ("0..1 or 0..255", "65535")),
+        (photo(9, 9), np.full((9, 9), np.inf), ("0..1 or 0..255", "inf")),
+        (photo(9, 9), np.full((9, 9), 2), ("values up to 2,", "above 127")),
+        (photo(9, 9), np.full((9, 9), 127, np.uint8), ("values up to 127,", "above 127")),
+        (photo(9, 9), np.full((9, 9), 1.02), ("values up to 1.02,", "above 127")),
+        (photo(9, 9), np.full((9, 9), 0.5), ("values up to 0.5,", "above 0.5")),
+        (
+            photo(2, 9, 9),
+            np.stack([np.ones((9, 9, 1)), np.full((9, 9, 1), 3)]),
+            ("values up to 3,", "above 127"),
+        ),
     ],
 )
 def test_refusals_name_what_was_received(

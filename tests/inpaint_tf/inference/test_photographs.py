@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from mask_table import MASKS, MaskFile
 from PIL import Image
 
 from inpaint_tf.inference import ClassicalInpainter, Inpainter
@@ -80,7 +82,7 @@ def test_known_pixels_channels_and_format_stay(tmp_path: Path, mode: str) -> Non
     colours = slice(None) if mode in ("L", "RGB") else slice(None, -1)
     assert (after[HOLE][..., colours] != before[HOLE][..., colours]).any()
     if mode.endswith("A"):
-        np.testing.assert_array_equal(after[..., -1], before[..., -1])
+        assert (after[HOLE][..., -1] == 255).all()
 
 
 @pytest.mark.parametrize(
@@ -130,8 +132,10 @@ def test_an_empty_mask_copies_the_file_and_says_so(tmp_path: Path) -> None:
     mask = write_mask(tmp_path / "mask.png", hole=None)
     (result,) = run([source], mask, tmp_path / "out")
     assert result.status == "empty-mask"
-    assert str(source) in result.message
-    assert "marks nothing as missing" in result.message
+    assert result.message == (
+        f"{source}: its mask {mask} marks nothing as missing: its lightest pixel has level 0 of "
+        "255, and only levels above 127 count (dark ones with --invert-mask); copied"
+    )
     assert result.target.read_bytes() == source.read_bytes()
 
 
@@ -144,7 +148,212 @@ def test_the_attention_map_has_the_size_of_the_photograph(tmp_path: Path) -> Non
     assert len(np.unique(colours.reshape(-1, 3), axis=0)) == 1
 
 
+# What is transparent
+
+
+def cut_out(hidden: tuple[int, int, int]) -> np.ndarray:
+    """Return something green on nothing, whose colors are said; the hole has a part in both."""
+    image = np.full((20, 30, 4), (*hidden, 0), np.uint8)
+    image[4:, :9] = image[9:] = (40, 200, 60, 255)
+    return image
+
+
+def filled_pixels(folder: Path, image: np.ndarray, **options: Any) -> np.ndarray:
+    folder.mkdir()
+    Image.fromarray(image).save(folder / "a.png")
+    mask = write_mask(folder / "mask.png")
+    (result,) = run([folder / "a.png"], mask, folder / "out", **options)
+    assert result == Result(folder / "a.png", folder / "out" / "a.png", "filled")
+    return pixels(result.target)
+
+
+def test_a_hole_that_was_transparent_is_seen(tmp_path: Path) -> None:
+    image = np.full((20, 30, 4), (40, 200, 60, 255), np.uint8)
+    soft = (slice(3, 10), slice(5, 13))
+    image[soft] = (0, 0, 0, 90)  # erased, with an edge that is wider than the mask
+    image[HOLE] = 0
+    filled = filled_pixels(tmp_path / "a", image)
+    assert (filled[HOLE][..., 3] == 255).all()
+    known = np.ones((20, 30), bool)
+    known[HOLE] = False
+    np.testing.assert_array_equal(filled[known], image[known])
+    grown = filled_pixels(tmp_path / "b", image, grow=2)
+    np.testing.assert_allclose(
+        grown[soft].astype(int), np.full((7, 8, 4), (40, 200, 60, 255)), atol=3
+    )
+
+
+def test_no_color_that_cannot_be_seen_gets_into_a_hole(tmp_path: Path) -> None:
+    results = []
+    for name, hidden in (("a", (255, 0, 255)), ("b", (0, 0, 0))):
+        image = cut_out(hidden)
+        results.append(filled_pixels(tmp_path / name, image))
+        known = np.ones((20, 30), bool)
+        known[HOLE] = False
+        np.testing.assert_array_equal(results[-1][known], image[known])
+    np.testing.assert_array_equal(results[0][HOLE], results[1][HOLE])
+    np.testing.assert_allclose(
+        results[0][HOLE].astype(int), np.full((5, 6, 4), (40, 200, 60, 255)), atol=3
+    )
+
+
+def test_no_inpainter_sees_a_color_that_cannot_be_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = np.full((20, 300, 4), (255, 0, 255, 0), np.uint8)
+    image[:, 150:] = (40, 200, 60, 255)
+    Image.fromarray(image).save(tmp_path / "a.png")
+    seen: list[np.ndarray] = []
+
+    def predict(self: Inpainter, images: np.ndarray, masks: np.ndarray) -> np.ndarray:
+        seen.extend(images)
+        return images
+
+    monkeypatch.setattr(Attentive, "_predict", predict)
+    for left, maps in ((0, False), (295, True)):  # where nothing is seen nearby, and something
+        mask = write_mask(tmp_path / "mask.png", (20, 300), (slice(4, 9), slice(left, left + 5)))
+        jobs = plan_jobs([tmp_path / "a.png"], mask, tmp_path / "out", maps)
+        (result,) = fill_photographs(Attentive(), jobs)
+        known = pixels(mask) == 0
+        np.testing.assert_array_equal(pixels(result.target)[known], image[known])
+        np.testing.assert_array_equal(np.unique(seen.pop()[known], axis=0), [(40, 200, 60)])
+
+
+def test_where_nothing_is_seen_colors_are_what_they_are(tmp_path: Path) -> None:
+    image = np.full((20, 30, 4), (40, 200, 60, 0), np.uint8)
+    filled = filled_pixels(tmp_path / "a", image)
+    np.testing.assert_allclose(filled[HOLE].astype(int), [[[40, 200, 60, 255]] * 6] * 5, atol=3)
+
+
+# Masks
+
+
+@pytest.mark.parametrize("file", MASKS, ids=lambda file: file.name)
+def test_masks_of_all_kinds(tmp_path: Path, file: MaskFile) -> None:
+    photo(size=file.expected.shape).save(tmp_path / "a.png")
+    (tmp_path / "mask.png").write_bytes(file.make())
+    jobs = plan_jobs([tmp_path / "a.png"], tmp_path / "mask.png", tmp_path / "out")
+    (result,) = fill_photographs(Attentive(), jobs)
+    black = (pixels(result.target) == 0).all(axis=-1)
+    if file.expected.any():
+        assert (result.status, result.message) == ("filled", "")
+        np.testing.assert_array_equal(black, file.expected)
+    else:
+        assert result.status == "empty-mask"
+        assert f"its lightest pixel has level {file.level} of 255" in result.message
+
+
+def test_an_inverted_mask_is_missing_where_it_is_black(tmp_path: Path) -> None:
+    photo().save(tmp_path / "a.png")
+    mask = np.full((20, 30), 255, np.uint8)
+    mask[HOLE] = 0
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    jobs = plan_jobs([tmp_path / "a.png"], tmp_path / "mask.png", tmp_path / "out")
+    (result,) = fill_photographs(Attentive(), jobs, invert_mask=True)
+    np.testing.assert_array_equal((pixels(result.target) == 0).all(axis=-1), mask == 0)
+    Image.fromarray(np.maximum(mask, 128)).save(tmp_path / "mask.png")
+    (result,) = fill_photographs(Attentive(), jobs, invert_mask=True)
+    assert result.message == (
+        f"{tmp_path / 'a.png'}: its mask {tmp_path / 'mask.png'} marks nothing as missing: its "
+        "darkest pixel has level 128 of 255, and with --invert-mask only levels up to 127 count; "
+        "copied"
+    )
+
+
+@pytest.mark.parametrize("method", ["ns", "telea"])
+def test_a_mask_that_leaves_nothing_fails_alone(tmp_path: Path, method: str) -> None:
+    for name in ("a.png", "b.png", "c.png"):
+        (tmp_path / "photos").mkdir(exist_ok=True)
+        photo().save(tmp_path / "photos" / name)
+        write_mask(tmp_path / "masks" / name, hole=slice(None) if name == "b.png" else HOLE)
+    jobs = plan_jobs([tmp_path / "photos"], tmp_path / "masks", tmp_path / "out")
+    results = list(fill_photographs(ClassicalInpainter(method), jobs))
+    assert [result.status for result in results] == ["filled", "failed", "filled"]
+    source, mask = tmp_path / "photos" / "b.png", tmp_path / "masks" / "b.png"
+    assert results[1].message == (
+        f"{source}: with its mask {mask}, everything is missing, and '{method}' takes what is "
+        "known from around a hole"
+    )
+    assert files(tmp_path / "out") == ["a.png", "c.png"]
+    result = list(fill_photographs(ClassicalInpainter(method), jobs, grow=30))[0]
+    assert result.message == (
+        f"{tmp_path / 'photos/a.png'}: with its mask {tmp_path / 'masks/a.png'}, grown by 30 "
+        f"pixels, everything is missing, and '{method}' takes what is known from around a hole"
+    )
+
+
 # Pairing
+
+COMPOSED, DECOMPOSED = "\u00e9t\u00e9", "e\u0301te\u0301"
+
+
+def paired(tmp_path: Path, photographs: list[str], masks: list[str]) -> dict[str, Any]:
+    """Return the name of each photograph's mask, or why it has none."""
+    for name in photographs:
+        (tmp_path / "photos" / name).parent.mkdir(parents=True, exist_ok=True)
+        photo().save(tmp_path / "photos" / name)
+    for name in masks:
+        write_mask(tmp_path / "masks" / name)
+    jobs = plan_jobs([tmp_path / "photos"], tmp_path / "masks", tmp_path / "out")
+    results = fill_photographs(ClassicalInpainter("ns"), jobs)
+    found = {}
+    for job, result in zip(jobs, results, strict=True):
+        name = job.source.relative_to(tmp_path / "photos").as_posix()
+        if result.status == "filled":
+            (mask,) = job.masks
+            found[name] = mask.relative_to(tmp_path / "masks").as_posix()
+        else:
+            found[name] = result.message.removeprefix(f"{job.source}: ").replace(
+                f"{tmp_path / 'masks'}{os.sep}", ""
+            )
+    return found
+
+
+@pytest.mark.parametrize(
+    ("photograph", "mask"),
+    [
+        (f"{DECOMPOSED}.jpg", f"{COMPOSED}.png"),
+        (f"{COMPOSED}.jpg", f"{DECOMPOSED}.png"),
+        (f"{DECOMPOSED}/deep/a.jpg", f"{COMPOSED}/deep/a.png"),
+        ("IMG_1.JPG", "img_1.png"),
+        ("img_1.jpg", "IMG_1.PNG"),
+        ("Holidays/IMG_1.JPG", "holidays/img_1.png"),
+        (f"{DECOMPOSED.upper()}.JPG", f"{COMPOSED}.png"),
+        ("a.b.jpg", "A.B.png"),
+    ],
+)
+def test_names_that_are_alike_are_paired(tmp_path: Path, photograph: str, mask: str) -> None:
+    assert paired(tmp_path, [photograph], [mask]) == {photograph: mask}
+
+
+def test_a_name_that_is_equal_comes_first(tmp_path: Path) -> None:
+    names = ["a.png", "A.png", f"{COMPOSED}.png", f"{DECOMPOSED}.png", f"{COMPOSED.upper()}.png"]
+    assert paired(tmp_path, names, names) == dict(zip(names, names, strict=True))
+
+
+def test_a_composed_name_comes_before_the_case(tmp_path: Path) -> None:
+    photograph, masks = f"{DECOMPOSED}.jpg", [f"{COMPOSED}.png", f"{COMPOSED.upper()}.png"]
+    assert paired(tmp_path, [photograph], masks) == {photograph: masks[0]}
+
+
+def test_names_that_two_could_have_are_refused(tmp_path: Path) -> None:
+    assert paired(tmp_path, ["IMG.jpg", "b.jpg"], ["Img.png", "img.png", "b.png"]) == {
+        "IMG.jpg": "needs one mask of its name, found Img.png and img.png",
+        "b.jpg": "b.png",
+    }
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "mask"),
+    [("IMG", "img", "Img"), ("IMG", "img", "img"), (DECOMPOSED, COMPOSED, COMPOSED)],
+)
+def test_a_mask_that_two_could_have_is_refused(
+    tmp_path: Path, one: str, other: str, mask: str
+) -> None:
+    found = paired(tmp_path, [f"{one}.jpg", f"{other}.jpg"], [f"{mask}.png"])
+    words = "needs a mask of its name, found {}.png, which may be for {} too"
+    assert found[f"{one}.jpg"] == words.format(mask, other)
+    assert found[f"{other}.jpg"] == (f"{mask}.png" if mask == other else words.format(mask, one))
 
 
 def test_folders_keep_their_shape_and_masks_pair_by_relative_stem(tmp_path: Path) -> None:
