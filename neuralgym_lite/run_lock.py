@@ -18,6 +18,7 @@ import json
 import os
 import random
 import socket
+import sys
 import threading
 import time
 import uuid
@@ -198,7 +199,8 @@ def _kernel() -> str:
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
-        return f"{socket.gethostname()} {uuid.getnode()}"
+        # Where containers may share names and addresses too, nobody is of one's own kernel.
+        return uuid.uuid4().hex if sys.platform == "linux" else f"{uuid.getnode():x}"
 
 
 def _namespace() -> str | None:

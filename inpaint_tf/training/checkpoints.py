@@ -114,7 +114,8 @@ class Checkpoints:
         """
         latest = self._newest_whole(say)
         if latest is None:
-            self._check_new()
+            if self.writes:  # others may come before there is a run
+                self._check_new()
             return 0, 0
         meta = read_meta(latest)
         if not {"iteration", "order", "config", "fingerprint"} <= meta.keys():
