@@ -1,15 +1,19 @@
 """Checkpoints that are whole or not there.
 
 A checkpoint is a folder with the files of its writers and `checkpoint.json`, which holds the
-SHA-256 of each and the caller's notes. It is made under a hidden name, flushed to the disk, and
-renamed into place. Nothing whose name begins with a dot is a checkpoint. One process writes.
+SHA-256 of each, the caller's notes, and a SHA-256 of all that. It is made under a hidden name,
+flushed to the disk, and renamed into place. Nothing whose name begins with a dot is a checkpoint.
+A folder that has a `checkpoint.json`, or a name of `checkpoint_name`, is one or was one before it
+was damaged. One process writes.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
+import re
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,8 +22,10 @@ from typing import Any
 from neuralgym_lite.errors import UserError
 
 MANIFEST = "checkpoint.json"
+BROKEN = "broken"  # the folder of damaged ones
 _UNFINISHED = ".unfinished-"
 _REPLACED = ".replaced-"
+_NAME = re.compile(r"iteration-(\d+)")
 
 
 def save_checkpoint(
@@ -49,6 +55,7 @@ def save_checkpoint(
             write(unfinished / file)
         sums = {file: _sha256(unfinished / file) for file in writers}
         manifest = {"iteration": int(meta["iteration"]), "meta": dict(meta), "files": sums}
+        manifest["sha256"] = _own_sum(manifest)
         (unfinished / MANIFEST).write_text(json.dumps(manifest, indent=2), encoding="utf-8")
         for path in (*unfinished.iterdir(), unfinished):
             _flush(path)
@@ -58,37 +65,42 @@ def save_checkpoint(
     return final
 
 
+def checkpoint_name(iteration: int) -> str:
+    """Return the name for the checkpoint of an iteration, from which a damaged one is known."""
+    return f"iteration-{iteration:08d}"
+
+
 def latest_checkpoint(folder: str | Path) -> Path | None:
-    """Return the complete checkpoint of the highest iteration, or None. Sums are not checked."""
-    return max(_complete(Path(folder)), default=(0, None), key=lambda pair: pair[0])[1]
+    """Return the checkpoint of the highest iteration, damaged or not, or None; see `verify`."""
+    return next(iter(_newest_first(Path(folder))), None)
 
 
-def newest_whole(
-    folder: str | Path, on_broken: Callable[[str], object] = lambda message: None
-) -> Path | None:
-    """Return the checkpoint of the highest iteration whose files are as they were written.
+def newest_whole(folder: str | Path) -> Path | None:
+    """Return the checkpoint of the highest iteration that is as it was written, or None."""
+    return next((path for path in _newest_first(Path(folder)) if not _damage(path)), None)
 
-    A damaged one is set aside, in the folder `broken`, and the one before it is tried. Only the
-    process that writes the checkpoints may call it.
+
+def set_aside(folder: str | Path, on_broken: Callable[[str], object]) -> Path | None:
+    """Move damaged checkpoints to the folder `broken`, down to the newest whole one.
+
+    Only the process that writes the checkpoints may call it.
 
     Args:
         folder: where the checkpoints of the run lie.
-        on_broken: called with a line about each that is set aside.
+        on_broken: called with a line about each that is moved.
 
     Returns:
-        None where there is none.
+        The newest whole one, or None.
     """
-    while (latest := latest_checkpoint(folder)) is not None:
-        try:
-            verify(latest)
-        except UserError as error:
-            aside = latest.parent / "broken" / latest.name
-            aside.parent.mkdir(exist_ok=True)
-            shutil.rmtree(aside, ignore_errors=True)
-            latest.rename(aside)
-            on_broken(f"{error} It was moved to '{aside}'; the one before it is used.")
-        else:
-            return latest
+    for path in _newest_first(Path(folder)):
+        damage = _damage(path)
+        if not damage:
+            return path
+        aside = path.parent / BROKEN / path.name
+        aside.parent.mkdir(exist_ok=True)
+        shutil.rmtree(aside, ignore_errors=True)
+        path.rename(aside)
+        on_broken(f"{damage} It was moved to '{aside}'.")
     return None
 
 
@@ -108,7 +120,11 @@ def verify(path: str | Path) -> None:
         UserError: naming the first file that is missing or damaged.
     """
     path = Path(path)
-    for file, expected in _manifest(path)["files"].items():
+    manifest = _manifest(path)
+    own = manifest.pop("sha256", None)  # those of before have none
+    if not manifest["files"] or own not in (None, _own_sum(manifest)):
+        raise UserError(f"Checkpoint '{path}' is damaged: {MANIFEST} is not as it was written.")
+    for file, expected in manifest["files"].items():
         if not (path / file).is_file():
             raise UserError(f"Checkpoint '{path}' is damaged: '{file}' is missing.")
         if _sha256(path / file) != expected:
@@ -167,6 +183,34 @@ def _move_into_place(unfinished: Path, final: Path) -> None:
     shutil.rmtree(replaced, ignore_errors=True)
 
 
+def _newest_first(folder: Path) -> list[Path]:
+    found = [
+        (_iteration(path), path)
+        for path in folder.glob("[!.]*")
+        if path.is_dir() and ((path / MANIFEST).exists() or _NAME.fullmatch(path.name))
+    ]
+    return [path for _, path in sorted(found, reverse=True)]
+
+
+def _iteration(path: Path) -> float:
+    """Return the iteration of a checkpoint; where nothing tells it, it may be the newest."""
+    if name := _NAME.fullmatch(path.name):  # which is not damaged where the file is
+        return int(name[1])
+    try:
+        return int(_manifest(path)["iteration"])
+    except UserError:
+        return math.inf
+
+
+def _damage(path: Path) -> str:
+    """Say what is damaged, or return an empty text."""
+    try:
+        verify(path)
+    except UserError as error:
+        return str(error)
+    return ""
+
+
 def _complete(folder: Path) -> list[tuple[int, Path]]:
     found = []
     for path in folder.glob("[!.]*"):
@@ -191,6 +235,10 @@ def _manifest(path: Path) -> dict[str, Any]:
     if not whole:
         raise UserError(f"Checkpoint '{path}' is damaged: {MANIFEST} cannot be understood.")
     return manifest
+
+
+def _own_sum(manifest: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
 def _sha256(path: Path) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.folders import remove_leftovers
 from neuralgym_lite.images import atomic_write
+from neuralgym_lite.run_lock import RunLock, locks_in
 
 _LIBRARIES = {"tensorflow": "tensorflow", "keras": "keras", "numpy": "numpy", "opencv": "cv2"}
 
@@ -33,25 +34,29 @@ class RunFolder:
     path: Path
 
     @classmethod
-    def create(cls, path: str | Path, overwrite: bool = False) -> RunFolder:
+    def create(
+        cls, path: str | Path, overwrite: bool = False, lock: RunLock | None = None
+    ) -> RunFolder:
         """Make an empty folder for a new run.
 
         Args:
             path: a folder that does not exist or is empty.
             overwrite: clear an earlier run from `path` first. Files that no run writes stay.
+            lock: holds the folder before anything in it is touched; None where nobody else can
+                be there.
 
         Returns:
             The run folder. It becomes a run with `write_manifest`.
 
         Raises:
-            UserError: if `path` is a file, holds a run and `overwrite` is not set, or holds
-                something else.
+            UserError: if `path` is a file, holds a run and `overwrite` is not set, holds something
+                else, or is in use by another process.
         """
         run = cls(Path(path))
         if run.path.exists() and not run.path.is_dir():
             raise UserError(f"'{path}' is a file, not a folder. Choose another run folder.")
         remove_leftovers(run.path)
-        if run.path.is_dir() and any(run.path.iterdir()):
+        if run.path.is_dir() and set(run.path.iterdir()) - set(locks_in(run.path)):
             if not run._manifest.exists():
                 raise UserError(
                     f"'{path}' is not empty and not a run (it has no {run._manifest.name}), so "
@@ -62,8 +67,11 @@ class RunFolder:
                     f"Run folder '{path}' already holds a run. "
                     "Choose another, or pass --resume or --overwrite."
                 )
-            run._clear()
         run.path.mkdir(parents=True, exist_ok=True)
+        if lock:
+            lock.hold(run.path)
+        if run._manifest.exists():
+            run._clear()
         return run
 
     @classmethod
@@ -115,7 +123,7 @@ class RunFolder:
                 machine and the versions of the libraries.
         """
         manifest = {
-            "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+            "created": _now(),
             "python": platform.python_version(),
             "platform": platform.platform(),
             "cpu_count": os.cpu_count(),
@@ -128,8 +136,22 @@ class RunFolder:
         for folder in (self.checkpoints, self.images, self.tensorboard):
             folder.mkdir(exist_ok=True)
 
+    def replace_config(self, config: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        """Give the run other settings; the manifest keeps the earlier ones, and until when.
+
+        Args:
+            config: as `write_manifest` takes it.
+            data: what the manifest says of the photographs from now on.
+        """
+        manifest = self.read_manifest()
+        before = {"replaced": _now(), "config": self.read_config(), "data": manifest.get("data")}
+        earlier = [*manifest.get("earlier", []), before]
+        # In this order: whatever a checkpoint was saved with is in one of the two.
+        _write_json(self._manifest, {**manifest, "data": data, "earlier": earlier})
+        _write_json(self._config, config)
+
     def read_config(self) -> dict[str, Any]:
-        """Return the config that the run was made with."""
+        """Return the settings that the run was given last."""
         return _read_json(self._config)
 
     def read_manifest(self) -> dict[str, Any]:
@@ -153,6 +175,10 @@ class RunFolder:
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
 
 
 def _versions() -> dict[str, str]:

@@ -160,6 +160,7 @@ def resume_here(path: str) -> None:
     """Resume a run until its first round is done; print what took how long, as JSON."""
     parts: dict[str, float] = {}
     timed(PhotoSet, "fingerprint", parts)
+    timed(PhotoSet, "content", parts)
     timed(Checkpoints, "restore", parts, "checkpoint")
     timed(Preview, "__init__", parts, "preview")
     timed(Validation, "__init__", parts, "validation")

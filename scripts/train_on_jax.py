@@ -32,7 +32,7 @@ from inpaint_tf.training.config import TrainConfig
 from inpaint_tf.training.finetune import open_parent, start_from
 from inpaint_tf.training.procedures import load_train_config
 from inpaint_tf.training.rounds import RoundMaker
-from inpaint_tf.training.run import make_trainer, open_run_photos, resume, start
+from inpaint_tf.training.run import make_trainer, open_run_photos, remember, resume, start
 from inpaint_tf.training.session import SHOWN_SCALARS, check_data, last_iteration
 from inpaint_tf.training.signs import SIGNS
 from inpaint_tf.training.trainer import Trainer
@@ -49,6 +49,7 @@ from neuralgym_lite.experiment import RunFolder
 from neuralgym_lite.guard import FiniteGuard, NotFiniteError
 from neuralgym_lite.health import Health
 from neuralgym_lite.progress import Progress
+from neuralgym_lite.run_lock import RunLock
 
 READ_EVERY = 50  # rounds: to read a number is to wait for the device
 AHEAD = 16  # rounds that are made while others are computed
@@ -77,23 +78,24 @@ def main(
     if (critics or generator_only) and not source or (critics and generator_only):
         raise UserError("--critics or --generator-only, one of them, goes with --from.")
     flags = as_flags(options)
-    if resumes:
-        given = load_config(TrainConfig, flags=flags, overrides=overrides)
-        run, config = resume(run_dir or run_folder(given), flags, overrides)
-        check(config)
-    else:
-        parent = open_parent(source) if source else None
-        if parent and critics:
-            parent = parent.with_critics_of(critics)
-        settings = parent.settings if parent else None
-        config = load_train_config(config_file, flags, overrides, settings)
-        check(config)
-        path = run_dir or run_folder(config)
-        if parent:
-            run, config = start_from(parent, config, path, overwrite, sys.argv, generator_only)
+    with RunLock() as lock, Progress() as progress:
+        if resumes:
+            given = load_config(TrainConfig, flags=flags, overrides=overrides)
+            run, config = resume(run_dir or run_folder(given), flags, overrides, lock=lock)
+            check(config)
         else:
-            run, config = start(config, path, overwrite, sys.argv)
-    with Progress() as progress:
+            parent = open_parent(source) if source else None
+            if parent and critics:
+                parent = parent.with_critics_of(critics)
+            settings = parent.settings if parent else None
+            config = load_train_config(config_file, flags, overrides, settings)
+            check(config)
+            path = run_dir or run_folder(config)
+            given_on = path, overwrite, sys.argv
+            if parent:
+                run, config = start_from(parent, config, *given_on, generator_only, lock)
+            else:
+                run, config = start(config, *given_on, lock=lock)
         train(run, config, progress)
 
 
@@ -118,6 +120,7 @@ def train(run: RunFolder, config: TrainConfig, progress: Progress) -> None:
     trainer = make_trainer(config)
     checkpoints = Checkpoints(run, trainer, config)
     iteration, order = checkpoints.restore(progress.say)
+    remember(run, config)
     keep_events_until(run.tensorboard, iteration)
     keep_until(run.validation, iteration)
     maker = RoundMaker(photos, config, lambda error: progress.say(f"Skipped: {error}"), order)

@@ -44,11 +44,13 @@ def command(
     import_tensorflow()
     from inpaint_tf.training.finetune import open_parent, start_from
     from inpaint_tf.training.procedures import load_train_config
+    from neuralgym_lite.run_lock import RunLock
 
     parent = open_parent(source)
     if critics:
         parent = parent.with_critics_of(critics)
     config = load_train_config(config_file, as_flags(options), overrides, parent.settings)
     path = run_dir or run_folder(config).with_name(f"{run_folder(config).name}-finetuned")
-    run, config = start_from(parent, config, path, overwrite, sys.argv, generator_only)
-    carry_out(run, config)
+    with RunLock() as lock:
+        run, config = start_from(parent, config, path, overwrite, sys.argv, generator_only, lock)
+        carry_out(run, config)

@@ -36,6 +36,7 @@ def command(
     from inpaint_tf.training.procedures import load_train_config
     from inpaint_tf.training.run import resume as resume_run
     from inpaint_tf.training.run import start
+    from neuralgym_lite.run_lock import RunLock
 
     if resume and (overwrite or config_file):
         other = "--overwrite" if overwrite else "--config"
@@ -43,10 +44,12 @@ def command(
     if force and not resume:
         raise UserError("--force is for --resume. Leave it out, or add --resume.")
     flags = as_flags(options)
-    if resume:
-        given = load_config(TrainConfig, flags=flags, overrides=overrides)
-        run, config = resume_run(run_dir or run_folder(given), flags, overrides, force)
-    else:
-        config = load_train_config(config_file, flags, overrides)
-        run, config = start(config, run_dir or run_folder(config), overwrite, sys.argv)
-    carry_out(run, config, force)
+    with RunLock() as lock:
+        if resume:
+            given = load_config(TrainConfig, flags=flags, overrides=overrides)
+            run, config = resume_run(run_dir or run_folder(given), flags, overrides, force, lock)
+        else:
+            config = load_train_config(config_file, flags, overrides)
+            path = run_dir or run_folder(config)
+            run, config = start(config, path, overwrite, sys.argv, lock=lock)
+        carry_out(run, config, force)

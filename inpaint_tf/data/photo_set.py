@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
@@ -15,6 +16,13 @@ from PIL import Image
 from inpaint_tf.data.split import canonical, deal
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.images import SUFFIXES, read_rgb
+
+# What `content` reads. Up to here it takes seconds: 0.15 ms for a photograph of 26 KB, 0.4 ms from
+# a cold disk. Another number makes another digest: give it another name in the manifest then.
+CONTENT_FILES = 100_000
+CONTENT_BYTES = 256 * 1024  # of one file
+READERS = 8  # threads, as a network disk answers late
+AT_ONCE = 64  # files of a thread: to hand over each alone costs more than to read it
 
 
 def list_keys(root: Path, below: str = "") -> tuple[str, ...]:
@@ -145,8 +153,9 @@ class PhotoSet:
     def fingerprint(self) -> str:
         """Return the SHA-256 (hex) of the sorted keys, their file sizes and their split.
 
-        It tells two data sets apart without reading a picture; where the photographs lie, and in
-        which order they were listed, does not enter it.
+        It tells two data sets apart without reading a picture, but not two of which one has other
+        pixels in files of the same names and sizes: see `content`. Where the photographs lie, and
+        in which order they were listed, does not enter it.
         """
         digest = hashlib.sha256()
         for split, keys in (("train", self.train), ("test", self.test)):
@@ -154,6 +163,32 @@ class PhotoSet:
                 size = self.weigh(key)
                 digest.update(b"%s\0%s\0%d\0" % (split.encode(), canonical(key), size))
         return digest.hexdigest()
+
+    def content(self) -> str:
+        """Return the SHA-256 (hex) of what is in the files, in the order of their keys.
+
+        Of a file above 256 KiB it covers the first and the last half of that; of more than 100,000
+        photographs every second, third, ..., so that there are at most so many. A file that is
+        missing counts as empty.
+        """
+        keys = sorted((*self.train, *self.test), key=canonical)
+        paths = list(dict.fromkeys(map(self.path, keys)))  # of samples many are of one file
+        paths = paths[:: -(-len(paths) // CONTENT_FILES)]
+        parts = [paths[start : start + AT_ONCE] for start in range(0, len(paths), AT_ONCE)]
+        with ThreadPoolExecutor(READERS) as pool:
+            digests = pool.map(lambda part: b"".join(map(_digest, part)), parts)
+            return hashlib.sha256(b"".join(digests)).hexdigest()
+
+
+def _digest(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            start = file.read(CONTENT_BYTES // 2)
+            end = os.fstat(file.fileno()).st_size - CONTENT_BYTES // 2
+            file.seek(max(end, len(start)))
+            return hashlib.sha256(start + file.read()).digest()
+    except OSError:
+        return hashlib.sha256().digest()
 
 
 class CachedPhotos:

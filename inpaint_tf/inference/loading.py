@@ -16,7 +16,7 @@ from inpaint_tf.inference.network import DEFAULT_MEMORY, NetworkInpainter
 from inpaint_tf.models import InpaintingModel
 from inpaint_tf.models.precision import for_this_machine
 from inpaint_tf.weights import GENERATOR_FILE, comes_with_detail, locate, names, trained_hole
-from neuralgym_lite.checkpoint import latest_checkpoint, verify
+from neuralgym_lite.checkpoint import latest_checkpoint, newest_whole, verify
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.experiment import RunFolder
 
@@ -98,7 +98,14 @@ def newest_checkpoint(run: RunFolder) -> Path:
     latest = latest_checkpoint(run.checkpoints)
     if latest is None:
         raise UserError(f"Run '{run.path}' has no checkpoint yet. Train it further first.")
-    verify(latest)
+    try:
+        verify(latest)
+    except UserError as error:
+        # Never an older one unasked: it would pass for the newest.
+        before = newest_whole(run.checkpoints)
+        give = f"Give '{before / GENERATOR_FILE}' to take the one before it" if before else ""
+        way_out = f"{give}, or go on training" if before else "Go on training"
+        raise UserError(f"{error} {way_out}: --resume sets damaged ones aside.") from None
     return latest
 
 

@@ -13,14 +13,16 @@ from inpaint_tf.weights import GENERATOR_FILE
 from neuralgym_lite import state
 from neuralgym_lite.background import Background
 from neuralgym_lite.checkpoint import (
+    BROKEN,
+    checkpoint_name,
     clean,
-    latest_checkpoint,
     newest_whole,
     prune,
     read_meta,
     save_checkpoint,
+    set_aside,
 )
-from neuralgym_lite.config import to_flat
+from neuralgym_lite.config import load_config, to_flat
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.experiment import RunFolder
 
@@ -108,17 +110,15 @@ class Checkpoints:
             Its iteration and the order of its data; zeros if there is none.
 
         Raises:
-            UserError: if it belongs to other settings or photographs.
+            UserError: if it belongs to other settings or photographs, or all are damaged.
         """
-        if self.writes:
-            clean(self.run.checkpoints)
-            latest = newest_whole(self.run.checkpoints, say)
-        else:
-            latest = latest_checkpoint(self.run.checkpoints)
+        latest = self._newest_whole(say)
         if latest is None:
+            if self.writes:  # others may come before there is a run
+                self._check_new()
             return 0, 0
         meta = read_meta(latest)
-        if "config" not in meta:
+        if not {"iteration", "order", "config", "fingerprint"} <= meta.keys():
             raise UserError(
                 f"Checkpoint '{latest}' is of an earlier version, which cannot be resumed. Start a "
                 "new run; its network can still be used, and finetuned from its generator.keras."
@@ -127,6 +127,33 @@ class Checkpoints:
             self._check(latest, meta)
         self.load(latest)
         return int(meta["iteration"]), int(meta["order"])
+
+    def _newest_whole(self, say: Callable[[str], object]) -> Path | None:
+        folder = self.run.checkpoints
+        if not self.writes:
+            return newest_whole(folder)
+        clean(folder)
+        told: list[str] = []
+        latest = set_aside(folder, told.append)
+        for line in told:
+            say(line)
+        if told and latest is not None:
+            say(f"The one before it is used: '{latest}'.")
+        return latest
+
+    def _check_new(self) -> None:
+        """Refuse to begin anew what has begun already, or with other weights than its own."""
+        run, parent = self.run.path, self.run.read_manifest().get("parent")
+        if (self.run.checkpoints / BROKEN).is_dir():
+            raise UserError(
+                f"Run '{run}' has no whole checkpoint left; the damaged ones are in "
+                f"'{self.run.checkpoints / BROKEN}'. Bring one back, or start again: --overwrite."
+            )
+        if parent:
+            raise UserError(
+                f"Run '{run}' has no checkpoint with the weights of '{parent['source']}', from "
+                "which it was to start. Start it again: 'inpaint-tf finetune' with --overwrite."
+            )
 
     def load(self, checkpoint: Path) -> None:
         """Bring the trainer to a checkpoint, but for the learning rates, which are settings.
@@ -152,14 +179,20 @@ class Checkpoints:
                 optimizer.learning_rate = rate
 
     def _check(self, checkpoint: Path, meta: Mapping[str, Any]) -> None:
+        manifest = self.run.read_manifest()
+        # Settings that --force replaced were this run's own, too.
+        earlier = manifest.get("earlier", [])
+        known = [self.config, *(load_config(TrainConfig, base=each["config"]) for each in earlier)]
         ours = to_flat(self.config)
-        for name, theirs in meta["config"].items():
-            if name not in MAY_CHANGE and theirs != ours.get(name):
-                raise UserError(
-                    f"Checkpoint '{checkpoint}' was saved with {name}={theirs}, and the run has "
-                    f"{ours.get(name)}. Pass --force to take it all the same."
-                )
-        if meta["fingerprint"] != self.run.read_manifest()["data"]["fingerprint"]:
+        differences = [_differences(meta["config"], to_flat(config)) for config in known]
+        if all(differences):
+            name = differences[0][0]
+            raise UserError(
+                f"Checkpoint '{checkpoint}' was saved with {name}={meta['config'][name]}, and the "
+                f"run has {ours.get(name)}. Pass --force to take it all the same."
+            )
+        data = [manifest["data"], *(each["data"] for each in earlier)]
+        if meta["fingerprint"] not in [each["fingerprint"] for each in data]:
             raise UserError(
                 f"Checkpoint '{checkpoint}' was trained on other photographs "
                 f"(fingerprint {meta['fingerprint'][:12]}). Pass --force to take it all the same."
@@ -174,7 +207,7 @@ class Checkpoints:
             GENERATOR_FILE: self._written.save,
             TRAINER_FILE: lambda path: state.write(path, taken),
         }
-        name = f"iteration-{meta['iteration']:08d}"
+        name = checkpoint_name(meta["iteration"])
         try:
             save_checkpoint(self.run.checkpoints, name, writers, meta)
             prune(self.run.checkpoints, KEPT, SCORE)
@@ -184,3 +217,8 @@ class Checkpoints:
                 f"{error.strerror or error}. Those before it are whole: make room, and go on "
                 "with --resume."
             ) from error
+
+
+def _differences(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> list[str]:
+    bound = theirs.keys() - set(MAY_CHANGE)
+    return sorted(name for name in bound if theirs[name] != ours.get(name))

@@ -22,6 +22,7 @@ from inpaint_tf.weights import locate
 from neuralgym_lite.config import to_dict
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.experiment import RunFolder
+from neuralgym_lite.run_lock import RunLock
 
 # What may differ between networks that can have the same weights.
 _NOT_ARCHITECTURE = {"name", "dtype", "trainable", "mask_mode", "formulation"}
@@ -117,6 +118,7 @@ def start_from(
     overwrite: bool = False,
     command: Sequence[str] = (),
     generator_only: bool = False,
+    lock: RunLock | None = None,
 ) -> tuple[RunFolder, TrainConfig]:
     """Make the folder of a new run whose first checkpoint has another's weights.
 
@@ -129,6 +131,7 @@ def start_from(
         overwrite: clear an earlier run from it first.
         command: the command line, for the record.
         generator_only: leave the parent's critics.
+        lock: as for `start`.
 
     Returns:
         As `start`.
@@ -156,7 +159,7 @@ def start_from(
         trainer.generator.set_weights(parent.generator.get_weights())
     for name, critic in trainer.critics.items() if with_critics else ():
         critic.set_weights(parent.critics[name].get_weights())
-    run, config = start(config, path, overwrite, command, parent.record(with_critics))
+    run, config = start(config, path, overwrite, command, parent.record(with_critics), lock)
     Checkpoints(run, trainer, config).save(iteration=0)
     return run, config
 

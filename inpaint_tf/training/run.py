@@ -28,6 +28,7 @@ from neuralgym_lite.errors import UserError
 from neuralgym_lite.experiment import RunFolder
 from neuralgym_lite.images import ImageError
 from neuralgym_lite.muon import ConvMuon, transposed_kernels
+from neuralgym_lite.run_lock import RunLock
 
 MEAN_OF = 512  # photographs that the mean color is taken over
 
@@ -38,6 +39,7 @@ def start(
     overwrite: bool = False,
     command: Sequence[str] = (),
     parent: Mapping[str, Any] | None = None,
+    lock: RunLock | None = None,
 ) -> tuple[RunFolder, TrainConfig]:
     """Make the folder of a new run, with its settings and where it comes from.
 
@@ -49,29 +51,25 @@ def start(
         overwrite: clear an earlier run from it first.
         command: the command line, for the record.
         parent: whose weights it starts from, for the record.
+        lock: holds the folder from here on; None where no other process can be in it.
 
     Returns:
         The folder, and the settings as `resolve` returns them.
 
     Raises:
-        UserError: if the photographs are missing, or the folder is taken.
+        UserError: if the photographs are missing, or the folder is taken or in use.
     """
     config = resolve(config)
     photos = open_run_photos(config)
     if not is_chief(config.strategy):
         return RunFolder(Path(path)), config
-    run = RunFolder.create(path, overwrite)
+    run = RunFolder.create(path, overwrite, lock)
     origin = {
         "inpaint_tf": version("inpaint-tf"),
         "command": list(command),
         "seed": config.seed,
         "accelerators": accelerators(),
-        "data": {
-            "root": str(photos.root),
-            "train": len(photos.train),
-            "test": len(photos.test),
-            "fingerprint": photos.fingerprint(),
-        },
+        "data": describe(photos),
         **({"parent": parent} if parent else {}),
     }
     run.write_manifest(to_dict(config), origin)
@@ -83,18 +81,22 @@ def resume(
     flags: Mapping[str, Any],
     overrides: Sequence[str],
     force: bool = False,
+    lock: RunLock | None = None,
 ) -> tuple[RunFolder, TrainConfig]:
     """Open an earlier run, with its settings and what may change in them.
+
+    What is given anew becomes the run's own when its training begins (`remember`).
 
     Args:
         path: the run folder.
         flags: settings given anew, with dotted keys; those that are None were not.
         overrides: settings given anew, as `key=value`.
         force: let any setting change.
+        lock: as for `start`.
 
     Raises:
-        UserError: if there is no run, a setting is given that its past depends on, or settings
-            contradict each other.
+        UserError: if there is no run, it is in use, a setting is given that its past depends on, or
+            settings contradict each other.
     """
     run = RunFolder.open(path)
     stored_file = run.path / "config.json"
@@ -105,11 +107,38 @@ def resume(
         falls = name == "iterations" and stored.optimizer.decay != "none"
         if value != before and (falls or name not in MAY_CHANGE) and not force:
             raise UserError(
-                f"Run '{path}' was started with {name}={before}, not {value}. Leave it out to "
+                f"Run '{path}' has {name}={before}, not {value}. Leave it out to "
                 "resume, start a new run, or pass --force."
             )
     check(config)
+    if lock and is_chief(config.strategy):
+        lock.hold(run.path)
     return run, config
+
+
+def remember(run: RunFolder, config: TrainConfig, photos: PhotoSet | None = None) -> None:
+    """Make what a run was told last its own; its manifest keeps what it was before.
+
+    Args:
+        run: the run folder.
+        config: the settings that it goes on with.
+        photos: the photographs that it goes on with, where they may be others.
+    """
+    data = run.read_manifest()["data"]
+    now = describe(photos) if photos else data
+    if now != data or config != load_config(TrainConfig, run.path / "config.json"):
+        run.replace_config(to_dict(config), now)
+
+
+def describe(photos: PhotoSet) -> dict[str, Any]:
+    """Return what a manifest says of photographs."""
+    return {
+        "root": str(photos.root),
+        "train": len(photos.train),
+        "test": len(photos.test),
+        "fingerprint": photos.fingerprint(),
+        "content": photos.content(),
+    }
 
 
 def make_trainer(config: TrainConfig) -> Trainer:

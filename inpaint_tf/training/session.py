@@ -17,7 +17,7 @@ from inpaint_tf.training.checkpoints import SCORE, Checkpoints
 from inpaint_tf.training.config import TrainConfig
 from inpaint_tf.training.preview import Preview
 from inpaint_tf.training.rounds import RoundMaker
-from inpaint_tf.training.run import make_trainer, open_run_photos
+from inpaint_tf.training.run import make_trainer, open_run_photos, remember
 from inpaint_tf.training.signs import SIGNS
 from inpaint_tf.training.validation import Validation
 from neuralgym_lite.background import Background
@@ -81,10 +81,13 @@ def train(run: RunFolder, config: TrainConfig, progress: Progress, force: bool =
                 f"The machines have different checkpoints; here '{run.path}' is at iteration "
                 f"{iteration}. Give all of them the same --run-dir, on a disk that they share."
             )
-        if iteration >= last_iteration(config.iterations, config):
+        done = iteration >= last_iteration(config.iterations, config)
+        session = None if done else Session(run, config, photos, trainer, checkpoints, progress)
+        if chief:  # and not before, as nothing refuses the settings any more
+            remember(run, config, photos if force else None)
+        if session is None:
             progress.say(f"'{run.path}' has its {iteration} iterations already.")
             return True
-        session = Session(run, config, photos, trainer, checkpoints, progress)
         if config.on_nan == "rollback" and iteration == 0:
             checkpoints.save(iteration)  # there must be something to go back to
         for rollbacks in range(config.max_rollbacks + 1):
@@ -319,9 +322,16 @@ def check_batch(config: TrainConfig, replicas: int) -> None:
 
 def check_data(run: RunFolder, photos: PhotoSet) -> None:
     """Raise a UserError if a run was started on other photographs than these."""
-    recorded = run.read_manifest()["data"]["fingerprint"]
-    if photos.fingerprint() != recorded:
+    recorded = run.read_manifest()["data"]
+    way_out = "Bring them back, start a new run, or pass --force."
+    if photos.fingerprint() != recorded["fingerprint"]:
         raise UserError(
             f"Run '{run.path}' was started on other photographs than '{photos.where}' has now "
-            f"(fingerprint {recorded[:12]}). Bring them back, start a new run, or pass --force."
+            f"(fingerprint {recorded['fingerprint'][:12]}). {way_out}"
+        )
+    # Runs of before have a fingerprint alone.
+    if recorded.get("content") not in (None, photos.content()):
+        raise UserError(
+            f"Run '{run.path}' was started on other photographs: those of '{photos.where}' have "
+            f"the same names and sizes, but not what was in the files. {way_out}"
         )

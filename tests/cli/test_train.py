@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import shutil
@@ -22,6 +23,7 @@ from inpaint_tf.cli.main import cli
 from inpaint_tf.training import session
 from neuralgym_lite.callbacks import ScalarLog
 from neuralgym_lite.errors import UserError
+from neuralgym_lite.run_lock import RunLock, locks_in
 
 SMALL = """
     train --dataset samples --mask mosaic --image-size 32 --width 4 --batch-size 2
@@ -90,6 +92,25 @@ def test_resumed_run_equals_whole_run(trained, tmp_path):
         np.testing.assert_array_equal(ours, theirs)
 
 
+def test_what_a_run_was_told_last_is_what_it_is(trained, tmp_path):
+    folder = tmp_path / "longer"
+    train(folder, 4)
+    stop_after(["train", "--resume", "--iterations", 8, "--set", "preview_every=2"], 5, folder)
+    config, manifest = settings(folder)
+    assert (config["iterations"], config["preview_every"]) == (8, 2)
+    (earlier,) = manifest["earlier"]
+    assert (earlier["config"]["iterations"], earlier["config"]["preview_every"]) == (4, 4)
+    assert datetime.datetime.fromisoformat(earlier["replaced"]).utcoffset() is not None
+    run("train", "--resume", "--run-dir", folder)
+    assert scalars(folder) == scalars(trained)
+    assert settings(folder) == (config, manifest)
+
+
+def settings(folder):
+    names = ("config.json", "manifest.json")
+    return tuple(json.loads((folder / name).read_text()) for name in names)
+
+
 def test_options_of_a_resumed_run_are_not_those_of_the_default_model(tmp_path, monkeypatch):
     carried_out = []
     monkeypatch.setattr("inpaint_tf.cli.train.carry_out", lambda *given: carried_out.append(given))
@@ -102,14 +123,29 @@ def test_options_of_a_resumed_run_are_not_those_of_the_default_model(tmp_path, m
         assert (carried_out[-1][1].iterations, carried_out[-1][1].n_critic) == (4, 1)
 
 
-def test_forced_learning_rates_are_those_of_the_networks(trained, tmp_path):
+def test_forced_learning_rates_are_those_of_the_networks(trained, tmp_path, monkeypatch):
     shutil.copytree(trained, tmp_path / "run")
     rates = ["--set", "optimizer.learning_rate=0.25", "--set", "optimizer.critic_learning_rate=0.5"]
-    resume = ["train", "--resume", "--force", "--run-dir", tmp_path / "run", "--iterations", 10]
-    run(*resume, *rates)
-    with np.load(tmp_path / "run" / "checkpoints" / "iteration-00000010" / "trainer.npz") as saved:
+    resume = ["train", "--resume", "--run-dir", tmp_path / "run"]
+    # The first does not live to see a checkpoint.
+    with monkeypatch.context() as patch, pytest.raises(click.Abort):
+        patch.setattr(ScalarLog, "act", interrupt)
+        run(*resume, "--iterations", 10, "--force", *rates)
+    run(*resume)
+    run(*resume, "--iterations", 12)
+    for iteration in (10, 12):
+        assert saved_rates(tmp_path / "run", iteration) == [0.25, 0.5]
+    assert inpaint_tf.load(tmp_path / "run").name == "run"
+
+
+def interrupt(self, iteration, logs):
+    raise KeyboardInterrupt
+
+
+def saved_rates(folder, iteration):
+    with np.load(folder / "checkpoints" / f"iteration-{iteration:08d}" / "trainer.npz") as saved:
         found = {name.split(":")[0]: saved[name] for name in saved if "learning_rate" in name}
-    assert found == {"generator_optimizer": 0.25, "critic_optimizer": 0.5}
+    return [float(found[f"{role}_optimizer"]) for role in ("generator", "critic")]
 
 
 def test_phases_resume_where_they_stopped(tmp_path):
@@ -257,8 +293,60 @@ def test_resume_on_other_photographs(trained, tmp_path):
     manifest = json.loads((copy / "manifest.json").read_text())
     manifest["data"]["fingerprint"] = "0" * 64
     (copy / "manifest.json").write_text(json.dumps(manifest))
+    before = settings(copy)
     with pytest.raises(UserError, match="other photographs"):
-        run("train", "--resume", "--run-dir", copy)
+        run("train", "--resume", "--run-dir", copy, "--iterations", 9)
+    assert settings(copy) == before
+
+
+def test_resume_on_other_pixels(tmp_path):
+    photos, folder = tmp_path / "photos", tmp_path / "run"
+    photos.mkdir()
+    rng = np.random.default_rng(0)
+    for index in range(12):
+        Image.fromarray(rng.integers(0, 256, (32, 32, 3), "uint8")).save(photos / f"{index}.bmp")
+    begin = "--model autoencoder --dataset folder --image-size 32 --batch-size 2 --width 2"
+    more = ("--data-dir", photos, "--precision", "float32", "--run-dir", folder)
+    run("train", *begin.split(), *more, "--iterations", 1)
+    changed = bytearray((photos / "3.bmp").read_bytes())
+    changed[-1] ^= 1
+    (photos / "3.bmp").write_bytes(changed)
+    before = settings(folder)
+    resume = ("train", "--resume", "--run-dir", folder, "--iterations")
+    with pytest.raises(UserError, match="same names and sizes, but not what was in the files"):
+        run(*resume, 2)
+    assert settings(folder) == before
+    run(*resume, 2, "--force")
+    run(*resume, 3)
+    manifest = settings(folder)[1]
+    assert manifest["earlier"][0]["data"] == before[1]["data"]
+    assert manifest["data"]["content"] != before[1]["data"]["content"]
+    assert manifest["data"]["fingerprint"] == before[1]["data"]["fingerprint"]
+    # A run of before knows names and sizes alone.
+    del manifest["data"]["content"]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    (photos / "3.bmp").write_bytes(bytes(len(changed)))
+    run(*resume, 4)
+
+
+def test_a_run_in_use_is_left_alone_and_can_be_read(trained, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(trained, copy)
+    with RunLock() as lock:
+        lock.hold(copy)
+        files = sorted(copy.rglob("*"))
+        for command in (
+            ("train", "--resume"),
+            (*SMALL.split(), "--overwrite"),
+            ("finetune", trained, "--overwrite", "--dataset", "samples"),
+        ):
+            with pytest.raises(UserError, match=f"in use by .*process {os.getpid()}"):
+                run(*command, "--run-dir", copy, "--iterations", 10)
+        assert sorted(copy.rglob("*")) == files
+        assert settings(copy) == settings(trained)
+        run("evaluate", copy, "--limit", 2, "--out", tmp_path / "scores")
+    run("train", "--resume", "--run-dir", copy, "--iterations", 10)
+    assert not list(locks_in(copy))
 
 
 def test_checkpoint_of_another_model(trained, tmp_path):
@@ -273,6 +361,7 @@ def test_checkpoint_of_another_model(trained, tmp_path):
             run(*resume, *more)
         assert "\n" not in str(caught.value)
     assert scalars(copy) == scalars(trained)
+    assert settings(copy) == (config, settings(trained)[1])
 
 
 def test_damaged_checkpoint_is_named(trained, tmp_path):

@@ -13,11 +13,14 @@ from pathlib import Path
 import pytest
 
 from neuralgym_lite.checkpoint import (
+    checkpoint_name,
     clean,
     latest_checkpoint,
+    newest_whole,
     prune,
     read_meta,
     save_checkpoint,
+    set_aside,
     verify,
 )
 from neuralgym_lite.errors import UserError
@@ -187,18 +190,88 @@ def test_a_damaged_file_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"iteration": 1}', '{"iteration": "1"}', "\xff"])
-def test_a_damaged_list_of_files_is_named_and_passed_over(tmp_path, text):
-    good, bad = save(tmp_path, 1), save(tmp_path, 2)
-    (bad / "checkpoint.json").write_text(text, encoding="latin-1")
+def test_a_damaged_list_of_files_is_named(tmp_path, text):
+    path = save(tmp_path, 2)
+    (path / "checkpoint.json").write_text(text, encoding="latin-1")
     for call in (verify, read_meta):
-        assert "checkpoint.json cannot be understood" in refusal(call, bad)
+        assert "checkpoint.json cannot be understood" in refusal(call, path)
+
+
+def edit(path: Path, *replaced: str) -> None:
+    manifest = path / "checkpoint.json"
+    manifest.write_text(manifest.read_text().replace(*replaced))
+
+
+DAMAGES = {
+    "no list": lambda path: (path / "checkpoint.json").unlink(),
+    "half a list": lambda path: (path / "checkpoint.json").write_text('{"iteration": 2, "me'),
+    "another key": lambda path: edit(path, '"files"', '"filed"'),
+    "another iteration": lambda path: edit(path, '"iteration": 2', '"iteration": 0'),
+    "another note": lambda path: edit(path, '"order": 0', '"order": 4'),
+    "another sum": lambda path: edit(path, '"model.h5": "', '"model.h5": "0'),
+    "no files": lambda path: (path / "checkpoint.json").write_text(
+        '{"iteration": 2, "meta": {}, "files": {}}'
+    ),
+    "a file is missing": lambda path: (path / "model.h5").unlink(),
+    "a file is cut off": lambda path: (path / "model.h5").write_bytes(b"wei"),
+    "nothing in it": lambda path: [file.unlink() for file in path.iterdir()],
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_checkpoint_is_set_aside_and_told(tmp_path, damage):
+    meta = {"order": 0}
+    good, bad = (
+        save_checkpoint(
+            tmp_path,
+            checkpoint_name(iteration),
+            {"model.h5": lambda path: path.write_bytes(b"weights")},
+            {**meta, "iteration": iteration},
+        )
+        for iteration in (1, 2)
+    )
+    damage(bad)
+    assert latest_checkpoint(tmp_path) == bad
+    assert newest_whole(tmp_path) == good
+    assert bad.exists()
+    reason = refusal(verify, bad)
+    told: list[str] = []
+    assert set_aside(tmp_path, told.append) == good
+    assert told == [f"{reason} It was moved to '{tmp_path / 'broken' / bad.name}'."]
+    assert names(tmp_path) == ["broken", good.name]
     assert latest_checkpoint(tmp_path) == good
 
 
-def test_an_incomplete_checkpoint_is_passed_over(tmp_path):
-    good, bad = save(tmp_path, 1), save(tmp_path, 2)
-    (bad / "model.h5").unlink()
-    assert latest_checkpoint(tmp_path) == good
+def test_a_damaged_one_of_unknown_iteration_may_be_the_newest(tmp_path):
+    good, bad = save(tmp_path, 2), save(tmp_path, 1)
+    (bad / "checkpoint.json").write_text("{")
+    told: list[str] = []
+    assert set_aside(tmp_path, told.append) == good
+    assert len(told) == 1
+
+
+def test_nothing_whole_is_left(tmp_path):
+    save(tmp_path, 1)
+    (tmp_path / "000001" / "model.h5").unlink()
+    assert newest_whole(tmp_path) is None
+    assert set_aside(tmp_path, lambda line: None) is None
+    assert names(tmp_path / "broken") == ["000001"]
+
+
+def test_a_folder_of_something_else_is_no_checkpoint(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "iteration-00000001.txt").touch()
+    assert latest_checkpoint(tmp_path) is None
+    assert set_aside(tmp_path, pytest.fail) is None
+    assert (tmp_path / "mine").is_dir()
+
+
+def test_a_checkpoint_of_before_has_no_sum_of_its_notes(tmp_path):
+    path = save(tmp_path, 1)
+    manifest = json.loads((path / "checkpoint.json").read_text())
+    del manifest["sha256"]
+    (path / "checkpoint.json").write_text(json.dumps(manifest))
+    verify(path)
 
 
 def test_what_is_no_checkpoint_is_refused(tmp_path):

@@ -10,8 +10,10 @@ import sys
 
 import pytest
 
+import inpaint_tf
 from inpaint_tf.cli.main import cli
 from neuralgym_lite.checkpoint import latest_checkpoint, verify
+from neuralgym_lite.errors import UserError
 
 TRAIN = """
     train --dataset samples --image-size 32 --width 2 --batch-size 2 --precision float32
@@ -46,7 +48,6 @@ def remove(path):
     path.unlink()
 
 
-# The file of sums has no sum of its own.
 DAMAGES = [
     ("trainer.npz", flip_a_bit),
     ("checkpoint.json", truncate),
@@ -61,15 +62,38 @@ DAMAGES = [
 def test_the_one_before_is_used(trained, tmp_path, capsys, file, damage):
     folder = tmp_path / "run"
     shutil.copytree(trained, folder)
-    damage(folder / "checkpoints" / "iteration-00000010" / file)
+    damaged = folder / "checkpoints" / "iteration-00000010"
+    before = damaged.with_name("iteration-00000008")
+    damage(damaged / file)
+    # Nobody takes an older network for the newest.
+    with pytest.raises(UserError, match="iteration-00000010") as caught:
+        inpaint_tf.load(folder)
+    assert f"Give '{before / 'generator.keras'}' to take the one before it" in str(caught.value)
+    assert file in str(caught.value)
+    inpaint_tf.load(before / "generator.keras")
     run("train", "--resume", "--run-dir", folder, "--iterations", 11)
-    talk = capsys.readouterr().err
-    if file != "checkpoint.json" and damage is not remove:  # else there is no checkpoint
-        assert "iteration-00000010' is damaged" in talk
-        assert (folder / "checkpoints" / "broken" / "iteration-00000010").is_dir()
+    talk = " ".join(capsys.readouterr().err.split())
+    assert file in talk
+    assert "It was moved to" in talk
+    assert "The one before it is used" in talk
+    assert (damaged.parent / "broken" / damaged.name).is_dir()
+    inpaint_tf.load(folder)
     log = (folder / "scalars.jsonl").read_text().splitlines()
     numbers = [json.loads(line)["iteration"] for line in log]
     assert numbers == list(range(1, 12))
+
+
+def test_none_is_whole(trained, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(trained, folder)
+    for path in (folder / "checkpoints").iterdir():
+        remove(path / "checkpoint.json")
+    log = (folder / "scalars.jsonl").read_text()
+    for _ in range(2):
+        with pytest.raises(UserError, match="no whole checkpoint left; the damaged ones are in"):
+            run("train", "--resume", "--run-dir", folder, "--iterations", 11)
+    assert (folder / "scalars.jsonl").read_text() == log
+    assert json.loads((folder / "config.json").read_text())["iterations"] == 10
 
 
 def test_full_disk(trained, tmp_path):

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inpaint_tf.data import CachedPhotos, PhotoSet
-from inpaint_tf.data.photo_set import list_keys
+from inpaint_tf.data import CachedPhotos, PhotoSet, photo_set
+from inpaint_tf.data.photo_set import CONTENT_BYTES, list_keys
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.images import ImageError
 
@@ -83,6 +83,46 @@ def test_fingerprint_tells_split_size_and_keys_apart(photos: PhotoSet) -> None:
     fewer = PhotoSet("folder", photos.root, ("wide.png",), photos.test)
     photos.path("broken.jpg").write_bytes(b"no picture at all")
     assert len({before, swapped.fingerprint(), fewer.fingerprint(), photos.fingerprint()}) == 4
+
+
+def test_content_is_independent_of_order_and_place(photos: PhotoSet, tmp_path: Path) -> None:
+    reordered = PhotoSet("folder", photos.root, photos.train[::-1], photos.test)
+    assert reordered.content() == photos.content()
+    for key in photos.train + photos.test:
+        (tmp_path / key).write_bytes(photos.path(key).read_bytes())
+    assert PhotoSet("folder", tmp_path, photos.train, photos.test).content() == photos.content()
+
+
+@pytest.mark.parametrize("size", [1, 1000, CONTENT_BYTES - 1, CONTENT_BYTES, CONTENT_BYTES + 1])
+def test_content_tells_apart_what_names_and_sizes_do_not(photos: PhotoSet, size: int) -> None:
+    path = photos.path("broken.jpg")
+    found = set()
+    for place in (0, size // 3, size - 1):
+        data = bytearray(size)
+        data[place] = 1
+        path.write_bytes(data)
+        found.add((photos.fingerprint(), photos.content()))
+    assert len(found) == min(size, 3)
+    assert len({fingerprint for fingerprint, _ in found}) == 1
+    path.unlink()
+    assert photos.content() not in {content for _, content in found}
+
+
+def test_content_of_many_and_of_large_files_is_sampled(
+    photos: PhotoSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = photos.path("broken.jpg")
+    path.write_bytes(bytes(3 * CONTENT_BYTES))
+    before = photos.content()
+    path.write_bytes(bytes(CONTENT_BYTES) + b"x" * CONTENT_BYTES + bytes(CONTENT_BYTES))
+    assert photos.content() == before
+    monkeypatch.setattr(photo_set, "CONTENT_FILES", 1)
+    # The first by name is read, and no other.
+    few = photos.content()
+    photos.path("wide.png").write_bytes(b"")
+    assert photos.content() == few
+    path.write_bytes(b"")
+    assert photos.content() != few
 
 
 def test_a_subset_is_all_the_same_but_for_its_train_photographs(photos: PhotoSet) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -109,6 +110,14 @@ def test_manifest_names_the_parent(parent_run, tmp_path):
     assert records[0]["critics"] == ["global_critic", "local_critic"]
     assert records[0]["critics_source"] == str(parent_run.path)
     assert records[1] == {**records[0], "critics": [], "critics_source": None}
+
+
+def test_a_run_without_its_parents_weights_is_not_begun(parent_run, tmp_path):
+    parent = open_parent(parent_run.path)
+    run, config = start_from(parent, settings(parent), tmp_path / "child")
+    shutil.rmtree(run.checkpoints / "iteration-00000000")
+    with pytest.raises(UserError, match="no checkpoint with the weights of"):
+        Checkpoints(run, make_trainer(config), config).restore(print)
 
 
 def test_generator_only(parent_run, tmp_path):
