@@ -70,6 +70,8 @@ def command(
     facts = folder.describe(imported, licence, differences)
     folder.write_folder(out, imported, facts)
     _tell(facts)
+    if imported.left_out:
+        click.echo(f"left out: {imported.left_out} tensors of something else", err=True)
     click.echo(click.format_filename(out))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from inpaint_tf.importers import tf1, torch_names
 from inpaint_tf.importers.safetensors_file import read_safetensors
@@ -30,6 +31,7 @@ class Imported:
         format: of the source, in words.
         files: that were read.
         licence: what is known of it from the format alone.
+        left_out: how many tensors of the files are of nothing known here, such as an optimizer.
     """
 
     architecture: str
@@ -38,6 +40,7 @@ class Imported:
     format: str
     files: tuple[Path, ...]
     licence: str
+    left_out: int = 0
 
 
 def read_checkpoint(
@@ -80,13 +83,17 @@ def _read_torch(path: Path, critics: Path | None, mask: str) -> Imported:
         architecture, generator = torch_names.make_generator(arrays, mode)
     critics = critics or _sibling(path) or (path if torch_names.has_critics(arrays) else None)
     made = {}
+    total = len(arrays)
     if critics:
         if critics != path:
             arrays, _ = _read_arrays(critics)
+            total += len(arrays)
         with _naming(critics):
             made = torch_names.make_critics(arrays)
     files = (path, critics) if critics and critics != path else (path,)
-    return Imported(architecture, generator, made, format_, files, UNKNOWN_LICENCE)
+    networks: list[Any] = [generator, *made.values()]
+    left_out = total - sum(len(network.weights) for network in networks)
+    return Imported(architecture, generator, made, format_, files, UNKNOWN_LICENCE, left_out)
 
 
 def _read_arrays(path: Path) -> tuple[dict[str, Array], str]:

@@ -139,7 +139,8 @@ def _check_config(config: Any, kind: type[AnyModel]) -> int:
     for key, value in counted.items():
         if key != "size" and not 1 <= value <= MAX_SIDE:
             raise _RefusedError(f"has {key}={value}, which is not in 1 to {MAX_SIDE}.")
-    return known.least_weights(**counted) * _check_policy(options.get("dtype", "float32"))
+    network: Any = known
+    return int(network.least_weights(**counted)) * _check_policy(options.get("dtype", "float32"))
 
 
 def _check_mask_mode(mode: Any) -> None:

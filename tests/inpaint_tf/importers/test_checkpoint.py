@@ -103,6 +103,7 @@ def test_safetensors(files, arrays, tmp_path):
     save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
     imported = read_checkpoint(path)
     assert (imported.format, imported.critics, imported.files) == ("safetensors", {}, (path,))
+    assert imported.left_out == 0
     same = read_checkpoint(files / "gen_00000001.pt").generator.get_weights()
     for ours, theirs in zip(imported.generator.get_weights(), same, strict=True):
         np.testing.assert_array_equal(ours, theirs)
@@ -121,5 +122,5 @@ def test_the_state_of_a_whole_training(arrays, tmp_path, wrapper):
     path = save_torch(tmp_path / "last.ckpt", tree)
     imported = read_checkpoint(path)
     assert (imported.generator.width, list(imported.critics)) == (2, ["local"])
-    assert imported.files == (path,)
+    assert (imported.files, imported.left_out) == ((path,), 2)
     assert list(read_checkpoint(path, critics=path).critics) == ["local"]
