@@ -19,6 +19,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from neuralgym_lite import strict_json
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.images import atomic_write
 from neuralgym_lite.progress import Progress, Track
@@ -243,7 +244,7 @@ def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
     with path.open("rb") as file:
         for raw in file:
             try:
-                line = json.loads(raw)
+                line = strict_json.parse(raw)
             except ValueError:
                 continue
             if isinstance(line, dict):

@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from neuralgym_lite import strict_json
 from neuralgym_lite.errors import UserError
 
 MANIFEST = "checkpoint.json"
@@ -26,6 +27,7 @@ BROKEN = "broken"  # the folder of damaged ones
 _UNFINISHED = ".unfinished-"
 _REPLACED = ".replaced-"
 _NAME = re.compile(r"iteration-(\d+)")
+_TOO_FAR = 1 << 48  # iterations
 
 
 def save_checkpoint(
@@ -225,9 +227,11 @@ def _complete(folder: Path) -> list[tuple[int, Path]]:
 
 def _manifest(path: Path) -> dict[str, Any]:
     try:
-        manifest = json.loads((path / MANIFEST).read_bytes())
-        whole = isinstance(manifest["iteration"], int)
-        whole = whole and isinstance(manifest["meta"], dict) and isinstance(manifest["files"], dict)
+        manifest = strict_json.read(path / MANIFEST)
+        iteration, meta, files = (manifest[key] for key in ("iteration", "meta", "files"))
+        whole = type(iteration) is int and 0 <= iteration < _TOO_FAR
+        whole = whole and type(meta) is dict and meta["iteration"] == iteration
+        whole = whole and type(files) is dict and all(Path(file).name == file for file in files)
     except OSError:
         raise UserError(f"'{path}' is not a checkpoint: it has no readable {MANIFEST}.") from None
     except (ValueError, LookupError, TypeError):

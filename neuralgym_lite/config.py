@@ -2,7 +2,9 @@
 
 Four layers, each stronger than the one before: the defaults in the model, a YAML file, the options
 given on the command line, and `--set a.b=c`. YAML is read by the rules of YAML 1.2: `1e-4` is a
-number, `no` and `on` are strings, and a key that stands twice in one section is an error.
+number, `no` and `on` are strings, and a key that stands twice in one section is an error. Settings
+are small: long files, deep nesting, long numbers and aliases, which can stand for any amount of
+values, are refused before they take time or memory.
 """
 
 from __future__ import annotations
@@ -17,7 +19,13 @@ from typing import Any, TypeVar, get_args
 import pydantic
 import yaml
 
+from neuralgym_lite import strict_json
 from neuralgym_lite.errors import UserError, did_you_mean
+
+MAX_BYTES = 1 << 16
+MAX_VALUES = 5_000
+MAX_DEPTH = strict_json.MAX_DEPTH
+MAX_FAULTS = 10
 
 
 class Config(pydantic.BaseModel):
@@ -47,7 +55,8 @@ def load_config(
 
     Args:
         cls: the model to fill.
-        yaml_path: a YAML (or JSON) file with any part of the settings.
+        yaml_path: a file with any part of the settings: JSON where its name ends in `.json`, else
+            YAML.
         base: what takes the place of the model's own defaults, nested or with dotted keys.
         flags: options given on the command line, nested or with dotted keys. An option that is
             `None` was not given.
@@ -57,11 +66,11 @@ def load_config(
         An instance of `cls`.
 
     Raises:
-        UserError: one line that names every wrong key, its value, and what is expected.
+        UserError: one line that names wrong keys, their values, and what is expected.
     """
     layers = {
         "by default": _nest(_leaves(base or {})),
-        f"in {yaml_path}": {} if yaml_path is None else _read_yaml(Path(yaml_path)),
+        f"in {yaml_path}": {} if yaml_path is None else _read_file(Path(yaml_path)),
         "on the command line": _nest((k, v) for k, v in _leaves(flags or {}) if v is not None),
         "in --set": _nest(_parse_override(text) for text in overrides),
     }
@@ -107,6 +116,25 @@ _RESOLVERS = (
 
 class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers: dict[str, list[Any]] = {}
+    values = 0
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        self.values += 1
+        self.depth += 1
+        # Looked at while the text is still being read, so that the rest of it costs nothing.
+        problem = None
+        if self.check_event(yaml.AliasEvent):
+            problem = "aliases (*name) are not taken; repeat what they stand for"
+        elif self.depth > MAX_DEPTH:
+            problem = f"it is nested deeper than {MAX_DEPTH} levels"
+        elif self.values > MAX_VALUES:
+            problem = f"it has more than {MAX_VALUES:,} values"
+        if problem:
+            raise yaml.composer.ComposerError(None, None, problem, self.peek_event().start_mark)
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
@@ -119,6 +147,9 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
     def construct_int(self, node: yaml.ScalarNode) -> int:
+        if len(node.value) > strict_json.MAX_DIGITS:
+            problem = f"a whole number of {len(node.value):,} digits"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
         return int(node.value, {"0o": 8, "0x": 16}.get(node.value[:2], 10))
 
     def construct_float(self, node: yaml.ScalarNode) -> float:
@@ -135,6 +166,8 @@ for _tag, _pattern, _first in _RESOLVERS:
     _Dumper.add_implicit_resolver(_tag, _whole, _first)
 _Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_int)
 _Loader.add_constructor("tag:yaml.org,2002:float", _Loader.construct_float)
+for _kind in ("binary", "omap", "pairs", "set", "timestamp"):  # what JSON has not
+    del _Loader.yaml_constructors[f"tag:yaml.org,2002:{_kind}"]
 
 
 def _parse(text: str, source: str) -> Any:
@@ -150,18 +183,34 @@ def _parse(text: str, source: str) -> Any:
         raise UserError(f"{source} is broken YAML at {place}: {error.reason}.") from None
     except (RecursionError, ValueError) as error:
         raise UserError(f"{source} cannot be read as YAML: {error}.") from None
+    except KeyError as error:
+        raise UserError(f"{source} cannot be read as YAML: {error} is no truth value.") from None
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def _parse_file(data: bytes, path: Path) -> Any:
+    source = f"Config file '{path}'"
+    if len(data) > MAX_BYTES:
+        raise UserError(f"{source} is longer than {MAX_BYTES:,} bytes, which no settings are.")
+    if path.suffix != ".json":
+        return _parse(data.decode("utf-8-sig"), source)
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        return strict_json.parse(data, MAX_BYTES)
+    except UnicodeDecodeError:
+        raise
+    except ValueError as error:
+        raise UserError(f"{source} is broken JSON: {error}.") from None
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            data = _parse_file(file.read(MAX_BYTES + 1), path)
     except FileNotFoundError:
         raise UserError(f"There is no config file '{path}'. Check the path.") from None
     except UnicodeDecodeError:
         raise UserError(f"Config file '{path}' is not text in UTF-8.") from None
     except OSError as error:
         raise UserError(f"Config file '{path}' cannot be read: {error.strerror}.") from None
-    data = _parse(text, f"Config file '{path}'")
     if data is None:
         return {}
     if not isinstance(data, dict):
@@ -178,8 +227,10 @@ def _parse_override(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     key = key.strip()
     if not (key and equals):
-        raise UserError(f"--set expects key=value, as in a.b=3. Received: {text!r}.")
-    return key, _parse(value, f"--set {text!r}")
+        raise UserError(f"--set expects key=value, as in a.b=3. Received: {_show(text)}.")
+    if key.count(".") >= MAX_DEPTH:
+        raise UserError(f"--set {_show(text)} has a key of {key.count('.') + 1:,} parts.")
+    return key, _parse(value, f"--set {_show(text)}")
 
 
 def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -227,10 +278,12 @@ def _explain(
                 location,
             )
         faults.setdefault(location, []).append(fault)
-    return " ".join(
+    told = [
         _sentence(".".join(map(str, location)), group, cls, _source(location, layers))
-        for location, group in faults.items()
-    )
+        for location, group in list(faults.items())[:MAX_FAULTS]
+    ]
+    more = len(faults) - len(told)
+    return " ".join([*told, f"And {more:,} more." if more else ""]).rstrip()
 
 
 def _sentence(key: str, group: Sequence[Any], cls: type[Config], source: str) -> str:
@@ -239,10 +292,10 @@ def _sentence(key: str, group: Sequence[Any], cls: type[Config], source: str) ->
     if fault["type"] == "extra_forbidden":
         key, value = next(_leaves({key: value}), (key, value))
         nearest = _nearest(key, tuple(_keys(cls)))
-        return f"Unknown config key '{key}'. {nearest} Received: {_show(value)}{source}."
+        return f"Unknown config key {_show(key)}. {nearest} Received: {_show(value)}{source}."
     if fault["type"] == "missing":
         return f"Config key '{key}' must be given."
-    subject = f"Config key '{key}'" if key else "The config"
+    subject = f"Config key {_show(key)}" if key else "The config"
     wants = " or ".join(dict.fromkeys(_want(fault) for fault in group))
     if fault["type"] == "value_error" and isinstance(value, dict):
         return f"{subject} {wants}."

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from neuralgym_lite import strict_json
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.folders import remove_leftovers
 from neuralgym_lite.images import atomic_write
@@ -196,7 +197,7 @@ def _write_json(path: Path, data: Mapping[str, Any]) -> None:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        data = json.loads(path.read_bytes())
+        data = strict_json.read(path)
     except FileNotFoundError:
         raise UserError(f"The run is not whole: '{path}' is missing.") from None
     except ValueError:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from layer_harness import random
+from tensorflow.core.protobuf import tensor_bundle_pb2
 
 STORAGES = {
     "bool": "BoolStorage",
@@ -177,3 +178,56 @@ def release_dict(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         value = value.transpose(2, 3, 1, 0) if part == "weight" else value
         release[f"inpaint_net/{own}/{'kernel' if part == 'weight' else 'bias'}"] = value
     return release
+
+
+def save_tf1_index(path: Path, entries: dict[str, bytes]) -> Path:
+    """Write the index file of a TensorFlow checkpoint: a sorted table of serialized messages.
+
+    Args:
+        path: of the file.
+        entries: `BundleEntryProto` by the tensors' names; the header is added.
+    """
+    header = tensor_bundle_pb2.BundleHeaderProto(num_shards=1)
+    header.version.producer = 1
+    table, handles, rows = b"", [], b""
+    for key, value in {"": header.SerializeToString(), **dict(sorted(entries.items()))}.items():
+        rows += varint(0) + varint(len(key)) + varint(len(value)) + key.encode() + value
+    last = max(entries, default="").encode() + b"~"
+    for content in (rows, b"", None):
+        if content is None:  # the index of the table, which has one block
+            content = varint(0) + varint(len(last)) + varint(len(handles[0])) + last + handles[0]
+        block = content + struct.pack("<II", 0, 1)
+        handles.append(varint(len(table)) + varint(len(block)))
+        table += block + b"\0" + struct.pack("<I", masked_crc(block + b"\0"))
+    footer = (handles[1] + handles[2]).ljust(40, b"\0")
+    path.write_bytes(table + footer + struct.pack("<Q", 0xDB4775248B80FB57))
+    return path
+
+
+def tf1_entry(
+    shape: tuple[int, ...], size: int, dtype: int = 1, offset: int = 0, shard: int = 0
+) -> bytes:
+    """Return what an index says of a tensor."""
+    entry = tensor_bundle_pb2.BundleEntryProto(dtype=dtype, size=size, offset=offset)
+    entry.shard_id = shard
+    for side in shape:
+        entry.shape.dim.add(size=side)
+    return entry.SerializeToString()
+
+
+def varint(value: int) -> bytes:
+    out = b""
+    while value > 127:
+        out += bytes([value & 127 | 128])
+        value >>= 7
+    return out + bytes([value])
+
+
+def masked_crc(data: bytes) -> int:
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    crc ^= 0xFFFFFFFF
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF

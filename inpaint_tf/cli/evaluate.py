@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from inpaint_tf.cli._echo import echo, echo_json
+from neuralgym_lite import strict_json
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.folders import make_folder
 from neuralgym_lite.progress import Progress, Track
@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from inpaint_tf.report.result import Evaluation
 
 _BASELINES = ("ns", "telea")
+_RECORDED: dict[str, tuple[type, ...]] = {
+    "dataset": (str,),
+    "dir": (str, type(None)),
+    "image_size": (int,),
+}
 
 
 @click.command("evaluate")
@@ -41,12 +46,14 @@ _BASELINES = ("ns", "telea")
 )
 @click.option(
     "--image-size",
-    type=click.IntRange(min=16),
+    type=click.IntRange(min=16, max=8192),
     help="Side in pixels. Default: the run's, else 256.",
 )
-@click.option("--limit", type=click.IntRange(min=1), help="Take N photographs of the test split.")
-@click.option("--batch-size", type=click.IntRange(min=1), default=8, show_default=True)
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--limit", type=click.IntRange(min=1, max=10**9), help="Take N photographs of the test split."
+)
+@click.option("--batch-size", type=click.IntRange(min=1, max=4096), default=8, show_default=True)
+@click.option("--seed", type=click.IntRange(min=0, max=2**32 - 1), default=0, show_default=True)
 @click.option(
     "--out",
     metavar="DIR",
@@ -179,7 +186,11 @@ def _recorded(sources: tuple[str, ...]) -> dict[str, Any]:
         config = Path(source, "config.json")
         if config.is_file():
             try:
-                return dict(json.loads(config.read_text("utf-8")).get("data", {}))
+                data = dict(strict_json.read(config).get("data", {}))
+                wrong = [key for key, kind in _RECORDED.items() if type(data.get(key)) not in kind]
+                if wrong:
+                    raise TypeError(f"data.{wrong[0]} is {str(data.get(wrong[0]))[:80]!r}")
+                return data
             except (ValueError, TypeError, AttributeError) as error:
                 raise UserError(f"'{config}' is no config of a run: {error}") from error
     return {}

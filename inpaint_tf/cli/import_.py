@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     "--critics",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Critics of a .pt generator.  [default: dis_X.pt beside gen_X.pt]",
+    help="File of the critics.  [default: dis_X.pt beside gen_X.pt, or in the same file]",
 )
 @click.option(
     "--mask",
@@ -56,8 +56,8 @@ def command(
 ) -> None:
     """Import weights of the PyTorch port, the paper's own code or the 2018 release.
 
-    CHECKPOINT is a .pt file of a generator, or a TensorFlow 1 checkpoint such as snap-0 or its
-    folder. Nothing in it is run. PyTorch is not needed.
+    CHECKPOINT is a .pt or .safetensors file of a generator or of a whole training, or a TensorFlow
+    1 checkpoint such as snap-0 or its folder. Nothing in it is run. PyTorch is not needed.
     """
     import_tensorflow()
     from inpaint_tf.importers import folder
@@ -71,6 +71,8 @@ def command(
     facts = folder.describe(imported, licence, differences)
     folder.write_folder(out, imported, facts)
     _tell(facts)
+    if imported.left_out:
+        echo(f"left out: {imported.left_out} tensors of something else", err=True)
     echo(out)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,8 @@ from inpaint_tf.inference.inpainter import Inpainter
 from inpaint_tf.inference.provenance import provenance
 from inpaint_tf.report.statistics import left_out_lines
 from inpaint_tf.weights import CARD_FILE, FACTS_FILE, locate
-from neuralgym_lite.errors import UserError
+from neuralgym_lite import strict_json
+from neuralgym_lite.errors import UserError, reason_of
 from neuralgym_lite.experiment import RunFolder
 
 EVALUATION = Path("evaluation") / "metrics.json"
@@ -27,6 +27,7 @@ _SEES = {
     "mosaic": "the photograph under the mask, in blocks of {unit} pixels: give it the photograph "
     "as it is. It restores detail, and removes no object",
 }
+_MAX_EVALUATION = 64 << 20
 _DETAIL = (
     "`inpaint-tf fill` adds detail to what this network fills; the exported model does not: its "
     'scores are those "without detail".'
@@ -50,7 +51,7 @@ def gather(source: str, inpainter: Inpainter) -> dict[str, Any]:
     facts = provenance(source, inpainter)
     recorded, evaluation = locate(source) / FACTS_FILE, Path(source, EVALUATION)
     if recorded.is_file():
-        told = json.loads(recorded.read_text(encoding="utf-8"))
+        told = _recorded(recorded)
         # An import knows no training; what comes with the install knows what a run does.
         return {**facts, **({"imported": told["source"]} if "source" in told else told)}
     if "iteration" in facts:
@@ -60,10 +61,18 @@ def gather(source: str, inpainter: Inpainter) -> dict[str, Any]:
     return facts
 
 
+def _recorded(path: Path) -> dict[str, Any]:
+    """Return the facts that an import, or a network of the package, has beside it."""
+    try:
+        return dict(strict_json.read(path))
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(f"'{path}' cannot be read: {reason_of(error)}") from error
+
+
 def _evaluation(path: Path, sha256: str) -> dict[str, Any]:
     """Return an evaluation where it scored the file of this digest, else what it scored."""
     try:
-        evaluation = json.loads(path.read_text(encoding="utf-8"))
+        evaluation = strict_json.read(path, _MAX_EVALUATION)
         models = evaluation["settings"].get("models", [])
         scored = sorted(model["sha256"] for model in models if "sha256" in model)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:

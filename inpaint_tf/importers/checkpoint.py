@@ -6,8 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from inpaint_tf.importers import tf1, torch_names
+from inpaint_tf.importers.safetensors_file import read_safetensors
+from inpaint_tf.importers.torch_pickle import Array
 from inpaint_tf.importers.torch_zip import read_torch
 from inpaint_tf.masks import MaskMode
 from inpaint_tf.models import Critic, InpaintingModel
@@ -28,6 +31,7 @@ class Imported:
         format: of the source, in words.
         files: that were read.
         licence: what is known of it from the format alone.
+        left_out: how many tensors of the files are of nothing known here, such as an optimizer.
     """
 
     architecture: str
@@ -36,6 +40,7 @@ class Imported:
     format: str
     files: tuple[Path, ...]
     licence: str
+    left_out: int = 0
 
 
 def read_checkpoint(
@@ -44,10 +49,10 @@ def read_checkpoint(
     """Read a checkpoint of the PyTorch port, the paper's own code, or the 2018 release.
 
     Args:
-        path: a `.pt` file of a generator; or a TensorFlow 1 checkpoint: `snap-0`, one of its
-            files, or the folder that it is alone in.
-        critics: a `.pt` file of critics. Default: for `gen_X.pt` the `dis_X.pt` beside it, if it is
-            there. A TensorFlow checkpoint has its critics in it.
+        path: a `.pt` or `.safetensors` file of a generator, or of a whole training; or a
+            TensorFlow 1 checkpoint: `snap-0`, one of its files, or the folder that it is alone in.
+        critics: such a file of critics. Default: for `gen_X.pt` the `dis_X.pt` beside it, if it is
+            there, or those in the same file. A TensorFlow checkpoint has its critics in it.
         mask: name of the mask mode that the weights were trained with; no checkpoint says it.
 
     Raises:
@@ -66,22 +71,36 @@ def read_checkpoint(
 
 def _read_torch(path: Path, critics: Path | None, mask: str) -> Imported:
     if not path.is_file():
-        raise UserError(f"There is no checkpoint '{path}'. Give a .pt file, or snap-0.")
+        raise UserError(
+            f"There is no checkpoint '{path}'. Give a .pt or .safetensors file, or snap-0."
+        )
     if path.suffix == ".keras":
         raise UserError(f"'{path}' is a Keras model and needs no import. Give it to --model.")
     # The code of the weights, unlike the paper's text, samples the mosaic by nearest neighbour.
     mode = MaskMode(mask, interpolation="nearest" if mask == "mosaic" else "bilinear")
-    arrays = read_torch(path)
+    arrays, format_ = _read_arrays(path)
     with _naming(path):
         architecture, generator = torch_names.make_generator(arrays, mode)
-    critics = critics or _sibling(path)
+    critics = critics or _sibling(path) or (path if torch_names.has_critics(arrays) else None)
     made = {}
+    total = len(arrays)
     if critics:
-        arrays = read_torch(critics)
+        if critics != path:
+            arrays, _ = _read_arrays(critics)
+            total += len(arrays)
         with _naming(critics):
             made = torch_names.make_critics(arrays)
-    files = (path, critics) if critics else (path,)
-    return Imported(architecture, generator, made, "PyTorch zip", files, UNKNOWN_LICENCE)
+    files = (path, critics) if critics and critics != path else (path,)
+    networks: list[Any] = [generator, *made.values()]
+    left_out = total - sum(len(network.weights) for network in networks)
+    return Imported(architecture, generator, made, format_, files, UNKNOWN_LICENCE, left_out)
+
+
+def _read_arrays(path: Path) -> tuple[dict[str, Array], str]:
+    """Return the tensors of a file, and what format it has in words."""
+    if path.suffix == ".safetensors":
+        return read_safetensors(path), "safetensors"
+    return read_torch(path), "PyTorch zip"
 
 
 def _read_tf1(prefix: Path, mode: MaskMode) -> Imported:

@@ -9,12 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inpaint_tf.models import InpaintingModel
+from neuralgym_lite.arrays import read_arrays
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.seeds import generator
 
 LIMIT = 3e-4
 STAGES = {"coarse": "x_stage1", "refined": "x_stage2"}
 SIZE = 64
+_MAX_BYTES = 128 << 20
 
 Probe = dict[str, NDArray[np.float32]]
 
@@ -31,8 +33,8 @@ def read_probe(path: str | Path) -> Probe:
     """
     names = ("masked_input", "mask", *STAGES.values())
     try:
-        with np.load(path, allow_pickle=False) as file:
-            probe = {name: np.asarray(file[name], "float32") for name in names if name in file}
+        arrays = read_arrays(path, _MAX_BYTES)
+        probe = {name: np.asarray(arrays[name], "float32") for name in names if name in arrays}
     except Exception as error:  # zipfile and NumPy answer damage with nearly any exception
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"Probe '{path}' cannot be read: {reason}") from error

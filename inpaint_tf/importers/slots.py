@@ -40,42 +40,55 @@ def fill_slots(slots: Mapping[str, Slot], arrays: Mapping[str, Any]) -> None:
     Raises:
         UserError: naming what is missing, left over, of another shape or not finite.
     """
-    with np.errstate(over="ignore"):
-        values = {name: np.asarray(array, "float32") for name, array in arrays.items()}
-    problems = [f"'{name}' is missing" for name in slots if name not in values]
-    problems += [f"'{name}' is left over" for name in values if name not in slots]
-    both = [name for name in slots if name in values]
+    problems = [f"'{name}' is missing" for name in slots if name not in arrays]
+    problems += [f"'{name}' is left over" for name in arrays if name not in slots]
     problems += [
-        f"'{name}' has shape {values[name].shape}, expected {slots[name].shape}"
-        for name in both
-        if values[name].shape != slots[name].shape
+        f"'{name}' has shape {np.shape(arrays[name])}, expected {slot.shape}"
+        for name, slot in slots.items()
+        if name in arrays and np.shape(arrays[name]) != slot.shape
     ]
     if problems:
         raise UserError(f"These weights are of another network: {_list(problems)}.")
-    broken = [f"'{name}'" for name in both if not np.isfinite(values[name]).all()]
+    with np.errstate(over="ignore"):
+        values = {name: np.asarray(arrays[name], "float32") for name in slots}
+    broken = [f"'{name}'" for name in slots if not np.isfinite(values[name]).all()]
     if broken:
         raise UserError(f"These weights are not all finite numbers: {_list(broken)}.")
     for name, slot in slots.items():
         slot.variable.assign(slot.convert(values[name]))
 
 
-def dimension(
-    arrays: Mapping[str, Any], name: str, axis: int, default: int, limit: int = MAX_WIDTH
-) -> int:
-    """Return how many channels a kernel has along an axis; the default where it is missing.
+def dimension(arrays: Mapping[str, Any], name: str, axis: int, limit: int = MAX_WIDTH) -> int:
+    """Return how many channels a kernel has along an axis.
 
     Raises:
-        UserError: if no such network has as many: its memory is taken by that number.
+        UserError: if it is missing or none, or no such network has as many: its memory is taken by
+            that number.
     """
-    shape = np.shape(arrays.get(name, ()))
+    if name not in arrays:
+        raise UserError(f"These weights are of another network: '{name}' is missing.")
+    shape = np.shape(arrays[name])
     if len(shape) != 4:
-        return default
+        raise UserError(
+            f"These weights are of another network: '{name}' has shape {shape}, expected 4 "
+            "dimensions."
+        )
     if not 2 <= shape[axis] <= limit:
         raise UserError(
             f"These weights are of another network: '{name}' has shape {shape}, and "
             f"{shape[axis]} channels are not in 2 to {limit}."
         )
     return int(shape[axis])
+
+
+def check_count(arrays: Mapping[str, Any], least: int) -> None:
+    """Refuse weights that are far too few for the network that would be made for them."""
+    count = sum(np.size(array) for array in arrays.values())
+    if 3 * count < least:
+        raise UserError(
+            f"These weights are of another network: they are {count:,} numbers, and one of this "
+            f"width has {least:,} or more."
+        )
 
 
 def _list(problems: list[str]) -> str:

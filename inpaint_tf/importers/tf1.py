@@ -16,14 +16,22 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from inpaint_tf.importers.slots import MAX_WIDTH, Slot, dimension, fill_slots
+from inpaint_tf.importers.slots import MAX_WIDTH, Slot, check_count, dimension, fill_slots
+from inpaint_tf.importers.tf1_index import check_index
 from inpaint_tf.masks import MaskMode
-from inpaint_tf.models import Critic, InpaintingModel, create, create_critic
-from neuralgym_lite.errors import UserError
+from inpaint_tf.models import (
+    ContextualAttentionModel,
+    Critic,
+    InpaintingModel,
+    create,
+    create_critic,
+)
+from neuralgym_lite.errors import UserError, reason_of
 
 COMPAT = "tf1"
 GENERATOR = "inpaint_net/"
 CRITICS = "discriminator/"
+_MAX_REASON = 300
 
 _OPTIMIZER = re.compile(r".*/(Adam|RMSProp|Momentum|beta[12]_power)(_\d+)?")
 _UPSAMPLED = ("conv13", "conv15", "allconv13", "allconv15")
@@ -63,6 +71,7 @@ def read_tf1(prefix: Path) -> dict[str, NDArray[Any]]:
         UserError: if it is damaged, or none of the 2018 release.
     """
     try:
+        check_index(_index(prefix))
         reader = tf.train.load_checkpoint(str(prefix))
         shapes, dtypes = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
         names = [name for name in sorted(shapes) if _is_weight(name) and dtypes[name].is_floating]
@@ -71,7 +80,7 @@ def read_tf1(prefix: Path) -> dict[str, NDArray[Any]]:
             raise ValueError(f"its tensors would take {needed:,} bytes, more than its files have")
         arrays = {name: reader.get_tensor(name) for name in names}
     except Exception as error:  # TensorFlow answers damage with its own errors, and Python's
-        raise UserError(f"'{prefix}' is damaged: {' '.join(str(error).split())}") from error
+        raise UserError(f"'{prefix}' is damaged: {reason_of(error)[:_MAX_REASON]}") from error
     if not any(name.startswith(GENERATOR) for name in arrays):
         found = f"found '{min(shapes)}'" if shapes else "found nothing"
         raise UserError(
@@ -87,7 +96,8 @@ def make_generator(arrays: Mapping[str, Any], mask_mode: MaskMode) -> Inpainting
     Raises:
         UserError: if names are missing or left over, or shapes differ.
     """
-    width = dimension(arrays, f"{GENERATOR}conv1/kernel", axis=3, default=32)
+    width = dimension(arrays, f"{GENERATOR}conv1/kernel", axis=3)
+    check_count(arrays, ContextualAttentionModel.least_weights(width))
     model = create("ca", width=width, compat=COMPAT, mask_mode=mask_mode)
     slots = {}
     for prefix, network in (("", model.coarse), ("x", model.refinement)):
@@ -125,14 +135,12 @@ def make_critics(arrays: Mapping[str, Any]) -> dict[str, Critic]:
 
 def _make_critic(kind: str, arrays: Mapping[str, Any]) -> Critic:
     scope = f"{CRITICS}discriminator_{kind}"
-    width = dimension(arrays, f"{scope}/conv1/kernel", axis=3, default=64)
-    last_width = dimension(
-        arrays, f"{scope}/conv4/kernel", axis=3, default=4 * width, limit=8 * MAX_WIDTH
-    )
+    width = dimension(arrays, f"{scope}/conv1/kernel", axis=3)
+    last_width = dimension(arrays, f"{scope}/conv4/kernel", axis=3, limit=8 * MAX_WIDTH)
     side = math.isqrt(np.size(arrays.get(f"{CRITICS}dout_{kind}_fc/kernel", ())) // last_width)
-    return create_critic(
-        kind, size=16 * max(side, 1), width=width, last_width=last_width, compat=COMPAT
-    )
+    size = 16 * max(side, 1)
+    check_count(arrays, Critic.least_weights(size, width, last_width))
+    return create_critic(kind, size=size, width=width, last_width=last_width, compat=COMPAT)
 
 
 def _slot(variable: Any, layer: str) -> Slot:

@@ -132,7 +132,9 @@ class _LegacyMachine(Machine):
 
     def call(self, name: str, arguments: tuple[Any, ...]) -> Any:
         if name == _DICT and len(arguments) == 1:
-            return _dict(expect(arguments[0], list))
+            # One list may be the argument of very many calls.
+            self.spend(len(expect(arguments[0], list)))
+            return _dict(arguments[0])
         if name == _TENSOR and len(arguments) == 4:
             return tensor(*arguments)
         if name in _TENSOR_CLASSES and not arguments:

@@ -6,25 +6,31 @@ The paper's own code has the port's names and dialect too.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from inpaint_tf.importers.slots import MAX_WIDTH, Slot, dimension, fill_slots
+from inpaint_tf.importers.slots import MAX_WIDTH, Slot, check_count, dimension, fill_slots
 from inpaint_tf.masks import MaskMode
 from inpaint_tf.models import Critic, InpaintingModel, create, create_critic
+from inpaint_tf.models.registry import find
 from neuralgym_lite.errors import UserError
 
 COMPAT = "torch"
+GENERATOR = ("coarse_generator.", "fine_generator.")
 CRITICS = {"local": "localD.", "global": "globalD."}
+# What PyTorch's DataParallel and compile put into names, anywhere.
+_WRAPPED = re.compile(r"(?:(?<=^)|(?<=\.))(?:module|_orig_mod)\.")
 
 
 def make_generator(arrays: Mapping[str, Any], mask_mode: MaskMode) -> tuple[str, InpaintingModel]:
     """Find out which network a generator's state dict is of, make it, and put the weights in.
 
     Args:
-        arrays: as for `assign_generator`; all names may begin with `module.`.
+        arrays: as for `assign_generator`, alone or somewhere in the state of a whole training:
+            what stands before the generator's names, such as `state_dict.netG.`, is found out.
         mask_mode: what the network was shown in a hole.
 
     Returns:
@@ -33,10 +39,11 @@ def make_generator(arrays: Mapping[str, Any], mask_mode: MaskMode) -> tuple[str,
     Raises:
         UserError: if it is of no network that is known here.
     """
-    arrays = _without_prefix(arrays)
+    arrays = select(arrays, GENERATOR)
     name = _architecture(arrays)
     options: dict[str, Any] = {} if name == "ca" else {"wiring": "paper-code"}
-    width = dimension(arrays, "coarse_generator.conv1.conv.weight", axis=0, default=32)
+    width = dimension(arrays, "coarse_generator.conv1.conv.weight", axis=0)
+    check_count(arrays, find(name).least_weights(width))
     model = create(name, width=width, compat=COMPAT, mask_mode=mask_mode, **options)
     assign_generator(model, arrays)
     return name, model
@@ -45,9 +52,13 @@ def make_generator(arrays: Mapping[str, Any], mask_mode: MaskMode) -> tuple[str,
 def make_critics(arrays: Mapping[str, Any]) -> dict[str, Critic]:
     """Make the local and the global critic of a file with the state dicts `localD` and `globalD`.
 
+    Args:
+        arrays: of both or one, alone or somewhere in the state of a whole training.
+
     Raises:
         UserError: if it holds something else, or a critic does not fit.
     """
+    arrays = select(arrays, tuple(CRITICS.values()))
     strange = [name for name in arrays if not name.startswith(tuple(CRITICS.values()))]
     if strange or not arrays:
         what = f"'{strange[0]}'" if strange else "no tensors"
@@ -56,8 +67,44 @@ def make_critics(arrays: Mapping[str, Any]) -> dict[str, Critic]:
     for kind, prefix in CRITICS.items():
         own = {key.removeprefix(prefix): arrays[key] for key in arrays if key.startswith(prefix)}
         if own:
-            critics[kind] = _make_critic(kind, _without_prefix(own))
+            critics[kind] = _make_critic(kind, own)
     return critics
+
+
+def select(arrays: Mapping[str, Any], first: tuple[str, ...]) -> dict[str, Any]:
+    """Return the arrays of one network, under its own names.
+
+    Args:
+        arrays: by names that may have other words before, as in `state_dict.netG.`.
+        first: how the network's own names begin.
+
+    Returns:
+        Its arrays where it lies under other words; all arrays where it does not, or is not there.
+
+    Raises:
+        UserError: if there are several such networks.
+    """
+    plain: dict[str, Any] = {}
+    for name, array in arrays.items():
+        if plain.setdefault(_WRAPPED.sub("", name), array) is not array:
+            raise UserError(f"Two tensors are called '{_WRAPPED.sub('', name)}'.")
+    begins = re.compile(rf"(.*?\.|)(?:{'|'.join(map(re.escape, first))})")
+    places = sorted({found[1] for name in plain if (found := begins.match(name))})
+    if len(places) > 1:
+        raise UserError(
+            f"There are several such networks, under '{places[0]}' and '{places[1]}'. Save the one "
+            "that you want alone."
+        )
+    if not places or not places[0]:
+        return plain
+    own = {name.removeprefix(places[0]): plain[name] for name in plain}
+    return {name: array for name, array in own.items() if name.startswith(first)}
+
+
+def has_critics(arrays: Mapping[str, Any]) -> bool:
+    """Return whether critics are among the arrays, beside a generator."""
+    kinds = tuple(CRITICS.values())
+    return any(f".{name}".find(f".{kind}") >= 0 for name in arrays for kind in kinds)
 
 
 def assign_generator(model: InpaintingModel, arrays: Mapping[str, Any]) -> None:
@@ -121,8 +168,8 @@ def _architecture(arrays: Mapping[str, Any]) -> str:
 
 def _make_critic(kind: str, arrays: Mapping[str, Any]) -> Critic:
     first, last = (f"dis_conv_module.conv{i}.conv.weight" for i in (1, 4))
-    width = dimension(arrays, first, axis=0, default=64)
-    last_width = dimension(arrays, last, axis=0, default=4 * width, limit=8 * MAX_WIDTH)
+    width = dimension(arrays, first, axis=0)
+    last_width = dimension(arrays, last, axis=0, limit=8 * MAX_WIDTH)
     inputs = np.size(arrays.get("linear.weight", ()))
     side = math.isqrt(inputs // last_width)
     if inputs and inputs != side * side * last_width:
@@ -130,19 +177,11 @@ def _make_critic(kind: str, arrays: Mapping[str, Any]) -> Critic:
             f"The {kind} critic judges no square pictures: its dense layer has {inputs} inputs, "
             f"for {last_width} channels."
         )
-    critic = create_critic(
-        kind, size=16 * max(side, 1), width=width, last_width=last_width, compat=COMPAT
-    )
+    size = 16 * max(side, 1)
+    check_count(arrays, Critic.least_weights(size, width, last_width))
+    critic = create_critic(kind, size=size, width=width, last_width=last_width, compat=COMPAT)
     assign_critic(critic, arrays)
     return critic
-
-
-def _without_prefix(arrays: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Drop the prefix that `torch.nn.DataParallel` puts before all names."""
-    prefix = "module."
-    if not all(name.startswith(prefix) for name in arrays):
-        return arrays
-    return {name.removeprefix(prefix): array for name, array in arrays.items()}
 
 
 def _slot(variable: Any) -> Slot:

@@ -25,6 +25,9 @@ MAX_PICKLE_BYTES = 4 << 20
 MAX_VALUES = 100_000
 MAX_DEPTH = 8
 MAX_NAME = 200
+MAX_STEPS = 100_000  # a state dict takes some thirty for each tensor
+MAX_RANK = 64
+MAX_SIZE = 1 << 40
 
 _DTYPES = {
     "torch.BFloat16Storage": "u2",
@@ -149,12 +152,20 @@ class Machine:
         self.stack: list[Any] = []
         self.below: list[list[Any]] = []  # the stacks under each mark
         self.memo: dict[int, Any] = {}
+        self.steps = 0
+
+    def spend(self, steps: int) -> None:
+        """Count what was done; refuse a pickle that would go on and on."""
+        self.steps += steps
+        if self.steps > MAX_STEPS:
+            raise RefusedError("is no state dict: its pickle takes far too many steps.")
 
     def run(self, program: BinaryIO) -> Any:
         """Run a pickle up to its end and return what it makes."""
         for name, argument in self.operations(program):
             if name == "STOP":
                 return self.stack.pop()
+            self.spend(1)
             self.step(name, argument)
         raise RefusedError("is damaged: its pickle has no end.")
 
@@ -283,13 +294,17 @@ def expect(value: Any, kind: type) -> Any:
 
 
 def _size(value: Any) -> int:
-    if expect(value, int) < 0:
-        raise RefusedError("is damaged: a tensor has a negative size, stride or offset.")
+    if not 0 <= expect(value, int) <= MAX_SIZE:
+        raise RefusedError(
+            "is damaged: a tensor has a size, stride or offset that is negative or beyond any file."
+        )
     return value
 
 
 def _sizes(values: Any) -> tuple[int, ...]:
-    return tuple(_size(value) for value in expect(values, tuple))
+    if len(expect(values, tuple)) > MAX_RANK:
+        raise RefusedError(f"is damaged: a tensor has {len(values):,} dimensions.")
+    return tuple(_size(value) for value in values)
 
 
 def flatten(root: Any) -> Iterator[tuple[str, Tensor]]:
@@ -317,10 +332,14 @@ def flatten(root: Any) -> Iterator[tuple[str, Tensor]]:
 
 
 def _join(name: str, key: str | int) -> str:
-    joined = f"{name}.{key}" if name else str(key)
-    if len(joined) > MAX_NAME or not joined.isprintable():
-        raise RefusedError(f"has the odd tensor name '{printable(joined)}'.")
-    return joined
+    return check_name(f"{name}.{key}" if name else str(key))
+
+
+def check_name(name: str) -> str:
+    """Return a tensor's name, which can be shown."""
+    if len(name) > MAX_NAME or not name.isprintable():
+        raise RefusedError(f"has the odd tensor name '{printable(name)}'.")
+    return name
 
 
 class Storages:

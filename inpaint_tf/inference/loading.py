@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import zipfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-
-import keras
 
 from inpaint_tf.inference.classical import ClassicalInpainter
 from inpaint_tf.inference.inpainter import Inpainter
+from inpaint_tf.inference.keras_file import load_keras_file
 from inpaint_tf.inference.network import DEFAULT_MEMORY, NetworkInpainter
 from inpaint_tf.models import InpaintingModel
 from inpaint_tf.models.precision import for_this_machine
@@ -21,7 +16,6 @@ from neuralgym_lite.errors import UserError
 from neuralgym_lite.experiment import RunFolder
 
 CLASSICAL = ("ns", "telea")
-_MAX_CONFIG_BYTES = 1 << 20
 
 
 def load(
@@ -65,11 +59,11 @@ def _classical(name: str, coarse_at: int | None) -> Inpainter:
 
 def _network(path: Path, memory: int, coarse_at: int | None, hole: int | None) -> Inpainter:
     if (path / GENERATOR_FILE).is_file():
-        model = _load_file(path / GENERATOR_FILE)
+        model = load_keras_file(path / GENERATOR_FILE, InpaintingModel)
     elif path.is_dir():
         model = load_generator(RunFolder.open(path))
     elif path.is_file():
-        model = _load_file(path)
+        model = load_keras_file(path, InpaintingModel)
     else:
         raise UserError(
             f"There is no model '{path}'. Give a run folder, a .keras file, or one of: "
@@ -86,7 +80,7 @@ def load_generator(run: RunFolder) -> InpaintingModel:
     Raises:
         UserError: if there is no checkpoint, or it is damaged or not safe to load.
     """
-    return _load_file(newest_checkpoint(run) / GENERATOR_FILE)
+    return load_keras_file(newest_checkpoint(run) / GENERATOR_FILE, InpaintingModel)
 
 
 def newest_checkpoint(run: RunFolder) -> Path:
@@ -107,40 +101,3 @@ def newest_checkpoint(run: RunFolder) -> Path:
         way_out = f"{give}, or go on training" if before else "Go on training"
         raise UserError(f"{error} {way_out}: --resume sets damaged ones aside.") from None
     return latest
-
-
-def _load_file(path: Path) -> InpaintingModel:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            if archive.getinfo("config.json").file_size > _MAX_CONFIG_BYTES:
-                raise ValueError("its config.json is too long")
-            config = json.loads(archive.read("config.json"))
-        _check_config(path, config)
-        return keras.models.load_model(path, compile=False, safe_mode=True)
-    except UserError:
-        raise
-    except Exception as error:  # Keras, zipfile and JSON raise whatever their readers raise
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise UserError(f"'{path}' cannot be read as a Keras model: {reason}") from None
-
-
-def _check_config(path: Path, config: Any) -> None:
-    """Refuse a model that is not one of ours, before any of it is made."""
-    if any(name in ("Lambda", "__lambda__") for name in _class_names(config)):
-        raise UserError(
-            f"'{path}' has a Lambda layer: Python code that would run when it is loaded. It is "
-            "refused, and nothing of it was run."
-        )
-    name = config["registered_name"]
-    known = keras.saving.get_registered_object(name)
-    if not (isinstance(known, type) and issubclass(known, InpaintingModel)):
-        raise UserError(f"'{path}' holds a {config['class_name']}, not an inpainting model.")
-
-
-def _class_names(config: Any) -> Iterator[Any]:
-    if isinstance(config, dict):
-        yield config.get("class_name")
-        config = list(config.values())
-    if isinstance(config, list):
-        for part in config:
-            yield from _class_names(part)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inpaint_tf.data.locations import cache_folder
+from neuralgym_lite.arrays import read_arrays
 from neuralgym_lite.errors import UserError, did_you_mean
 
 ENVIRONMENT = "INPAINT_TF_WEIGHTS"
@@ -118,13 +118,7 @@ def read(name: str, path: Path) -> Arrays:
         UserError: it cannot be read, or holds other numbers.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > _MAX_BYTES:
-                raise UserError(f"'{path}' is too large for the weights '{name}'")
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files}
-    except UserError:
-        raise
+        arrays = read_arrays(path, _MAX_BYTES)
     except Exception as error:  # zipfile and NumPy answer damage with nearly any exception
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"Weights '{path}' cannot be read: {reason}") from error

@@ -79,6 +79,11 @@ class ContextEncoder(InpaintingModel):
         build_chain(self.chain, channels=3, size=image_size)
         self.built = True
 
+    @classmethod
+    def least_weights(cls, width: int, image_size: int = 128, **options: Any) -> int:
+        dense = 8 * width * (image_size // cls.multiple) ** 4
+        return super().least_weights(width) + dense
+
     def call(self, inputs: tuple[Any, Any]) -> dict[str, Any]:
         masked_image, _ = inputs
         if any(side not in (None, self.fixed_size) for side in masked_image.shape[1:3]):

@@ -64,6 +64,16 @@ class Critic(keras.Model):
         self.score.build((None, height * width_ * channels))
         self.built = True
 
+    @classmethod
+    def least_weights(
+        cls, size: int | tuple[int, int] = 256, width: int = 64, last_width: int | None = None
+    ) -> int:
+        """Return how many kernel weights such a critic has, without making it."""
+        last = 4 * width if last_width is None else last_width
+        height, width_ = (-(-side // 16) for side in check_size("size", size))
+        convolutions = 3 * width + 2 * width**2 + 8 * width**2 + 4 * width * last
+        return 25 * convolutions + height * width_ * last
+
     def call(self, inputs: Any) -> Any:
         check_pictures(inputs, self.size)
         features = inputs

@@ -53,6 +53,18 @@ class InpaintingModel(keras.Model):
         self.compat = check_compat(compat)
         self.mask_mode = MaskMode.get(mask_mode)
 
+    @classmethod
+    def least_weights(cls, width: int, **options: Any) -> int:
+        """Return how many weights a network has at least, without making it.
+
+        It has no more than five times as many.
+
+        Args:
+            width: of the network.
+            **options: other arguments of its class.
+        """
+        return 1000 * width**2
+
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),

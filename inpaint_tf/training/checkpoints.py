@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -163,7 +164,7 @@ class Checkpoints:
         """
         try:
             state.put(self.trainer.saved_variables(), state.read(checkpoint / TRAINER_FILE))
-        except (UserError, OSError) as error:
+        except (ValueError, OSError, zipfile.BadZipFile) as error:
             raise UserError(
                 f"Checkpoint '{checkpoint}' does not fit run '{self.run.path}': {error}. Put back "
                 "the run's own checkpoints, or start a new run."

@@ -1,7 +1,8 @@
 """The settings of a training run.
 
 Every default is the paper's for contextual attention (Table I); what other models start from is in
-`procedures.py`.
+`procedures.py`. No number may be so large that a machine could only run out of memory, or a run
+never end.
 """
 
 from __future__ import annotations
@@ -14,9 +15,13 @@ from inpaint_tf.masks import GREY, HoleShape, MaskMode
 from neuralgym_lite.config import Config
 from neuralgym_lite.errors import UserError
 
-Positive = Annotated[int, Field(ge=1)]
+MAX_SIDE = 8192
+Positive = Annotated[int, Field(ge=1, le=10**9)]
+Pixels = Annotated[int, Field(ge=1, le=MAX_SIDE)]
+NoPixels = Annotated[int, Field(ge=0, le=MAX_SIDE)]
 GreyLevel = Annotated[int, Field(ge=0, le=255)]
-Weight = Annotated[float, Field(ge=0)]
+Weight = Annotated[float, Field(ge=0, le=1e9)]
+Rate = Annotated[float, Field(gt=0, le=1e3)]
 
 
 class DataConfig(Config):
@@ -29,7 +34,7 @@ class DataConfig(Config):
     dataset: str = "animals"
     dir: str | None = None
     subset: Positive | None = None
-    image_size: Annotated[int, Field(ge=16, multiple_of=8)] = 256
+    image_size: Annotated[int, Field(ge=16, le=MAX_SIDE, multiple_of=8)] = 256
     flip: bool = False
     smallest_crop: Annotated[float, Field(ge=0.1, le=1)] = 1.0
 
@@ -45,13 +50,13 @@ class MaskConfig(Config):
     mode: Literal["hole", "mosaic", "hole_ns", "hole_telea"] = "hole"
     color: Literal["grey", "mean"] | tuple[GreyLevel, GreyLevel, GreyLevel] = "grey"
     place: Literal["anywhere", "center"] = "anywhere"
-    height: Positive | None = None
-    width: Positive | None = None
-    max_delta: Annotated[int, Field(ge=0)] | None = None
-    margin: Annotated[int, Field(ge=0)] = 0
+    height: Pixels | None = None
+    width: Pixels | None = None
+    max_delta: NoPixels | None = None
+    margin: NoPixels = 0
     same_box: bool = True
     brush: Annotated[float, Field(ge=0, le=1)] = 0.0
-    mosaic_unit_size: Positive = 12
+    mosaic_unit_size: Pixels = 12
     mosaic_interpolation: Literal["bilinear", "nearest"] = "bilinear"
 
     def make_mode(self) -> MaskMode:
@@ -81,9 +86,9 @@ class ModelConfig(Config):
     """Which network, and how wide."""
 
     name: str = "ca"
-    width: Positive = 32
-    critic_width: Positive = 64
-    local_critic_last_width: Positive | None = None
+    width: Annotated[int, Field(ge=2, le=512)] = 32
+    critic_width: Annotated[int, Field(ge=1, le=1024)] = 64
+    local_critic_last_width: Annotated[int, Field(ge=1, le=8192)] | None = None
     compat: Literal["keras", "torch", "tf1"] = "keras"
     wiring: Literal["composite", "paper-code"] = "composite"  # of stable-glcic
 
@@ -100,7 +105,7 @@ class LossConfig(Config):
     global_wgan_loss_alpha: Weight = 1.0
     gan_loss_alpha: Weight = 0.001
     wgan_gp_lambda: Weight = 10.0
-    overlap_pixels: Annotated[int, Field(ge=0)] = 4
+    overlap_pixels: NoPixels = 4
     overlap_weight: Weight = 10.0
 
 
@@ -111,8 +116,8 @@ class PhaseConfig(Config):
     it. None is the model's own share of the run: nothing, but for GLCIC.
     """
 
-    completion: Annotated[int, Field(ge=0)] | None = None
-    discriminator: Annotated[int, Field(ge=0)] | None = None
+    completion: Annotated[int, Field(ge=0, le=10**9)] | None = None
+    discriminator: Annotated[int, Field(ge=0, le=10**9)] | None = None
 
     def stops(self, iterations: int, shares: tuple[float, float]) -> tuple[int, int]:
         """Return the last iterations of both phases of a run of so many.
@@ -145,13 +150,13 @@ class OptimizerConfig(Config):
     """
 
     name: Literal["adam", "adadelta", "muon"] = "adam"
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-4
-    critic_learning_rate: Annotated[float, Field(gt=0)] | None = None
+    learning_rate: Rate = 1e-4
+    critic_learning_rate: Rate | None = None
     decay: Literal["none", "cosine"] = "none"
     beta_1: Annotated[float, Field(ge=0, lt=1)] = 0.5
     beta_2: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    epsilon: Annotated[float, Field(gt=0)] = 1e-8
-    clip_norm: Annotated[float, Field(gt=0)] | None = None
+    epsilon: Rate = 1e-8
+    clip_norm: Annotated[float, Field(gt=0, le=1e9)] | None = None
     averaging: Annotated[float, Field(gt=0, lt=1)] | None = None
 
     def rates(self) -> tuple[float, float]:
@@ -175,13 +180,13 @@ class TrainConfig(Config):
     phases: PhaseConfig = PhaseConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     iterations: Positive = 150_000
-    batch_size: Positive = 64
-    n_critic: Positive = 5
+    batch_size: Annotated[int, Field(ge=1, le=65_536)] = 64
+    n_critic: Annotated[int, Field(ge=1, le=100)] = 5  # the graph has each of them
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     precision: Literal["auto", "float32", "mixed_bfloat16"] = "auto"
     strategy: Literal["auto", "single", "mirrored", "multiworker"] = "auto"
     on_nan: Literal["stop", "rollback"] = "stop"
-    max_rollbacks: Positive = 3
+    max_rollbacks: Annotated[int, Field(ge=1, le=1000)] = 3
     max_bad_photos: Annotated[float, Field(ge=0, le=1)] = 0.05
     preview_every: Positive = 1000
     checkpoint_every: Positive = 1000

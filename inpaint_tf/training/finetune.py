@@ -11,7 +11,8 @@ from typing import Any
 import keras
 
 from inpaint_tf.inference import NetworkInpainter, load
-from inpaint_tf.models import InpaintingModel
+from inpaint_tf.inference.keras_file import load_keras_file
+from inpaint_tf.models import Critic, InpaintingModel
 from inpaint_tf.models.registry import MODELS
 from inpaint_tf.models.widening import can_widen, widen
 from inpaint_tf.training.checkpoints import Checkpoints
@@ -107,7 +108,7 @@ def open_parent(source: str | Path) -> Parent:
     for name in ("local_critic", "global_critic"):
         file = path / f"{name}.keras"
         if file.is_file():
-            critics[name] = keras.models.load_model(file, compile=False)
+            critics[name] = load_keras_file(file, Critic)
     return Parent(Path(source), generator, critics, _settings_of(generator, critics))
 
 

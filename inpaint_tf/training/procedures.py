@@ -18,6 +18,9 @@ from inpaint_tf.training.trainer import Trainer
 from neuralgym_lite.config import load_config
 from neuralgym_lite.errors import UserError, did_you_mean
 
+MAX_PIXELS = 1 << 31  # in a round: a hundred times the paper's
+MAX_WEIGHTS = 1 << 30
+
 
 @dataclass(frozen=True)
 class Procedure:
@@ -149,6 +152,26 @@ def check(config: TrainConfig) -> None:
         raise UserError(
             f"Model '{config.model.name}' takes sizes that are multiples of {multiple} pixels. "
             f"Received: data.image_size={config.data.image_size}"
+        )
+    _check_memory(config)
+
+
+def _check_memory(config: TrainConfig) -> None:
+    """Raise a UserError if no machine could hold a round, or the network."""
+    model, side = config.model, config.data.image_size
+    pixels = config.n_critic * config.batch_size * side**2
+    if pixels > MAX_PIXELS:
+        raise UserError(
+            f"n_critic={config.n_critic} batches of batch_size={config.batch_size} pictures with "
+            f"data.image_size={side} have {pixels:,} pixels, and {MAX_PIXELS:,} are the most. "
+            "Choose smaller numbers."
+        )
+    options = find_procedure(model.name).options(config)
+    weights = find(model.name).least_weights(model.width, **options)
+    if weights > MAX_WEIGHTS:
+        raise UserError(
+            f"Model '{model.name}' with model.width={model.width} and data.image_size={side} has "
+            f"{weights:,} weights or more, and {MAX_WEIGHTS:,} are the most. Choose less."
         )
 
 

@@ -189,7 +189,27 @@ def test_a_damaged_file_is_named(tmp_path):
     assert "'model.h5' is missing" in refusal(verify, path)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"iteration": 1}', '{"iteration": "1"}', "\xff"])
+DAMAGED = [
+    "",
+    "{",
+    "[]",
+    "[" * 5000,
+    " " * 2_000_000,
+    '{"iteration": 1}',
+    '{"iteration": "1"}',
+    "\xff",
+    '{"iteration": true, "meta": {"iteration": true}, "files": {}}',
+    '{"iteration": -1, "meta": {"iteration": -1}, "files": {}}',
+    '{"iteration": 9999999999999999, "meta": {"iteration": 9999999999999999}, "files": {}}',
+    '{"iteration": 2, "meta": {"iteration": 3}, "files": {}}',
+    '{"iteration": 2, "meta": {}, "files": {}}',
+    '{"iteration": 2, "iteration": 3, "meta": {"iteration": 3}, "files": {}}',
+    '{"iteration": 2, "meta": {"iteration": 2}, "files": {"../../secret": "0"}}',
+    '{"iteration": 2, "meta": {"iteration": 2}, "files": {"/etc/hostname": "0"}}',
+]
+
+
+@pytest.mark.parametrize("text", DAMAGED, ids=range(len(DAMAGED)))
 def test_a_damaged_list_of_files_is_named(tmp_path, text):
     path = save(tmp_path, 2)
     (path / "checkpoint.json").write_text(text, encoding="latin-1")

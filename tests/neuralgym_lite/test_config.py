@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
+import time
+import tracemalloc
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -263,3 +267,70 @@ def test_a_section_that_is_no_section_is_refused_in_spite_of_a_flag_in_it(tmp_pa
     message = refusal(write(tmp_path, "train: 3"), flags={"train.iterations": 5})
     assert "train" in message
     assert "3" in message
+
+
+# --- hostile input
+
+LAUGHS = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
+    f"{name}: &{name} [{','.join([f'*{before}'] * 9)}]\n" for before, name in pairwise("abcdefghij")
+)
+WIDE = ",".join(["1"] * 30_000)
+HOSTILE = {
+    "laughs.yaml": (LAUGHS, "line 2.*aliases"),
+    "itself.yaml": ("name: &a [*a]", "line 1.*aliases"),
+    "merged.yaml": ("a: &a {x: 1}\ntrain:\n  <<: *a", "line 3.*aliases"),
+    "deep.yaml": ("name: " + "[" * 5000 + "]" * 5000, "deeper than 100 levels"),
+    "stairs.yaml": ("".join(" " * i + "a:\n" for i in range(300)), "deeper than 100 levels"),
+    "wide.yaml": (f"size: [{WIDE}]", "more than 5,000 values"),
+    "keys.yaml": ("".join(f"k{i}: 1\n" for i in range(2000)), "And 1,990 more"),
+    "long.yaml": ("#" * 100_000, "longer than 65,536 bytes"),
+    "digits.yaml": ("train: {iterations: " + "9" * 4000 + "}", "4,000 digits"),
+    "hex.yaml": ("train: {iterations: 0x" + "f" * 5000 + "}", "5,002 digits"),
+    "key.yaml": ("? " + "a." * 3000 + "a\n: 1", "Unknown config key 'a.a.*[.][.][.]"),
+    "truth.yaml": ("amp: !!bool perhaps", "'perhaps'"),
+    "time.yaml": ("name: !!timestamp perhaps", "timestamp"),
+    "date.yaml": ("? !!timestamp 2020-01-01\n: 1", "timestamp"),
+    "laughs.json": (LAUGHS, "broken JSON"),
+    "alias.json": ('{"a": &a [1], "name": *a}', "broken JSON"),
+    "deep.json": ('{"name": ' + "[" * 5000 + "]" * 5000 + "}", "deeper than 100 levels"),
+    "digits.json": ('{"train": {"iterations": ' + "9" * 5000 + "}}", "5,000 digits"),
+    "twice.json": ('{"name": "a", "name": "b"}', "'name' stands twice"),
+    "nan.json": ('{"train": {"optimizer": {"beta_1": NaN}}}', "beta_1' should be a finite"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_files_are_refused_at_once(tmp_path, name):
+    text, words = HOSTILE[name]
+    path = tmp_path / name
+    path.write_text(text)
+    begin = time.perf_counter()
+    tracemalloc.start()
+    message = refusal(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert re.search(words, message)
+    assert str(path) in message
+    assert len(message) < 3000
+    assert peak < 30 << 20
+    assert time.perf_counter() - begin < 5  # tracing is slow
+
+
+@pytest.mark.parametrize("parts", [101, 3000, 30_000])
+def test_a_key_of_very_many_parts(parts):
+    message = refusal(overrides=["a" + ".a" * (parts - 1) + "=1"])
+    assert f"a key of {parts:,} parts" in message
+    assert len(message) < 200
+
+
+def test_what_has_no_end(tmp_path):
+    assert "longer than" in refusal("/dev/zero")
+
+
+def test_json_is_read_by_its_own_rules(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text('{"name": "no", "size": [1, 2], "train": {"iterations": 7}}')
+    config = load_config(Settings, path)
+    assert (config.name, config.size, config.train.iterations) == ("no", (1, 2), 7)
+    path.write_text("name: no")
+    assert "broken JSON" in refusal(path)

@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pytest
 from layer_harness import random
+from safetensors.numpy import save_file
 from weight_files import critic_dict, generator_dict, release_dict, save_tf1, save_torch
 
 from inpaint_tf.importers.checkpoint import read_checkpoint
@@ -95,3 +96,31 @@ def test_files_that_cannot_be_imported(files, arrays, tmp_path):
     path = save_torch(tmp_path / "wrong.pt", wrong)
     with pytest.raises(UserError, match=r"wrong\.pt'.*'fine_gen.*shape \(3,\), expected \(4,\)"):
         read_checkpoint(path)
+
+
+def test_safetensors(files, arrays, tmp_path):
+    path = tmp_path / "gen_00000001.safetensors"
+    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
+    imported = read_checkpoint(path)
+    assert (imported.format, imported.critics, imported.files) == ("safetensors", {}, (path,))
+    assert imported.left_out == 0
+    same = read_checkpoint(files / "gen_00000001.pt").generator.get_weights()
+    for ours, theirs in zip(imported.generator.get_weights(), same, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("wrapper", ["state_dict", "generator", "model"])
+def test_the_state_of_a_whole_training(arrays, tmp_path, wrapper):
+    critic = critic_dict(create_critic("local", size=32, width=2))
+    state = {"step": np.zeros(3, "float32"), "exp_avg": np.ones(3, "float32")}
+    tree = {
+        "epoch": 3,
+        wrapper: {"netG": {f"module.{name}": array for name, array in arrays.items()}},
+        "netD": {"localD": critic},
+        "optimizer_states": [{"state": {"0": state}, "param_groups": [{"lr": 1}]}],
+    }
+    path = save_torch(tmp_path / "last.ckpt", tree)
+    imported = read_checkpoint(path)
+    assert (imported.generator.width, list(imported.critics)) == (2, ["local"])
+    assert (imported.files, imported.left_out) == ((path,), 2)
+    assert list(read_checkpoint(path, critics=path).critics) == ["local"]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import struct
+
 import numpy as np
 import pytest
 from layer_harness import random
-from weight_files import generator_dict, release_dict, save_tf1
+from weight_files import generator_dict, release_dict, save_tf1, save_tf1_index, tf1_entry
 
-from inpaint_tf.importers import tf1
+from inpaint_tf.importers import tf1, tf1_index
 from inpaint_tf.importers.torch_names import assign_generator
 from inpaint_tf.masks import MaskMode
 from inpaint_tf.models import create, create_critic
@@ -141,3 +143,46 @@ def test_damage(prefix, part, how):
     with pytest.raises(UserError, match="is damaged") as error:
         tf1.read_tf1(prefix)
     assert "\n" not in str(error.value)
+
+
+KERNEL = "inpaint_net/conv1/kernel"
+TWICE = {f"inpaint_net/{i:04}": tf1_entry((1 << 20,), 4 << 20) for i in range(2000)}
+
+
+@pytest.mark.parametrize(
+    ("entries", "words"),
+    [
+        ({KERNEL: tf1_entry((-5, 5, 5, 2), 1000)}, r"has the shape \[-5, 5, 5, 2\]"),
+        ({KERNEL: tf1_entry((2**62, 2**62), 1000)}, "has the shape"),
+        ({KERNEL: tf1_entry((0, 2**62, 2**62), 0)}, "has the shape"),
+        ({"x": tf1_entry((-1,), 4)}, "'x' has the shape"),
+        ({KERNEL: tf1_entry((1,) * 300, 4)}, "has 300 dimensions"),
+        ({KERNEL: tf1_entry((2**62,) * 100_000, 4)}, "has 100000 dimensions"),
+        ({KERNEL: tf1_entry((2**40,), 2**42)}, "4,398,046,511,104 bytes"),
+        ({KERNEL: tf1_entry((5, 5, 5, 2), 2**62)}, "Invalid size"),
+        ({KERNEL: tf1_entry((5, 5, 5, 2), 1000, dtype=999)}, "999"),
+        ({KERNEL: tf1_entry((5, 5, 5, 2), 1000, offset=-5)}, "-5"),
+        ({KERNEL: tf1_entry((5, 5, 5, 2), 1000, shard=7)}, "00007"),
+        ({KERNEL: b"\xff" * 20}, "Error parsing"),
+        ({"a" * 1001: tf1_entry((1,), 4)}, "key of its index is too long"),
+        ({f"{i:05}": tf1_entry((1,), 4) for i in range(10_000)}, "more than 10,000 tensors"),
+        (TWICE, "8,388,608,000 bytes, more than its files have"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_an_index_that_would_end_the_process(tmp_path, entries, words):
+    save_tf1_index(tmp_path / "snap-0.index", entries)
+    (tmp_path / "snap-0.data-00000-of-00001").write_bytes(bytes(1000))
+    with pytest.raises(UserError, match=f"^'{tmp_path / 'snap-0'}' is damaged: .*{words}") as error:
+        tf1.read_tf1(tmp_path / "snap-0")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("restarts", [(7,), (0, 7), (1 << 31,)])
+def test_an_index_that_begins_between_its_rows(restarts):
+    row = b"\0\1\1ab"
+    block = row * 3 + struct.pack(f"<{len(restarts) + 1}I", *restarts, len(restarts))
+    with pytest.raises(ValueError, match="rows between rows"):
+        list(tf1_index._rows(block))
+    with pytest.raises(ValueError, match="is cut"):
+        list(tf1_index._rows(struct.pack("<I", 9)))

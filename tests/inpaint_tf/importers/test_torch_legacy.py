@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import struct
+import time
 
 import numpy as np
 import pytest
@@ -267,3 +268,13 @@ def test_flipped_bits(file):
         except UserError as error:
             assert "\n" not in str(error)
     assert 0 < read < 600
+
+
+def test_one_list_for_very_many_dicts(file):
+    pair = b"](" + text("a") + b"Neq\x05"
+    pairs = b"](" + pair + b"h\x05" * 20_000 + b"eq\x06"
+    program = PROTOCOL + pairs + b"ccollections\nOrderedDict\nq\x07" + b"h\x07h\x06\x85R" * 9000
+    file.write_bytes(legacy(program + b".", FOUR))
+    begin = time.perf_counter()
+    refuse(file, "too many steps")
+    assert time.perf_counter() - begin < 5

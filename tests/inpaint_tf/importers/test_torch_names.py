@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from layer_harness import random
@@ -10,6 +12,7 @@ from weight_files import critic_dict, generator_dict
 from inpaint_tf.importers.torch_names import (
     assign_critic,
     assign_generator,
+    has_critics,
     make_critics,
     make_generator,
 )
@@ -93,7 +96,7 @@ def test_critic_without_its_dense_weights(critic):
         assign_critic(critic, arrays)
 
 
-@pytest.mark.parametrize("prefix", ["", "module."])
+@pytest.mark.parametrize("prefix", ["", "module.", "state_dict.netG._orig_mod."])
 @pytest.mark.parametrize("name", ["ca", "stable-glcic"])
 def test_a_generator_is_found_out(name, prefix):
     options = {} if name == "ca" else {"wiring": "paper-code"}
@@ -188,3 +191,95 @@ def test_no_critics(critic):
     oblong = {f"localD.{name}": array for name, array in critic_dict(critic).items()}
     with pytest.raises(UserError, match="local critic judges no square pictures.* 48 inputs"):
         make_critics(oblong)
+
+
+PLACES = [
+    "module.",
+    "netG.",
+    "_orig_mod.",
+    "state_dict.",
+    "generator.",
+    "model.",
+    "state_dict.netG.module.",
+    "model.generator._orig_mod.module.",
+]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_generator_among_other_things(model, place):
+    arrays = {f"{place}{name}": array for name, array in generator_dict(model).items()}
+    others = {"optimizer_states.0.state.0.exp_avg": np.zeros(3), "netD.conv.weight": np.zeros(3)}
+    if place in ("module.", "_orig_mod."):  # as if it lay there alone, where all must fit
+        others = {}
+    assert make_generator({**others, **arrays}, MaskMode())[1].width == 2
+    missing = "fine_generator.conv3.conv.bias"
+    del arrays[f"{place}{missing}"]
+    with pytest.raises(UserError, match=f"network: '{missing}' is missing[.]$"):
+        make_generator({**others, **arrays}, MaskMode())
+
+
+def test_compiled_parts(model):
+    arrays = {
+        name.replace("_generator.", "_generator._orig_mod."): array
+        for name, array in generator_dict(model).items()
+    }
+    assert make_generator(arrays, MaskMode())[1].width == 2
+    arrays["coarse_generator.conv1.conv.weight"] = np.zeros((2, 5, 5, 5))
+    with pytest.raises(UserError, match="Two tensors are called 'coarse_generator.conv1.conv.w"):
+        make_generator(arrays, MaskMode())
+
+
+def test_two_generators(model):
+    arrays = generator_dict(model)
+    both = {f"{place}.{name}": array for place in ("ema", "net") for name, array in arrays.items()}
+    with pytest.raises(UserError, match="several such networks, under 'ema.' and 'net.'"):
+        make_generator(both, MaskMode())
+
+
+@pytest.mark.parametrize("place", ["", *PLACES])
+def test_critics_among_other_things(critic, place):
+    del critic
+    small = create_critic("local", size=32, width=2, compat="torch")
+    arrays = {f"{place}localD.{name}": array for name, array in critic_dict(small).items()}
+    assert has_critics(arrays)
+    assert list(make_critics(arrays)) == ["local"]
+
+
+@pytest.mark.parametrize("layer", ["conv1", "conv2", "conv4"])
+@pytest.mark.parametrize("part", ["weight", "bias"])
+def test_what_is_missing_of_a_critic_is_named(layer, part):
+    arrays = critic_dict(create_critic("local", size=32, width=4, last_width=24, compat="torch"))
+    name = f"dis_conv_module.{layer}.conv.{part}"
+    del arrays[name]
+    with pytest.raises(UserError, match=f"network: '{name}' is missing[.]$"):
+        make_critics({f"localD.{key}": array for key, array in arrays.items()})
+
+
+@pytest.mark.parametrize("width", [2, 6])
+def test_what_is_missing_of_a_generator_is_named(width):
+    whole = generator_dict(create("ca", width=width))
+    for name in list(whole)[::9] + ["coarse_generator.conv1.conv.weight"]:
+        arrays = {key: array for key, array in whole.items() if key != name}
+        with pytest.raises(UserError, match=f"network: '{name}' is missing[.]$"):
+            make_generator(arrays, MaskMode())
+
+
+def test_far_too_few_weights_for_their_width():
+    arrays = {
+        "coarse_generator.conv1.conv.weight": np.zeros((256, 5, 5, 5)),
+        "fine_generator.pmconv1.conv.weight": np.zeros(3),
+    }
+    with pytest.raises(UserError, match="32,003 numbers, and one of this width has 65,536,000"):
+        make_generator(arrays, MaskMode())
+
+
+def test_weights_that_are_left_over_are_not_converted(model):
+    """Each of very many views of one storage would become an array of its own."""
+    arrays = generator_dict(model)
+    view = np.broadcast_to(np.float64(0), (1 << 24,))
+    arrays |= {f"fine_generator.pmconv{i}.conv.bias": view for i in range(100, 200)}
+    tracemalloc.start()
+    with pytest.raises(UserError, match="left over.* and 97 more"):
+        make_generator(arrays, MaskMode())
+    assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    tracemalloc.stop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import struct
+import time
 import zipfile
 from pathlib import Path
 
@@ -363,6 +364,33 @@ def test_endless_and_exponential_structures(file):
     # Hashing this tuple would take 2**200 steps.
     tuples = b")q\0" + b"".join(b"h" + bytes([i]) + b"\x86q" + bytes([i + 1]) for i in range(200))
     refuse(pack(file, b"}" + tuples + b"Ns.", {}), "key of the type tuple")
+
+
+HUGE = b"\x8a\xff" + b"\x7f" * 255  # an integer of 255 bytes
+
+
+def of_shape(shape):
+    """Return a pickle of a tensor, of which the opcodes of shape and strides are given."""
+    where = text("storage") + b"ctorch\nFloatStorage\n" + text("0") + text("cpu") + number(4)
+    arguments = b"((" + where + b"tQ" + number(0) + shape + shape + b"\x89" + ORDERED_DICT + b"t"
+    return PROTOCOL + b"}" + text("w") + REBUILD + arguments + b"Rs."
+
+
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [
+        (of_shape(b"(" + HUGE * 7000 + b"t"), "'.*' is damaged: a tensor has 7,000 dimensions"),
+        (of_shape(b"(" + HUGE * 64 + b"t"), "beyond any file"),
+        (of_shape(b"(" + b"K\xff" * 1_000_000 + b"t"), "too many steps"),
+        (PROTOCOL + b")" * 4_000_000 + b".", "too many steps"),
+        (PROTOCOL + b"(" * 4_000_000 + b".", "too many steps"),
+    ],
+)
+def test_pickles_that_would_go_on_and_on(file, program, words):
+    pack(file, program, {"0": FOUR})
+    begin = time.perf_counter()
+    refuse(file, words)
+    assert time.perf_counter() - begin < 5  # a second, but for machines that have other work
 
 
 @pytest.mark.parametrize("name", ["a\nb", "\x1b[2J", "x" * 300])

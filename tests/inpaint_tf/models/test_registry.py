@@ -7,6 +7,7 @@ from layer_harness import count
 
 from inpaint_tf.masks import MaskMode
 from inpaint_tf.models import ContextualAttentionModel, create, create_critic
+from inpaint_tf.models.registry import MODELS
 from neuralgym_lite.errors import UserError
 
 
@@ -59,3 +60,17 @@ def test_unknown_critic():
 def test_unknown_option():
     with pytest.raises((TypeError, ValueError), match="widht"):
         create("ca", widht=4)
+
+
+@pytest.mark.parametrize("options", [{"width": 2}, {"width": 3}, {"width": 16}])
+@pytest.mark.parametrize("name", MODELS)
+def test_least_weights(name, options):
+    least = MODELS[name].least_weights(**options)
+    assert least <= create(name, **options).count_params() <= 5 * least
+
+
+@pytest.mark.parametrize("size", [16, 256])
+def test_least_weights_of_a_network_of_one_size(size):
+    least = MODELS["context-encoder"].least_weights(4, image_size=size)
+    real = create("context-encoder", width=4, image_size=size).count_params()
+    assert least <= real <= 5 * least

@@ -15,11 +15,13 @@ from inpaint_tf.data import open_photos
 from inpaint_tf.models.registry import MODELS
 from inpaint_tf.training import session
 from inpaint_tf.training.adversarial import AdversarialTrainer
+from inpaint_tf.training.config import TrainConfig
 from inpaint_tf.training.glcic import GLCICTrainer
 from inpaint_tf.training.procedures import PROCEDURES, load_train_config
 from inpaint_tf.training.rounds import RoundMaker
 from inpaint_tf.training.run import count_updates, make_trainer, resolve, resume
 from inpaint_tf.training.run import start as start_run
+from neuralgym_lite.config import Config
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.muon import ConvMuon
 from neuralgym_lite.pipeline import index_driven
@@ -337,3 +339,39 @@ def test_mean_color_must_be_known():
     config = load_train_config(None, {"model.name": "glcic", "data.image_size": 32})
     with pytest.raises(UserError, match="mean color"):
         make_trainer(config)
+
+
+def numbers_of(cls=TrainConfig, prefix=""):
+    """Yield the dotted key of every number among the settings."""
+    for name, field in cls.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Config):
+            yield from numbers_of(field.annotation, f"{prefix}{name}.")
+        elif "int" in str(field.annotation) or "float" in str(field.annotation):
+            yield f"{prefix}{name}"
+
+
+def test_every_number_has_an_end():
+    keys = list(numbers_of())
+    assert {"data.image_size", "n_critic", "mask.color", "phases.completion"} < set(keys)
+    for key in keys:
+        for absurd in ("100000000000", "1" + "0" * 29, "1e300"):
+            value = f"[{absurd}, 0, 0]" if key == "mask.color" else absurd
+            with pytest.raises(UserError, match=rf"'{key}.*Received: .*1") as caught:
+                load_train_config(None, {}, [f"{key}={value}"])
+            assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["batch_size=65536", "data.image_size=4096"], "batch_size=65536.*5,497,558,138,880 pix"),
+        (["n_critic=100", "batch_size=64", "data.image_size=2048"], "n_critic=100 batches"),
+        (
+            ["model.name=context-encoder", "data.image_size=8192", "batch_size=1"],
+            "model.width=64 and data.image_size=8192 has .* weights or more",
+        ),
+    ],
+)
+def test_numbers_that_are_too_large_together(overrides, words):
+    with pytest.raises(UserError, match=words):
+        load_train_config(None, {}, overrides)
