@@ -40,9 +40,9 @@ LIMITS = {
 MEANINGS = {
     "image": "photographs, RGB in 0..255; in `bytes` each a JPEG or PNG",
     "mask": "nonzero where missing, or grey levels, of which those above 127 are missing; "
-    "in `bytes` each a JPEG or PNG",
+    "in `bytes` each a JPEG or PNG, light where missing",
     "output": "the photographs with their holes filled; known pixels as they were",
-    "output_bytes": "the same, each a PNG",
+    "output_bytes": "the same, each a PNG, grey or transparent where its photograph is",
     "offsets": "where the attention of each 8x8 pixels went: rows down, columns to the right",
 }
 
