@@ -63,11 +63,11 @@ def _parts(value: Any) -> Iterator[Any]:
 
 
 def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twin = next(key for place, key in enumerate(keys) if key in keys[:place])
-        raise ValueError(f"the key {twin[:80]!r} stands twice")
+    made: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in made:
+            raise ValueError(f"the key {key[:80]!r} stands twice")
+        made[key] = value
     return made
 
 

@@ -6,7 +6,8 @@ r"""Fill folders of photographs by a model that TensorFlow Serving has, over RES
 
 gRPC needs `pip install -e '.[serving]'`. Photographs and masks are paired, read and written as
 `inpaint-tf fill` does it: orientation, transparency and greyscale are kept. A server that is not
-there or is overloaded is asked again, until the deadline of the photograph. Exit codes: 0 done, 1
+there or is overloaded, or whose answer is cut off, is asked again, until the deadline of the
+photograph. Any other answer that is no picture is that photograph's failure. Exit codes: 0 done, 1
 some photographs failed, each of them named, 2 a mistake.
 """
 
@@ -14,16 +15,20 @@ from __future__ import annotations
 
 import argparse
 import base64
+import contextlib
+import io
 import json
 import random
+import socket
 import sys
+import threading
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection, HTTPException, HTTPSConnection, IncompleteRead, InvalidURL
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlsplit
 
 from neuralgym_lite.quiet import import_tensorflow
 
@@ -31,6 +36,7 @@ import_tensorflow()
 
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
+from PIL import Image  # noqa: E402
 
 from inpaint_tf.inference.inpainter import Inpainter, UInt8  # noqa: E402
 from inpaint_tf.inference.photographs import (  # noqa: E402
@@ -46,11 +52,12 @@ SIGNATURE = "bytes"
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds between two tries
 BUSY = (429, 502, 503, 504)  # of HTTP: later it may work
 MESSAGE_BYTES = 256 * 2**20
+LATE = "the answer was not whole in time"
 Ask = Callable[[dict[str, bytes], float], bytes]
 
 
 class ServerBusyError(Exception):
-    """The server is not there, or has no time: it may work later."""
+    """The server is not there, has no time, or was cut off: it may work later."""
 
 
 class ServedModel(Inpainter):
@@ -75,10 +82,7 @@ class ServedModel(Inpainter):
     def _fill_one(self, image: UInt8, mask: UInt8) -> UInt8:
         files = {"image": _png(image[..., ::-1]), "mask": _png(mask * 255)}
         answer = _retried(lambda left: self.ask(files, left), self.deadline)
-        filled = cv2.imdecode(np.frombuffer(answer, np.uint8), cv2.IMREAD_COLOR)
-        if filled is None or filled.shape != image.shape:
-            raise UserError("The server's answer is not the picture")
-        return np.ascontiguousarray(filled[..., ::-1])
+        return _picture(answer, image.shape)
 
 
 def over_grpc(address: str, model: str) -> Ask:
@@ -113,41 +117,122 @@ def over_grpc(address: str, model: str) -> Ask:
             if error.code() in later:
                 raise ServerBusyError(error.details()) from error
             raise UserError(f"{error.code().name}: {error.details()}") from error
-        return bytes(answer.outputs["output_bytes"].string_val[0])
+        found = answer.outputs["output_bytes"].string_val
+        if len(found) != 1:
+            raise UserError("The server's answer has no `output_bytes` of one photograph")
+        return bytes(found[0])
 
     return ask
 
 
 def over_rest(url: str, model: str) -> Ask:
-    """Return a function that asks a server by REST."""
-    place = f"{url.rstrip('/')}/v1/models/{model}:predict"
+    """Return a function that asks a server by REST.
+
+    Raises:
+        UserError: if the URL is none.
+    """
+    try:
+        place = urlsplit(f"{url.rstrip('/')}/v1/models/{quote(model)}:predict")
+        connect = HTTPSConnection if place.scheme == "https" else HTTPConnection
+        connect(place.netloc)
+    except (ValueError, InvalidURL) as error:
+        raise UserError(f"--server '{url}' is no URL: {error}") from error
 
     def ask(files: dict[str, bytes], seconds: float) -> bytes:
         inputs = {
             name: [{"b64": base64.b64encode(content).decode()}] for name, content in files.items()
         }
         body = json.dumps({"signature_name": SIGNATURE, "inputs": inputs}).encode()
-        request = urllib.request.Request(place, body, {"Content-Type": "application/json"})
+        status, content = _post(connect(place.netloc, timeout=seconds), place.path, body)
+        if status in BUSY:
+            raise ServerBusyError(f"HTTP {status}")
+        if status != 200:
+            raise UserError(f"HTTP {status}: {_reason(content)}")
         try:
-            with urllib.request.urlopen(request, timeout=seconds) as answer:
-                outputs = json.load(answer)["outputs"]
-        except urllib.error.HTTPError as error:
-            if error.code in BUSY:
-                raise ServerBusyError(f"HTTP {error.code}") from error
-            raise UserError(f"HTTP {error.code}: {_reason(error)}") from error
-        except OSError as error:  # no connection, or one that was lost
-            raise ServerBusyError(str(error)) from error
-        return base64.b64decode(outputs[0]["b64"])
+            return base64.b64decode(json.loads(content)["outputs"][0]["b64"], validate=True)
+        except (ValueError, LookupError, TypeError, RecursionError) as error:
+            raise UserError(
+                f"The server's answer has no picture ({type(error).__name__}): {_start(content)}"
+            ) from error
 
     return ask
 
 
-def _reason(error: urllib.error.HTTPError) -> str:
-    answer = error.read().decode(errors="replace")
+def _post(connection: HTTPConnection, path: str, body: bytes) -> tuple[int, bytes]:
+    """Return the status and content of an answer, which is whole."""
+    with contextlib.closing(connection), _ended_in_time(connection) as late:
+        try:
+            connection.request("POST", path, body, {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            content = answer.read(MESSAGE_BYTES + 1)
+        except (OSError, HTTPException) as error:
+            if late.is_set():
+                raise ServerBusyError(LATE) from error
+            if isinstance(error, OSError | IncompleteRead):  # no connection, or a lost one
+                raise ServerBusyError(str(error)) from error
+            raise UserError(f"The server does not speak HTTP ({error!r})") from error
+    if late.is_set():
+        raise ServerBusyError(LATE)
+    if len(content) > MESSAGE_BYTES:
+        raise UserError(f"The server's answer is longer than {MESSAGE_BYTES / 2**20:g} MiB")
+    # What has no length, and is not chunked, ends with the connection.
+    unended = answer.length is None and not answer.chunked and not content.endswith(b"}")
+    if answer.length or unended:
+        raise ServerBusyError(f"the answer was cut off after {len(content)} bytes")
+    return answer.status, content
+
+
+@contextlib.contextmanager
+def _ended_in_time(connection: HTTPConnection) -> Iterator[threading.Event]:
+    """Connect, and end the connection after its timeout; yield what says that it was.
+
+    The timeout of a socket is that of each read, of which one byte is enough.
+    """
+    late, sockets = threading.Event(), []
+
+    def end() -> None:
+        late.set()
+        for each in filter(None, (connection.sock, *sockets)):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(connection.timeout, end)
+    timer.daemon = True
+    timer.start()
     try:
-        return str(json.loads(answer)["error"])
-    except (ValueError, KeyError, TypeError):
-        return answer[:200]
+        connection.connect()
+        # The connection forgets it when the answer begins.
+        sockets.append(connection.sock)
+        if late.is_set():
+            raise TimeoutError("no connection in time")
+        yield late
+    except OSError as error:
+        raise ServerBusyError(str(error)) from error
+    finally:
+        timer.cancel()
+
+
+def _reason(content: bytes) -> str:
+    try:
+        return str(json.loads(content)["error"])
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return _start(content)
+
+
+def _start(content: bytes) -> str:
+    return repr(content[:100].decode(errors="replace"))
+
+
+def _picture(content: bytes, shape: tuple[int, ...]) -> UInt8:
+    """Return the colors in a PNG, whose size is looked at before its pixels."""
+    try:
+        with Image.open(io.BytesIO(content), formats=("PNG",)) as picture:
+            if (picture.height, picture.width) == shape[:2]:
+                return np.array(picture.convert("RGB"))
+            found = f"has {picture.width}x{picture.height} pixels"
+    except Exception as error:  # Pillow answers a bad file with nearly any exception
+        found = f"cannot be read ({type(error).__name__})"
+    raise UserError(f"The server's answer is not the picture: it {found}")
 
 
 def _retried(ask: Callable[[float], bytes], deadline: float) -> bytes:

@@ -276,7 +276,7 @@ def card(name: str, facts: dict[str, Any]) -> str:
         "",
         "## Scores",
         "",
-        *score_lines(facts),
+        *score_lines(facts["evaluation"]),
         "",
         "One training, one seed: the intervals are those of drawing the photographs.",
         "",

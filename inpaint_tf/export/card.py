@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from inpaint_tf.inference.provenance import provenance
 from inpaint_tf.report.statistics import left_out_lines
 from inpaint_tf.weights import CARD_FILE, FACTS_FILE, locate
 from neuralgym_lite import strict_json
-from neuralgym_lite.errors import UserError, reason_of
+from neuralgym_lite.errors import UserError
 from neuralgym_lite.experiment import RunFolder
 
 EVALUATION = Path("evaluation") / "metrics.json"
@@ -27,125 +29,172 @@ _SEES = {
     "mosaic": "the photograph under the mask, in blocks of {unit} pixels: give it the photograph "
     "as it is. It restores detail, and removes no object",
 }
-_MAX_EVALUATION = 64 << 20
+_MAX_JSON = 64 << 20  # bytes; an evaluation has every score of every photograph
 _DETAIL = (
     "`inpaint-tf fill` adds detail to what this network fills; the exported model does not: its "
     'scores are those "without detail".'
 )
+LICENCE = "whatever follows from the photographs that it was trained on."
+_SCORED_ANOTHER = (
+    "Not scored yet: the evaluation is of another state of the network. "
+    "`inpaint-tf evaluate`, then export again."
+)
 
 
-def gather(source: str, inpainter: Inpainter) -> dict[str, Any]:
-    """Return what is known of a network, of JSON types.
+@dataclass(frozen=True)
+class Training:
+    """How a network was trained.
+
+    Attributes:
+        dataset: on whose training photographs.
+        photographs: how many they were.
+        iterations: of all its runs, if it comes with the install; else of this run.
+        parent: what the run's manifest says of what it began with, if it began with something.
+    """
+
+    dataset: str
+    photographs: int
+    iterations: int
+    parent: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a network.
+
+    Attributes:
+        network: what `provenance` says of it.
+        training: None where it is not known.
+        imported: the format that it was imported from, None if it was not.
+        licence: of the weights, as a sentence.
+        scores: lines of Markdown.
+    """
+
+    network: Mapping[str, Any]
+    training: Training | None
+    imported: str | None
+    licence: str
+    scores: Sequence[str]
+
+
+def gather(source: str, inpainter: Inpainter) -> Facts:
+    """Return what is known of a network.
 
     Args:
         source: what `load` was given: a run, a name, an imported folder or a file.
         inpainter: what it returned.
 
-    Returns:
-        What `provenance` says, and what else there is: `run`, `imported`, and `evaluation`, or
-        `evaluation of` with the digests of the files that were scored where this one was not.
-
     Raises:
-        UserError: If the source or its evaluation is damaged.
+        UserError: If the source, or what is recorded beside it, is damaged.
     """
-    facts = provenance(source, inpainter)
-    recorded, evaluation = locate(source) / FACTS_FILE, Path(source, EVALUATION)
+    network = provenance(source, inpainter)
+    recorded = locate(source) / FACTS_FILE
     if recorded.is_file():
-        told = _recorded(recorded)
-        # An import knows no training; what comes with the install knows what a run does.
-        return {**facts, **({"imported": told["source"]} if "source" in told else told)}
-    if "iteration" in facts:
-        facts["run"] = RunFolder.open(Path(source)).read_manifest()
-    if evaluation.is_file():
-        facts |= _evaluation(evaluation, facts["sha256"])
-    return facts
+        with _read_as(recorded, "no record of a network", "get the folder again") as record:
+            return _recorded(network, record)
+    training = None
+    if "iteration" in network:
+        manifest = RunFolder.open(Path(source)).read_manifest()
+        photographs, parent = manifest["data"]["train"], manifest.get("parent")
+        training = Training(network["trained on"], photographs, network["iteration"], parent)
+    return Facts(network, training, None, LICENCE, _scores(Path(source), network["sha256"]))
 
 
-def _recorded(path: Path) -> dict[str, Any]:
-    """Return the facts that an import, or a network of the package, has beside it."""
-    try:
-        return dict(strict_json.read(path))
-    except (OSError, ValueError, TypeError) as error:
-        raise UserError(f"'{path}' cannot be read: {reason_of(error)}") from error
+def _recorded(network: Mapping[str, Any], record: Mapping[str, Any]) -> Facts:
+    """Return what a `model.json` says: of an import, or of what comes with the install.
+
+    Both have keys that `provenance` has, and that mean something else there.
+    """
+    if "source" in record:
+        told = record["source"]
+        return Facts(network, None, told["format"], f"{told['licence']}.", score_lines(None))
+    photographs = record["run"]["data"]["train"]
+    training = Training(record["trained on"], photographs, record["iteration"])
+    return Facts(network, training, None, record["licence"], score_lines(record["evaluation"]))
 
 
-def _evaluation(path: Path, sha256: str) -> dict[str, Any]:
-    """Return an evaluation where it scored the file of this digest, else what it scored."""
-    try:
-        evaluation = strict_json.read(path, _MAX_EVALUATION)
+def _scores(folder: Path, sha256: str) -> list[str]:
+    """Return the scores that a folder has of the file of this digest."""
+    path = folder / EVALUATION
+    if not path.is_file():
+        return score_lines(None)
+    with _read_as(path, "no evaluation", "evaluate again, or remove it") as evaluation:
         models = evaluation["settings"].get("models", [])
-        scored = sorted(model["sha256"] for model in models if "sha256" in model)
+        scored = [model.get("sha256") for model in models]
+        return score_lines(evaluation) if sha256 in scored else [_SCORED_ANOTHER]
+
+
+@contextlib.contextmanager
+def _read_as(path: Path, wrong: str, way_out: str) -> Iterator[dict[str, Any]]:
+    """Yield what is in a JSON file; refuse one that lacks what is looked for in it."""
+    try:
+        yield strict_json.read(path, _MAX_JSON)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise UserError(
-            f"'{path}' is no evaluation ({type(error).__name__}): evaluate again, or remove it"
-        ) from error
-    return {"evaluation": evaluation} if sha256 in scored else {"evaluation of": scored}
+        raise UserError(f"'{path}' is {wrong} ({type(error).__name__}): {way_out}") from error
 
 
-def write_card(folder: Path, facts: Mapping[str, Any], difference: Difference) -> None:
+def write_card(
+    folder: Path, facts: Facts, file_format: str, precision: str, difference: Difference
+) -> None:
     """Write the card of a version.
 
     Args:
         folder: of the version.
-        facts: of `gather`, with `format` and `precision`.
+        facts: of `gather`.
+        file_format: of `export`.
+        precision: of `export`.
         difference: from the Keras model.
     """
-    mask = facts["mask"]
+    network, mask = facts.network, facts.network["mask"]
     sees = _SEES[mask["name"]].format(**mask)
     lines = [
-        f"# {facts['name']}",
+        f"# {network['name']}",
         "",
-        f"* **Network**: {facts['model']}, {facts['parameters']:,} weights.",
-        f"* **Format**: {facts['format']}, {facts['precision']}.",
+        f"* **Network**: {network['model']}, {network['parameters']:,} weights.",
+        f"* **Format**: {file_format}, {precision}.",
         f"* **Mask**: nonzero (or above 127) where the photograph is missing. The network was "
         f"trained on `{mask['name']}`: it sees {sees}.",
         f"* **Trained on**: {_training(facts)}",
-        f"* **Licence of the weights**: {_licence(facts)}",
+        f"* **Licence of the weights**: {facts.licence}",
         f"* **Checked**: against the Keras model on probe photographs: {difference}.",
-        f"* **Source**: SHA-256 `{facts['sha256']}`.",
+        f"* **Source**: SHA-256 `{network['sha256']}`.",
         "",
         "## Scores",
         "",
-        *score_lines(facts),
+        *facts.scores,
         "",
         "## Limits",
         "",
         "A network fills well what resembles its training, in size, kind of hole and subject.",
         "What it fills is invented, not restored; faces and text least of all.",
-        *([_DETAIL] if facts.get("detail") else []),
+        *([_DETAIL] if network.get("detail") else []),
         "",
     ]
     (folder / CARD_FILE).write_text("\n".join(lines), encoding="utf-8")
 
 
-def _training(facts: Mapping[str, Any]) -> str:
-    if "imported" in facts:
-        return f"not known: imported from {facts['imported']['format']}."
-    if "iteration" not in facts:
+def _training(facts: Facts) -> str:
+    if facts.imported:
+        return f"not known: imported from {facts.imported}."
+    training = facts.training
+    if training is None:
         return "not known: it was exported from a file without its run."
-    run = facts["run"]
-    parent = run.get("parent")
-    after = f", after {parent['iteration']:,} of `{parent['source']}`" if parent else ""
     return (
-        f"`{facts['trained on']}`, {run['data']['train']:,} photographs; "
-        f"{facts['iteration']:,} iterations{after}."
+        f"`{training.dataset}`, {training.photographs:,} photographs; "
+        f"{training.iterations:,} iterations{_after(training.parent)}."
     )
 
 
-def _licence(facts: Mapping[str, Any]) -> Any:
-    if "imported" in facts:
-        return f"{facts['imported']['licence']}."
-    return facts.get("licence", "whatever follows from the photographs that it was trained on.")
+def _after(parent: Mapping[str, Any] | None) -> str:
+    """Say what a run began with; of what is no run the iterations are not known."""
+    if not parent:
+        return ""
+    iterations = "" if parent["iteration"] is None else f"{parent['iteration']:,} of "
+    return f", after {iterations}`{parent['source']}`"
 
 
-def score_lines(facts: Mapping[str, Any]) -> list[str]:
+def score_lines(evaluation: Mapping[str, Any] | None) -> list[str]:
     """Return the scores of an evaluation as a Markdown table, or what to do where there is none."""
-    evaluation = facts.get("evaluation")
-    if "evaluation of" in facts:
-        return [
-            "Not scored yet: the evaluation is of another state of the network. "
-            "`inpaint-tf evaluate`, then export again."
-        ]
     if evaluation is None:
         return ["Not scored yet: `inpaint-tf evaluate`, then export again."]
     data, dataset = evaluation["methods"], evaluation["dataset"]

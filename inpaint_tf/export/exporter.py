@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from inpaint_tf.data.samples import open_samples
-from inpaint_tf.export.card import write_card
+from inpaint_tf.export.card import Facts, write_card
 from inpaint_tf.export.check import Difference, Limit, compare, fill_as_a_stranger, probes
 from inpaint_tf.export.portable import (
     fill_with_onnx,
@@ -40,9 +40,9 @@ LIMITS = {
 MEANINGS = {
     "image": "photographs, RGB in 0..255; in `bytes` each a JPEG or PNG",
     "mask": "nonzero where missing, or grey levels, of which those above 127 are missing; "
-    "in `bytes` each a JPEG or PNG",
+    "in `bytes` each a JPEG or PNG, light where missing",
     "output": "the photographs with their holes filled; known pixels as they were",
-    "output_bytes": "the same, each a PNG",
+    "output_bytes": "the same, each a PNG, grey or transparent where its photograph is",
     "offsets": "where the attention of each 8x8 pixels went: rows down, columns to the right",
 }
 
@@ -65,7 +65,7 @@ class Exported:
 def export(
     model: InpaintingModel,
     out: Path,
-    facts: Mapping[str, Any],
+    facts: Facts,
     file_format: str = "saved_model",
     precision: str = "float32",
     max_pixels: int = 4_000_000,
@@ -107,7 +107,7 @@ def export(
                 f"in the holes and {limit.share:.2%} of the values by {limit.levels} are right. "
                 "No version was left behind."
             )
-        write_card(folder, {**facts, "format": file_format, "precision": precision}, difference)
+        write_card(folder, facts, file_format, precision, difference)
         sizes = _sizes(folder)
         return Exported(publish(), difference, sizes)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
+import numpy as np
 import tensorflow as tf
 
 from inpaint_tf.export.resizing import resize
@@ -68,8 +69,12 @@ class ServedInpainter(tf.Module):
             return filled(refine, image, mask)
 
         def fill_file(pair: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
-            image, mask = self._decode(pair[0], 3), self._decode(pair[1], 1)
-            return tf.io.encode_png(fill(image[None], mask[None])["output"][0])
+            image, mask = self._decode(pair[0], "image"), self._decode(pair[1], "mask")
+            holes = missing(mask.rgba)
+            rgb = fill(image.rgba[None, ..., :3], holes[None])["output"][0]
+            # What is filled is opaque.
+            alpha = tf.maximum(image.rgba[..., 3:], holes * np.uint8(255))
+            return _encoded(image, rgb, alpha)
 
         @tf.function(input_signature=_FILES)
         def fill_files(image: tf.Tensor, mask: tf.Tensor) -> Outputs:
@@ -125,22 +130,72 @@ class ServedInpainter(tf.Module):
             [f"image must have at most {self.max_pixels} pixels. Received:", height, width],
         )
 
-    def _decode(self, file: tf.Tensor, channels: int) -> tf.Tensor:
-        """Return the picture in a JPEG or PNG, `(H, W, channels)`; its header is judged first."""
+    def _decode(self, file: tf.Tensor, what: str) -> Decoded:
+        """Return the picture in a JPEG or PNG; its header is judged first."""
         is_png = tf.strings.substr(file, 0, len(_PNG)) == _PNG
         is_jpeg = tf.strings.substr(file, 0, len(_JPEG)) == _JPEG
         whole = is_jpeg | (is_png & (tf.strings.length(file) >= _PNG_HEADER))
-        what = "image" if channels == 3 else "mask"
         known = tf.debugging.Assert(
             whole, [f"{what} is neither a JPEG nor a PNG. Bytes:", tf.strings.length(file)]
         )
         with tf.control_dependencies([known]):
             file = tf.identity(file)
-        sizes = tf.cond(is_png, lambda: _png_size(file), lambda: _jpeg_size(file))
-        with tf.control_dependencies([self._not_too_large(sizes[0], sizes[1])]):
+        header = tf.cond(is_png, lambda: _png_header(file), lambda: _jpeg_header(file))
+        height, width, channels = header[0], header[1], header[2]
+        can_be_read = [
+            self._not_too_large(height, width),
+            tf.debugging.Assert(
+                is_png | (channels != 4), [f"{what} is a JPEG in CMYK; send it in RGB."]
+            ),
+        ]
+        with tf.control_dependencies(can_be_read):
             file = tf.identity(file)
-        # It reads PNG too. The accurate transform is that of Pillow and browsers.
-        return tf.io.decode_jpeg(file, channels, dct_method="INTEGER_ACCURATE")
+        rgba = tf.cond(is_png, lambda: _png(file), lambda: _jpeg(file))
+        see_through = is_png & ((channels % 2 == 0) | tf.reduce_any(rgba[..., 3] < 255))
+        return Decoded(rgba, grey=channels < 3, see_through=see_through)
+
+
+class Decoded(NamedTuple):
+    """A picture of a file.
+
+    Attributes:
+        rgba: `(H, W, 4)` uint8.
+        grey: whether the file has no colors.
+        see_through: whether it has transparency.
+    """
+
+    rgba: tf.Tensor
+    grey: tf.Tensor
+    see_through: tf.Tensor
+
+
+def missing(rgba: tf.Tensor) -> tf.Tensor:
+    """Return where the picture of a mask is light, as `neuralgym_lite.images.read_mask` does.
+
+    Args:
+        rgba: `(H, W, 4)` uint8.
+
+    Returns:
+        `(H, W, 1)` uint8, 1 where the luma of the colors, laid over black, is above 127, and 0
+        elsewhere. In a picture of the levels 0 and 1 it is 1 where the level is.
+    """
+    values = tf.cast(rgba, tf.int32)
+    levels = _luma((values[..., :3] * values[..., 3:] + 127) // 255)
+    return tf.cast(levels > tf.where(tf.reduce_max(levels) == 1, 0, 127), tf.uint8)
+
+
+def _luma(rgb: tf.Tensor) -> tf.Tensor:
+    """Return `(H, W, 1)` of int32 `(H, W, 3)`: what Pillow's conversion to "L" gives."""
+    return (tf.reduce_sum(rgb * [19595, 38470, 7471], -1, keepdims=True) + 0x8000) // 0x10000
+
+
+def _encoded(picture: Decoded, rgb: tf.Tensor, alpha: tf.Tensor) -> tf.Tensor:
+    """Return a PNG of other colors and opacities, grey or transparent where the picture was."""
+    grey = tf.cast(_luma(tf.cast(rgb, tf.int32)), tf.uint8)
+    layers = tf.cond(picture.grey, lambda: grey, lambda: rgb)
+    return tf.io.encode_png(
+        tf.cond(picture.see_through, lambda: tf.concat([layers, alpha], -1), lambda: layers)
+    )
 
 
 def filled(refine: Any, image: tf.Tensor, mask: tf.Tensor) -> Outputs:
@@ -263,12 +318,34 @@ def _same_number(image: tf.Tensor, mask: tf.Tensor) -> tf.Operation:
     )
 
 
-def _png_size(file: tf.Tensor) -> tf.Tensor:
+def _png_header(file: tf.Tensor) -> tf.Tensor:
+    """Return height, width and channels; those of a palette are 3."""
     # Width and height lie at byte 16, of four bytes each, the highest first.
-    digits = tf.cast(tf.io.decode_raw(tf.strings.substr(file, 16, 8), tf.uint8), tf.int64)
-    width, height = tf.unstack(tf.reshape(digits, (2, 4)) @ [[2**24], [2**16], [2**8], [1]])
-    return tf.concat([height, width], 0)
+    header = tf.cast(tf.io.decode_raw(tf.strings.substr(file, 16, 10), tf.uint8), tf.int64)
+    width, height = tf.unstack(tf.reshape(header[:8], (2, 4)) @ [[2**24], [2**16], [2**8], [1]])
+    kinds = tf.constant([1, 3, 3, 3, 2, 3, 4], tf.int64)
+    channels = tf.gather(kinds, tf.minimum(header[9:], 6))
+    return tf.concat([height, width, channels], 0)
 
 
-def _jpeg_size(file: tf.Tensor) -> tf.Tensor:
-    return tf.cast(tf.io.extract_jpeg_shape(file)[:2], tf.int64)
+def _png(file: tf.Tensor) -> tf.Tensor:
+    rgba = tf.io.decode_png(file, 4)
+    # What has no transparency gets the highest value of its own bits as opacity, such as 1 of 1.
+    bits = tf.cast(tf.io.decode_raw(tf.strings.substr(file, 24, 1), tf.uint8)[0], tf.int32)
+    opaque = tf.reduce_all(tf.cast(rgba[..., 3:], tf.int32) == tf.bitwise.left_shift(1, bits) - 1)
+    return tf.where(opaque, tf.concat([rgba[..., :3], _opaque(rgba)], -1), rgba)
+
+
+def _jpeg_header(file: tf.Tensor) -> tf.Tensor:
+    """Return height, width and channels."""
+    return tf.cast(tf.io.extract_jpeg_shape(file), tf.int64)
+
+
+def _jpeg(file: tf.Tensor) -> tf.Tensor:
+    # The accurate transform is that of Pillow and browsers.
+    rgb = tf.io.decode_jpeg(file, 3, dct_method="INTEGER_ACCURATE")
+    return tf.concat([rgb, _opaque(rgb)], -1)
+
+
+def _opaque(picture: tf.Tensor) -> tf.Tensor:
+    return tf.fill(tf.shape(picture[..., :1]), np.uint8(255))

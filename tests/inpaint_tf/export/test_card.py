@@ -8,8 +8,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from inpaint_tf.export.card import EVALUATION, gather, score_lines
-from inpaint_tf.weights import GENERATOR_FILE
+import inpaint_tf
+from inpaint_tf import weights
+from inpaint_tf.export.card import EVALUATION, Facts, Training, gather, score_lines, write_card
+from inpaint_tf.export.check import Difference
+from inpaint_tf.masks import MaskMode
+from inpaint_tf.weights import FACTS_FILE, GENERATOR_FILE
 from neuralgym_lite.errors import UserError
 
 INPAINTER = SimpleNamespace(name="network", detail=False)
@@ -36,12 +40,12 @@ def scored(tmp_path):
 
 
 def test_scores_of_these_weights_are_shown(scored):
-    assert "21.5" in score_lines(gather(str(scored), INPAINTER))[-1]
+    assert "21.5" in gather(str(scored), INPAINTER).scores[-1]
 
 
 def test_scores_of_other_weights_are_not(scored):
     (scored / GENERATOR_FILE).write_bytes(b"trained further")
-    (line,) = score_lines(gather(str(scored), INPAINTER))
+    (line,) = gather(str(scored), INPAINTER).scores
     assert "of another state" in line and "`inpaint-tf evaluate`, then export again" in line
 
 
@@ -64,3 +68,50 @@ def test_a_damaged_evaluation_is_named(scored, content):
     (scored / EVALUATION).write_text(content)
     with pytest.raises(UserError, match=r"metrics.json' is no evaluation .*: evaluate again"):
         gather(str(scored), INPAINTER)
+
+
+@pytest.mark.parametrize(
+    "content", ["{", "[]", "{}", '{"source": {}}', '{"run": {"data": 1}}'], ids=str
+)
+def test_a_damaged_record_is_named(scored, content):
+    (scored / FACTS_FILE).write_text(content)
+    with pytest.raises(
+        UserError, match=r"model.json' is no record of a network .*: get the folder"
+    ):
+        gather(str(scored), INPAINTER)
+
+
+@pytest.mark.parametrize(
+    ("parent", "words"),
+    [
+        (None, "; 2,000 iterations."),
+        ({"source": "runs/a", "iteration": 1500}, "; 2,000 iterations, after 1,500 of `runs/a`."),
+        # What is no run has no iteration.
+        ({"source": "ca-photos", "iteration": None}, "; 2,000 iterations, after `ca-photos`."),
+    ],
+)
+def test_what_a_run_began_with(tmp_path, parent, words):
+    network = {"name": "n", "model": "M", "parameters": 1, "sha256": "0"}
+    network["mask"] = MaskMode("hole").get_config()
+    facts = Facts(network, Training("animals", 10, 2000, parent), None, "as said.", ["none"])
+    write_card(tmp_path, facts, "onnx", "float32", Difference(None, 0.0, 0))
+    assert f"`animals`, 10 photographs{words}" in (tmp_path / "MODEL_CARD.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "sees"),
+    [
+        ("ca-photos", "`hole`: it sees one color in the hole, of the grey levels [127.5, "),
+        ("ca-mosaic", "`mosaic`: it sees the photograph under the mask, in blocks of 12 pixels"),
+    ],
+)
+def test_what_comes_with_the_install(tmp_path, name, sees):
+    known = weights.facts(name)
+    facts = gather(name, inpaint_tf.load(name))
+    write_card(tmp_path, facts, "saved_model", "float32", Difference(None, 0.0, 0))
+    card = (tmp_path / "MODEL_CARD.md").read_text()
+    assert sees in card
+    assert f"`{known['trained on']}`, 3,879 photographs; {known['iteration']:,} iterations." in card
+    assert f"* **Licence of the weights**: {known['licence']}\n" in card
+    assert "\n".join(score_lines(known["evaluation"])) in card
+    assert ('scores are those "without detail"' in card) == (name == "ca-photos")

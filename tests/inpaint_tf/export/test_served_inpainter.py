@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 
+import mask_table
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -111,20 +112,64 @@ def test_files_are_filled_as_arrays_are(served):
     image, mask = photographs(1, 40, 56), middle(1, 40, 56)
     grey = Image.fromarray(image[0]).convert("L")
     see_through = Image.fromarray(image[0]).convert("RGBA")
+    alpha = np.random.default_rng(1).integers(0, 256, (40, 56), np.uint8)
+    veiled, grey_veiled = see_through.copy(), grey.convert("LA")
+    for each in (veiled, grey_veiled):
+        each.putalpha(Image.fromarray(alpha))
+    palette = Image.fromarray(image[0]).quantize(16)
     pictures = {
         "PNG": Image.fromarray(image[0]),
         "JPEG": Image.fromarray(image[0]),
         "grey PNG": grey,
         "grey JPEG": grey,
-        "transparent PNG": see_through,
+        "opaque PNG": see_through,
+        "transparent PNG": veiled,
+        "grey, transparent PNG": grey_veiled,
+        "palette PNG": palette,
+        "1 bit PNG": grey.convert("1"),
     }
     files = [as_bytes(picture, name.split()[-1]) for name, picture in pictures.items()]
     masks = [as_bytes(Image.fromarray(mask[0, ..., 0] * 255), "PNG")] * len(files)
     found = served.functions["bytes"](files, masks)["output_bytes"].numpy()
     for name, file, answer in zip(pictures, files, found, strict=True):
-        shown = np.asarray(Image.open(io.BytesIO(file)).convert("RGB"))
-        filled = np.asarray(Image.open(io.BytesIO(answer)))
-        np.testing.assert_array_equal(filled, run(served, shown[None], mask)["output"][0], name)
+        # What `inpaint-tf fill` writes: grey stays grey, alpha stays, and what is filled is opaque.
+        given = Image.open(io.BytesIO(file))
+        shown = np.asarray(given.convert("RGB"))
+        expected = Image.fromarray(run(served, shown[None], mask)["output"][0])
+        expected = expected.convert("L") if given.mode in ("1", "L", "LA") else expected
+        if given.mode.endswith("A"):
+            left = np.asarray(given)[..., -1]
+            expected.putalpha(Image.fromarray(np.where(mask[0, ..., 0] == 1, np.uint8(255), left)))
+        answered = Image.open(io.BytesIO(answer))
+        assert (name, answered.mode) == (name, expected.mode)
+        np.testing.assert_array_equal(np.asarray(answered), np.asarray(expected), name)
+
+
+def test_a_palette_may_be_transparent(served):
+    image, mask = photographs(1, 16, 24), np.zeros((16, 24), np.uint8)
+    palette = Image.fromarray(image[0]).quantize(4)
+    file = io.BytesIO()
+    palette.save(file, "PNG", transparency=bytes([0, 90, 180, 255]))
+    answer = served.functions["bytes"]([file.getvalue()], [as_bytes(Image.fromarray(mask), "PNG")])[
+        "output_bytes"
+    ].numpy()[0]
+    expected = Image.open(file).convert("RGBA")
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(answer))), np.asarray(expected))
+
+
+def test_masks_are_read_as_fill_reads_them(served):
+    """One table says what a mask's file marks, for `fill` and for a server."""
+    image = photographs(1, mask_table.HEIGHT, mask_table.WIDTH)
+    photograph = as_bytes(Image.fromarray(image[0]), "PNG")
+    files = [mask.make() for mask in mask_table.MASKS]
+    answers = served.functions["bytes"]([photograph] * len(files), files)["output_bytes"].numpy()
+    outputs = {}
+    for mask, answer in zip(mask_table.MASKS, answers, strict=True):
+        holes = mask.expected.tobytes()
+        if holes not in outputs:
+            outputs[holes] = run(served, image, mask.expected[None, ..., None])["output"][0]
+        found = np.asarray(Image.open(io.BytesIO(answer)))
+        np.testing.assert_array_equal(found, outputs[holes], mask.name)
 
 
 def test_files_of_one_request_have_their_own_sizes(served):
@@ -236,6 +281,14 @@ def test_a_file_that_ends_too_early_is_refused(served, kind):
     whole = as_bytes(Image.fromarray(photographs(1, 64, 64)[0]), kind)
     mask = as_bytes(Image.fromarray(middle(1, 64, 64)[0, ..., 0]), "PNG")
     assert refusal(served.functions["bytes"], [whole[: len(whole) // 2]], [mask])
+
+
+@pytest.mark.parametrize("which", ["image", "mask"])
+def test_cmyk_is_refused(served, which):
+    good = as_bytes(Image.fromarray(photographs(1, 16, 16)[0]), "PNG")
+    files = {"image": good, "mask": good, which: as_bytes(Image.new("CMYK", (16, 16)), "JPEG")}
+    message = refusal(served.functions["bytes"], [files["image"]], [files["mask"]])
+    assert f"{which} is a JPEG in CMYK; send it in RGB" in message
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])

@@ -90,8 +90,10 @@ def test_reports_and_exports_know_where_it_comes_from(name):
     inpainter = inpaint_tf.load(name)
     assert provenance(name, inpainter)["source"] == inpainter.name == name
     facts = gather(name, inpainter)
-    assert facts["iteration"] == sum(stage["iterations"] for stage in facts["history"])
-    assert facts["run"]["data"]["train"] > 0
+    stages = weights.facts(name)["history"]
+    assert facts.training.iterations == sum(stage["iterations"] for stage in stages)
+    assert facts.training.photographs > 0
+    assert facts.network["mask"] == inpainter.mask_mode.get_config()
 
 
 @every
