@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from inpaint_tf.report.result import Evaluation
 
 _BASELINES = ("ns", "telea")
+_MAX_SIDE = 8192
 _RECORDED: dict[str, tuple[type, ...]] = {
-    "dataset": (str,),
+    "dataset": (str, type(None)),
     "dir": (str, type(None)),
-    "image_size": (int,),
+    "image_size": (int, type(None)),
 }
 
 
@@ -46,7 +47,7 @@ _RECORDED: dict[str, tuple[type, ...]] = {
 )
 @click.option(
     "--image-size",
-    type=click.IntRange(min=16, max=8192),
+    type=click.IntRange(min=16, max=_MAX_SIDE),
     help="Side in pixels. Default: the run's, else 256.",
 )
 @click.option(
@@ -190,6 +191,8 @@ def _recorded(sources: tuple[str, ...]) -> dict[str, Any]:
                 wrong = [key for key, kind in _RECORDED.items() if type(data.get(key)) not in kind]
                 if wrong:
                     raise TypeError(f"data.{wrong[0]} is {str(data.get(wrong[0]))[:80]!r}")
+                if not 16 <= (data.get("image_size") or 256) <= _MAX_SIDE:
+                    raise ValueError(f"data.image_size is {data['image_size']}")
                 return data
             except (ValueError, TypeError, AttributeError) as error:
                 raise UserError(f"'{config}' is no config of a run: {error}") from error

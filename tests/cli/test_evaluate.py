@@ -236,3 +236,21 @@ def test_wrong_usage_exits_with_2(arguments: list[str]) -> None:
     result = CliRunner().invoke(command, arguments)
     assert result.exit_code == 2
     assert result.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({"dataset": ["samples"]}, "data.dataset is"),
+        ({"dir": 5}, "data.dir is '5'"),
+        ({"image_size": "64"}, "data.image_size is '64'"),
+        ({"image_size": 100_000_000_000}, "data.image_size is 100000000000"),
+    ],
+)
+def test_what_a_run_recorded_may_be_wrong(
+    tmp_path: Path, data: dict[str, object], words: str
+) -> None:
+    run = _run_folder(tmp_path / "run", **data)
+    result = CliRunner().invoke(command, [str(run)])
+    assert f"'{run / 'config.json'}' is no config of a run: {words}" in str(result.exception)
+    assert isinstance(result.exception, UserError)
