@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,15 +13,16 @@ from PIL import Image
 
 from inpaint_tf.data.split import canonical, deal
 from neuralgym_lite.errors import UserError
-from neuralgym_lite.images import SUFFIXES, read_rgb
+from neuralgym_lite.images import Tell, list_images, read_rgb
 
 
-def list_keys(root: Path, below: str = "") -> tuple[str, ...]:
+def list_keys(root: Path, below: str = "", tell: Tell | None = None) -> tuple[str, ...]:
     """List the keys of all images in a folder and the folders below, hidden ones left out.
 
     Args:
         root: the folder that the keys are relative to.
         below: the folder to list, relative to `root`.
+        tell: as for `find_images`.
 
     Returns:
         Posix paths relative to `root`, sorted. No image is opened or asked for its size: a million
@@ -30,21 +30,10 @@ def list_keys(root: Path, below: str = "") -> tuple[str, ...]:
 
     Raises:
         UserError: the folder is missing, is no folder, or holds no image.
+        OSError: the folder or one below cannot be read.
     """
-    folder = root / below
-    if not folder.is_dir():
-        raise UserError(f"{folder}: {'not a folder' if folder.exists() else 'no such folder'}")
-    keys: list[str] = []
-    for parent, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        images = [
-            name for name in names if name.lower().endswith(SUFFIXES) and not name.startswith(".")
-        ]
-        place = Path(parent).relative_to(root).as_posix()
-        keys += images if place == "." else [f"{place}/{name}" for name in images]
-    if not keys:
-        raise UserError(f"{folder}: no picture in it (looked for {', '.join(SUFFIXES)})")
-    return tuple(sorted(keys))
+    names = list_images(root / below, tell)
+    return tuple(f"{below}/{name}" for name in names) if below else tuple(names)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from neuralgym_lite.images import (
     MAX_PIXELS,
     ImageError,
     Picture,
+    Tell,
     atomic_write,
     find_images,
     read_mask,
@@ -64,7 +65,11 @@ class Result:
 
 
 def plan_jobs(
-    inputs: Sequence[Path], mask: Path, out: Path, attention_maps: bool = False
+    inputs: Sequence[Path],
+    mask: Path,
+    out: Path,
+    attention_maps: bool = False,
+    tell: Tell | None = None,
 ) -> list[Job]:
     """Decide what is filled with which mask and written where, before anything is.
 
@@ -77,6 +82,7 @@ def plan_jobs(
             photograph, whatever the suffix.
         out: folder to write to.
         attention_maps: whether `<stem>.attention.png` is to be written beside each.
+        tell: as for `find_images`.
 
     Returns:
         One job a photograph, in the order of `inputs`.
@@ -87,7 +93,7 @@ def plan_jobs(
     """
     if out.exists() and not out.is_dir():
         raise UserError(f"{out}: is a file; --out must name a folder")
-    masks = _masks_by_stem(mask)
+    masks = _masks_by_stem(mask, tell)
     jobs = [
         Job(
             source,
@@ -95,7 +101,7 @@ def plan_jobs(
             out / relative,
             (out / relative).with_suffix(".attention.png") if attention_maps else None,
         )
-        for source, relative in _photographs(inputs, mask, out).items()
+        for source, relative in _photographs(inputs, mask, out, tell).items()
     ]
     if not any(job.masks for job in jobs):
         raise UserError(
@@ -157,8 +163,8 @@ def _fill(inpainter: Inpainter, job: Job, max_pixels: int, blend: bool) -> Resul
     if job.attention_map is not None and offsets is not None:
         write_picture(job.attention_map, Picture(attention_map(offsets[0], mask.shape)))
     picture = replace(picture, rgb=filled)  # What was read needs no memory any more.
-    write_picture(job.target, picture)
-    message = f"{job.source}: {picture.lost}" if picture.lost else ""
+    lost = ", ".join(filter(None, (picture.lost, write_picture(job.target, picture))))
+    message = f"{job.source}: {lost}" if lost else ""
     return Result(job.source, job.target, "filled", message)
 
 
@@ -170,7 +176,9 @@ def _read_mask(path: Path, max_pixels: int) -> UInt8:
         raise UserError(f"has no mask that can be used: {error}") from error
 
 
-def _photographs(inputs: Sequence[Path], mask: Path, out: Path) -> dict[Path, Path]:
+def _photographs(
+    inputs: Sequence[Path], mask: Path, out: Path, tell: Tell | None
+) -> dict[Path, Path]:
     """Return each photograph, once however it is spelt, with its path below `out`."""
     photographs: dict[Path, tuple[Path, Path]] = {}
     ours = [_place(path) for path in (mask, out)]
@@ -181,7 +189,7 @@ def _photographs(inputs: Sequence[Path], mask: Path, out: Path) -> dict[Path, Pa
             photographs.setdefault(_place(path), (path, Path(path.name)))
             continue
         below = [place for place in ours if place != _place(path)]
-        found = [file for file in find_images(path) if not _lies_in(file, below)]
+        found = [file for file in find_images(path, tell) if not _lies_in(file, below)]
         if not found:
             raise UserError(f"{path}: no photograph in it beside the masks and --out {out}")
         for file in found:
@@ -199,14 +207,14 @@ def _place(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
-def _masks_by_stem(mask: Path) -> dict[Path, tuple[Path, ...]]:
+def _masks_by_stem(mask: Path, tell: Tell | None) -> dict[Path, tuple[Path, ...]]:
     """Return masks by their relative path without suffix; a single mask under its own."""
     if not mask.exists():
         raise UserError(f"{mask}: no such mask; --mask takes a file or a folder")
     if not mask.is_dir():
         return {mask: (mask,)}
     masks: dict[Path, tuple[Path, ...]] = defaultdict(tuple)
-    for path in find_images(mask):
+    for path in find_images(mask, tell):
         masks[path.relative_to(mask).with_suffix("")] += (path,)
     return dict(masks)
 
