@@ -6,27 +6,43 @@ import contextlib
 import dataclasses
 import io
 import os
-import threading
-import warnings
-from collections.abc import Iterator
+import re
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import ExifTags, Image, features
+from PIL.TiffImagePlugin import TiffImageFile
 
 from neuralgym_lite.errors import UserError, reason_of
 from neuralgym_lite.folders import temporary_name
+from neuralgym_lite.picture_header import (
+    ORIENTATION,
+    bits_of,
+    check_exif,
+    encode_what_can_be,
+    excess_of,
+    excess_of_tiff,
+    pillow_unguarded,
+    read_extras,
+    upright_extras,
+)
 
 UInt8: TypeAlias = npt.NDArray[np.uint8]
-Format: TypeAlias = Literal["PNG", "JPEG", "BMP", "WEBP"]
+Format: TypeAlias = Literal["PNG", "JPEG", "BMP", "WEBP", "TIFF", "AVIF"]
+Tell: TypeAlias = Callable[[str], object]
 
 MAX_PIXELS = 64_000_000
 MID_GREY = 127  # of a mask: higher levels are missing
 MAX_SIDE = 1 << 20  # as in OpenCV
-MAX_SCANS = 500  # of a progressive JPEG: each is a pass over all pixels, of however few bytes
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+
+# Pillow knows AVIF from 11.3 on, where it was built with it.
+_AVIF = "avif" in features.modules and features.check_module("avif")
+_READ = ("JPEG", "PNG", "BMP", "WebP", "TIFF", "AVIF")[: 6 if _AVIF else 5]
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".avif")[: 8 if _AVIF else 7]
 
 _FORMATS: dict[str | None, Format] = {
     "PNG": "PNG",
@@ -34,15 +50,27 @@ _FORMATS: dict[str | None, Format] = {
     "MPO": "JPEG",  # phones append a second view to a JPEG; the first one is the photograph
     "BMP": "BMP",
     "WEBP": "WEBP",
+    "TIFF": "TIFF",
+    "AVIF": "AVIF",
 }
 _SAVE_OPTIONS: dict[Format, dict[str, Any]] = {
     "PNG": {},
     "JPEG": {"quality": 95, "subsampling": 0},
     "BMP": {},
     "WEBP": {"lossless": True, "exact": True},
+    "TIFF": {"compression": "tiff_adobe_deflate"},
+    "AVIF": {"quality": 95, "subsampling": "4:4:4"},
 }
 _GREY_MODES = ("1", "L", "LA")
-_ORIENTATION_TAG = 0x0112
+_UNREADABLE = {
+    "I": "signed or 32-bit integers",
+    "F": "floating-point numbers",
+    "La": "premultiplied grey levels",
+    "LAB": "Lab colors",
+}
+_NEVER_LISTED = ("thumbs.db", "desktop.ini")  # hidden where they come from
+_PLAIN_SUFFIX = re.compile(r"\.\w{1,8}", re.ASCII)
+_SHOWN_KINDS = 8
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -53,7 +81,6 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 _STRIP = 1 << 22  # pixels that are converted at once: the largest pictures must fit in memory
-_LOCK = threading.Lock()
 
 
 class ImageError(UserError):
@@ -71,6 +98,8 @@ class Picture:
         format: the format of the file, which its name may belie.
         profile: the ICC profile that `rgb` is meant in, or None.
         lost: what of the file's pixels is not here, in words; empty if nothing is.
+        extras: what else the file says, as options of Pillow's `save`: EXIF and XMP as they stand
+            in the file, dpi, the comment of a JPEG, the texts and color chunks of a PNG.
     """
 
     rgb: UInt8
@@ -79,6 +108,7 @@ class Picture:
     format: Format = "PNG"
     profile: bytes | None = None
     lost: str = ""
+    extras: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def to_uint8(values: npt.NDArray[np.floating[Any]]) -> UInt8:
@@ -90,11 +120,11 @@ def read_picture(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> 
     """Read a picture as a person sees it.
 
     The size is read from the header and judged before any pixel is decoded. Of an animation the
-    first frame is read; 16-bit grey is scaled to 8 bits, CMYK and palettes become RGB, and the
-    EXIF orientation is applied.
+    first frame is read, and of a TIFF the first page; 16-bit grey is scaled to 8 bits, CMYK and
+    palettes become RGB, and the EXIF orientation is applied.
 
     Args:
-        path: a JPEG, PNG, BMP or WebP file, whatever its suffix.
+        path: a JPEG, PNG, BMP, WebP, TIFF or AVIF file, whatever its suffix.
         max_pixels: the most pixels (width x height) that are decoded.
 
     Returns:
@@ -173,32 +203,37 @@ def read_levels(
     return 255 - levels if invert else levels
 
 
-def write_picture(path: str | os.PathLike[str], picture: Picture) -> None:
+def write_picture(path: str | os.PathLike[str], picture: Picture) -> str:
     """Write a picture in its own format, whole or not at all.
 
-    PNG, BMP and WebP keep every pixel; JPEG is written at quality 95 without chroma subsampling.
-    A grey picture is written as the luma of its `rgb`, on one channel where the format has such.
-    JPEG and BMP have no alpha, so it is left out there.
+    PNG, BMP, WebP and TIFF keep every pixel; JPEG and AVIF are written at quality 95 without chroma
+    subsampling. A grey picture is written as the luma of its `rgb`, on one channel where the format
+    has such. JPEG and BMP have no alpha, so it is left out there. EXIF and XMP are written for an
+    upright picture, and without the small pictures in them, which show what the picture was.
 
     Args:
         path: the file; its folder must exist.
         picture: what to write.
 
+    Returns:
+        What of its `extras` could not be written, in words; empty if all was.
+
     Raises:
         ImageError: If the file cannot be written.
     """
     image = Image.fromarray(_luma(picture.rgb) if picture.grey else picture.rgb)
-    if picture.alpha is not None and picture.format in ("PNG", "WEBP"):
+    if picture.alpha is not None and picture.format not in ("JPEG", "BMP"):
         image.putalpha(Image.fromarray(picture.alpha))
-    options = dict(_SAVE_OPTIONS[picture.format])
+    options = dict(_SAVE_OPTIONS[picture.format], format=picture.format)
     if picture.profile is not None:
         options["icc_profile"] = picture.profile
-    buffer = io.BytesIO()
+    extras, lost = upright_extras(picture.extras, picture.format, image.size)
     try:
-        image.save(buffer, format=picture.format, **options)
-        atomic_write(path, buffer.getvalue())
+        data, refused = encode_what_can_be(image, options, extras)
+        atomic_write(path, data)
     except (OSError, ValueError) as error:
         raise ImageError(f"{path}: cannot be written: {reason_of(error)}") from error
+    return ", ".join(lost + refused)
 
 
 @contextlib.contextmanager
@@ -236,15 +271,12 @@ def atomic_write(path: str | os.PathLike[str], data: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _raise(error: OSError) -> None:
-    raise error
-
-
-def find_images(folder: str | os.PathLike[str]) -> list[Path]:
+def find_images(folder: str | os.PathLike[str], tell: Tell | None = None) -> list[Path]:
     """List the pictures of a folder and the folders below, hidden ones left out.
 
     Args:
         folder: where to look.
+        tell: called with a line that says which other files there are, by kind, if there are any.
 
     Returns:
         Files with one of `SUFFIXES`, in any case, sorted by their POSIX path below `folder`.
@@ -253,31 +285,97 @@ def find_images(folder: str | os.PathLike[str]) -> list[Path]:
         UserError: If `folder` is missing, no folder, or has no picture.
         OSError: If it or a folder below cannot be read.
     """
+    return [Path(folder, name) for name in list_images(folder, tell)]
+
+
+def list_images(folder: str | os.PathLike[str], tell: Tell | None = None) -> list[str]:
+    """List the pictures of a folder as `find_images` does, a million of them in seconds.
+
+    Linked folders are followed. One that was listed already is not listed again, so that links in a
+    circle come to an end; one that lies in `folder` itself keeps the name that it has there.
+
+    Args:
+        folder: as for `find_images`.
+        tell: as for `find_images`.
+
+    Returns:
+        POSIX paths below `folder`, sorted.
+
+    Raises:
+        UserError: As `find_images`.
+        OSError: As `find_images`.
+    """
     folder = Path(folder)
     if not folder.exists():
         raise UserError(f"{folder}: no such folder")
     if not folder.is_dir():
         raise UserError(f"{folder}: not a folder")
-    found = []
-    for parent, folders, names in os.walk(folder, onerror=_raise):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [
-            Path(parent, name)
-            for name in names
-            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES
-        ]
+    found: list[str] = []
+    others: Counter[str] = Counter()
+    for parent, names in _walk(folder):
+        below = Path(parent).relative_to(folder).as_posix()
+        place = "" if below == "." else f"{below}/"
+        for name in names:
+            lower = name.lower()
+            if name.startswith(".") or lower in _NEVER_LISTED:
+                continue
+            if lower.endswith(SUFFIXES):
+                found.append(place + name)
+            else:
+                others[Path(lower).suffix] += 1
+    known = ", ".join(SUFFIXES)
     if not found:
-        raise UserError(f"{folder}: no picture in it (looked for {', '.join(SUFFIXES)})")
-    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+        beside = f"; found {_kinds(others)}" if others else ""
+        raise UserError(f"{folder}: no picture in it (looked for {known}{beside})")
+    if others and tell:
+        tell(f"{folder}: left out {_kinds(others)}; read are {known}")
+    return sorted(found)
+
+
+def _walk(folder: Path) -> Iterator[tuple[str, list[str]]]:
+    """Yield each folder with the names of its files, linked ones after those in `folder` itself."""
+    starts, seen = deque([folder]), set()
+    while starts:
+        for parent, folders, names in os.walk(starts.popleft(), onerror=_raise):  # not into links
+            status = Path(parent).stat()
+            place = status.st_dev, status.st_ino
+            if place in seen:
+                folders.clear()
+                continue
+            seen.add(place)
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            below = (Path(parent, name) for name in folders)
+            starts += (path for path in below if path.is_symlink())
+            yield parent, names
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _kinds(counts: Counter[str]) -> str:
+    """Say how many files of which suffix there are, the most frequent ones by name."""
+    kinds: Counter[str] = Counter()
+    for suffix, count in counts.items():
+        kinds[suffix if _PLAIN_SUFFIX.fullmatch(suffix) else "other"] += count
+    named = sorted(kinds.keys() - {"other"}, key=lambda kind: (-kinds[kind], kind))[:_SHOWN_KINDS]
+    parts = [f"{kinds[kind]} {kind}" for kind in named]
+    if rest := kinds.total() - sum(kinds[kind] for kind in named):
+        parts.append(f"{rest} other")
+    listed = " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
+    return f"{listed} file{'s' * (kinds.total() > 1)}"
 
 
 def _decode(path: Path, file: io.BufferedReader, max_pixels: int) -> Picture:
     """Decode an open file, its header first."""
+    if excess := excess_of(file):
+        raise ImageError(f"{path}: {excess}; save it anew")
     try:
-        with _pillow_unguarded():
-            image: Image.Image = Image.open(file, formats=("PNG", "JPEG", "BMP", "WEBP"))
+        with pillow_unguarded():
+            image: Image.Image = Image.open(file, formats=_READ)
     except Exception as error:  # Pillow answers a bad header with nearly any exception
-        raise ImageError(f"{path}: not a readable JPEG, PNG, BMP or WebP picture") from error
+        kinds = f"{', '.join(_READ[:-1])} or {_READ[-1]}"
+        raise ImageError(f"{path}: not a readable {kinds} picture") from error
     width, height = image.size
     if width * height > max_pixels:
         raise ImageError(
@@ -288,52 +386,49 @@ def _decode(path: Path, file: io.BufferedReader, max_pixels: int) -> Picture:
         raise ImageError(
             f"{path}: {width}x{height} pixels: no side may have more than {MAX_SIDE} pixels"
         )
-    if image.info.get("progressive") and _scans(file) > MAX_SCANS:
-        raise ImageError(f"{path}: a JPEG of more than {MAX_SCANS} scans; save it anew")
+    if image.mode in _UNREADABLE:
+        kind = _UNREADABLE[image.mode]
+        raise ImageError(f"{path}: its samples are {kind}; save it with 8 or 16 bits a channel")
     try:
         format = _FORMATS[image.format]
+        if isinstance(image, TiffImageFile) and (excess := excess_of_tiff(image, max_pixels)):
+            raise ImageError(f"{path}: {excess}; save it anew")
         lost = _lost(image, file)
-        image.load()
-        image = _upright(image)
+        # Of a TIFF Pillow reads more of the header now, and judges the size again.
+        with pillow_unguarded() if format == "TIFF" else contextlib.nullcontext():
+            image.load()
+        extras = read_extras(image, file)
+        image = image if format == "TIFF" else _upright(image)  # a TIFF is loaded upright
         rgb, alpha, grey = _layers(image)
+    except ImageError:
+        raise
     except Exception as error:  # and a damaged body likewise
         raise ImageError(f"{path}: damaged picture: {reason_of(error)}") from error
-    return Picture(rgb, alpha, grey, format, _profile(image, grey), lost)
+    return Picture(rgb, alpha, grey, format, _profile(image), lost, extras)
 
 
 def _lost(image: Image.Image, file: io.BufferedReader) -> str:
     """Say what of a file a picture of 8 bits has no place for."""
-    frames = getattr(image, "n_frames", 1)
-    if frames > 1 and image.format != "MPO":  # whose other frames are views for other uses
-        return f"its first frame of {frames} alone is kept"
-    if image.format == "PNG" and _bits_of_png(file) == 16:
-        return "its 16 bits a channel become 8"
-    return ""
-
-
-def _bits_of_png(file: io.BufferedReader) -> int:
-    """Return the bits of a channel, which stand in the header; Pillow tells them of grey alone."""
-    place = file.tell()
-    file.seek(24)
-    bits = file.read(1)[0]
-    file.seek(place)
-    return bits
-
-
-def _scans(file: io.BufferedReader) -> int:
-    """Return how many scans a JPEG has, or a few more: thumbnails count as well."""
-    place = file.tell()
-    file.seek(0)
-    count = file.read().count(b"\xff\xda")
-    file.seek(place)
-    return count
+    lost = []
+    # The pages of a TIFF are not counted, for each would have to be read; and the other frames of
+    # an MPO are views for other uses.
+    if image.format == "TIFF":
+        lost += ["its first page alone is kept"] * getattr(image, "is_animated", False)
+    elif image.format != "MPO" and (frames := getattr(image, "n_frames", 1)) > 1:
+        lost.append(f"its first frame of {frames} alone is kept")
+    if (bits := bits_of(image, file)) > 8:
+        lost.append(f"its {bits} bits a channel become 8")
+    if image.mode == "CMYK":
+        lost.append("its CMYK becomes RGB")
+    return ", ".join(lost)
 
 
 def _upright(image: Image.Image) -> Image.Image:
     """Apply the EXIF orientation; damaged EXIF is no reason to refuse a photograph."""
     try:
-        with _pillow_unguarded():
-            method = _UPRIGHT.get(image.getexif().get(_ORIENTATION_TAG, 1))
+        with pillow_unguarded():
+            check_exif(image.info.get("exif", b""))
+            method = _UPRIGHT.get(image.getexif().get(ORIENTATION, 1))
     except Exception:
         return image
     return image if method is None else image.transpose(method)
@@ -358,15 +453,18 @@ def _layers(image: Image.Image) -> tuple[UInt8, UInt8 | None, bool]:
 def _layers_16_bit(image: Image.Image) -> tuple[UInt8, UInt8 | None, bool]:
     """Scale 16-bit grey to 8 bits; Pillow would clip it at 255."""
     shape = image.height, image.width
+    tags = getattr(image, "tag_v2", {})
+    white = (1 << max(tags.get(ExifTags.Base.BitsPerSample, (16,)))) - 1
+    white_is_zero = tags.get(ExifTags.Base.PhotometricInterpretation) == 0
     rgb = np.empty((*shape, 3), np.uint8)
     transparent = image.info.get("transparency")
     alpha = None if transparent is None else np.empty(shape, np.uint8)
     for rows in _strips(*shape):
         wide = np.asarray(_part(image, rows)).astype(np.uint32)
-        rgb[rows] = ((wide * 255 + 32767) // 65535)[..., None]
+        rgb[rows] = ((wide * 255 + white // 2) // white)[..., None]
         if alpha is not None:
             alpha[rows] = np.where(wide == transparent, 0, 255)
-    return rgb, alpha, True
+    return 255 - rgb if white_is_zero else rgb, alpha, True
 
 
 def _strips(height: int, width: int) -> Iterator[slice]:
@@ -379,12 +477,11 @@ def _part(image: Image.Image, rows: slice) -> Image.Image:
     return image.crop((0, rows.start, image.width, rows.stop))
 
 
-def _profile(image: Image.Image, grey: bool) -> bytes | None:
-    """Return the ICC profile if it still describes the decoded channels (one of CMYK does not)."""
+def _profile(image: Image.Image) -> bytes | None:
+    """Return the ICC profile if it still describes the channels (one of CMYK does not)."""
     profile = image.info.get("icc_profile")
-    if profile and profile[16:20] == (b"GRAY" if grey else b"RGB "):
-        return profile
-    return None
+    # One that never fitted, such as sRGB in a grey JPEG, fits as it did.
+    return profile if profile and profile[16:20] in (b"GRAY", b"RGB ") else None
 
 
 def _over(picture: Picture, background: int) -> UInt8:
@@ -406,15 +503,3 @@ def _luma(rgb: UInt8) -> UInt8:
     for rows in _strips(height, width):
         luma[rows] = np.asarray(Image.fromarray(rgb[rows]).convert("L"))
     return luma
-
-
-@contextlib.contextmanager
-def _pillow_unguarded() -> Iterator[None]:
-    """Silence Pillow and lift its pixel limit, which is not ours, for the block."""
-    with _LOCK, warnings.catch_warnings():  # both are global to the process
-        warnings.simplefilter("ignore")
-        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-        try:
-            yield
-        finally:
-            Image.MAX_IMAGE_PIXELS = limit

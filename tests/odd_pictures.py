@@ -50,8 +50,9 @@ MODES = {
     "JPEG": ("L", "RGB", "CMYK"),
     "WEBP": ("RGB", "RGBA"),
     "BMP": ("1", "L", "P", "RGB"),
+    "TIFF": ("1", "L", "LA", "P", "I;16", "RGB", "RGBA", "CMYK"),
 }
-SUFFIX = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp", "BMP": "bmp"}
+SUFFIX = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp", "BMP": "bmp", "TIFF": "tif"}
 
 
 def picture(rng, mode, width, height):
@@ -75,6 +76,8 @@ def whole(rng, format=None):
         options = {"quality": int(rng.integers(20, 100)), "progressive": bool(rng.integers(2))}
     if format == "WEBP":
         options = {"lossless": bool(rng.integers(2))}
+    if format == "TIFF":
+        options = {"compression": str(rng.choice(["raw", "tiff_lzw", "tiff_adobe_deflate"]))}
     return Case(encode(image, format, **options), SUFFIX[format], size)
 
 
@@ -93,7 +96,23 @@ def png_header(width, height):
     return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(1000)))
 
 
-def of_many_scans(count):
+def of_many_scans(count, progressive=True):
+    return in_turns(count) if progressive else layer_by_layer(count)
+
+
+def layer_by_layer(count):
+    """A baseline JPEG of three layers, whose last scan stands there again and again."""
+    scan = b"\xff\xda\0\x08\x01%c\0\0\x3f\0"
+    parts = b"".join(bytes([layer, 0x11, 0]) for layer in (1, 2, 3))
+    codes = bytes([1] + [0] * 15) + b"\0"
+    start = b"\xff\xd8\xff\xdb\0\x43\0" + bytes([1] * 64)
+    start += b"\xff\xc0" + struct.pack(">HBHHB", 17, 8, 1600, 1600, 3) + parts
+    start += b"".join(b"\xff\xc4\0\x14" + bytes([table]) + codes for table in (0, 0x10))
+    scans = b"".join(scan % layer for layer in (1, 2, 3)) + scan % 1 * count
+    return start + scans + b"\xff\xd9"
+
+
+def in_turns(count):
     """A progressive JPEG that goes over its pixels again and again, 15 bits each time."""
     table = b"\xff\xc4\x00\x14\x10\x01" + bytes(15) + b"\xe0"
     scan = b"\xff\xda\x00\x08\x01\x01\x00\x01\x01\x00" + b"\x7f\xfe"
@@ -175,15 +194,16 @@ def text(rng):
 
 def other_kind(rng):
     frames = [picture(rng, "RGB", 16, 16) for _ in range(3)]
-    format = str(rng.choice(["GIF", "TIFF", "ICO", "PPM", "TGA"]))
-    more = {"save_all": True, "append_images": frames[1:]} if format in ("GIF", "TIFF") else {}
+    format = str(rng.choice(["GIF", "ICO", "PPM", "TGA"]))
+    more = {"save_all": True, "append_images": frames[1:]} if format == "GIF" else {}
     return refused(encode(frames[0], format, **more), rng)
 
 
 def animated(rng):
     frames = [picture(rng, "RGBA", 20, 24) for _ in range(3)]
-    format = str(rng.choice(["WEBP", "PNG"]))
-    data = encode(frames[0], format, save_all=True, append_images=frames[1:], duration=9)
+    format = str(rng.choice(["WEBP", "PNG", "TIFF"]))
+    more = {} if format == "TIFF" else {"duration": 9}
+    data = encode(frames[0], format, save_all=True, append_images=frames[1:], **more)
     return Case(data, "png", (20, 24))
 
 
@@ -194,7 +214,11 @@ def bomb(rng):
     jpeg[size : size + 4] = struct.pack(">HH", BOMB, BOMB)
     bmp = bytearray(encode(Image.new("RGB", (16, 16)), "BMP"))
     bmp[18:26] = struct.pack("<ii", BOMB, BOMB)
+    sides = b"".join(struct.pack("<HHII", tag, 4, 1, BOMB) for tag in (256, 257))
+    rest = ((258, 8), (259, 1), (262, 1), (273, 8), (277, 1), (278, BOMB), (279, 100))
+    rest = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in rest)
     kinds = {
+        "tif": b"II*\0\x08\0\0\0\x09\0" + sides + rest + bytes(4),
         "png": png_header(BOMB, BOMB),
         "jpg": bytes(jpeg),
         "webp": b"RIFF" + struct.pack("<I", 1000) + b"WEBP" + webp + bytes(978),
@@ -216,16 +240,16 @@ def long_and_thin(rng):
 
 
 def many_scans(rng):
-    count = int(rng.choice([5, 600, 5000]))
-    fine = count == 5
-    return Case(of_many_scans(count), "jpg", reads=fine, fills=fine)
+    count, progressive = int(rng.choice([5, 600, 5000])), bool(rng.integers(2))
+    fine = count == 5 and progressive
+    return Case(of_many_scans(count, progressive), "jpg", reads=fine, fills=fine)
 
 
 def turned(rng):
     size = tuple(int(side) for side in rng.integers(8, 40, 2))
     exif = Image.Exif()
     exif[0x0112] = orientation = int(rng.integers(1, 9))
-    format = str(rng.choice(["JPEG", "PNG", "WEBP"]))
+    format = str(rng.choice(["JPEG", "PNG", "WEBP", "TIFF"]))
     options = {"lossless": True} if format == "WEBP" else {}
     data = encode(picture(rng, "RGB", *size), format, exif=exif, **options)
     return Case(data, SUFFIX[format], size[::-1] if orientation > 4 else size)
@@ -264,6 +288,8 @@ def bad_chunk(rng):
         (b"PLTE", body[:300]),
         (b"acTL", body[:8]),
         (b"gAMA", body[:4]),
+        (b"cHRM", body[:32]),
+        (b"cICP", body[:9]),
     )
     data = in_png(rng, chunks[rng.integers(len(chunks))])
     return unknown(Case(data, "png"), data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import statistics
 import sys
@@ -17,7 +18,7 @@ from inpaint_tf.data import PhotoSet, names, open_photos
 from inpaint_tf.data.photo_set import list_keys
 from inpaint_tf.data.registry import fetch
 from neuralgym_lite.errors import UserError
-from neuralgym_lite.images import ImageError
+from neuralgym_lite.images import ImageError, Tell
 from neuralgym_lite.progress import Progress
 
 Group: TypeAlias = dict[str, list[str]]  # keys by split
@@ -73,11 +74,12 @@ def get(name: str) -> None:
 def check(folder: Path, dataset: str | None, as_json: bool) -> None:
     """Read every image below DIR; exit with 1 if some are broken.
 
-    Tells how many there are, how large, which cannot be read, which are the same file twice, above
-    all in both train and test, and how they are split.
+    Tells how many there are, how large, which cannot be read, which other files are left out, which
+    are the same file twice, above all in both train and test, and how they are split.
     """
-    photos = _open(folder, dataset)
-    report = _read_all(photos)
+    left_out: list[str] = []
+    photos = _open(folder, dataset, left_out.append)
+    report = _read_all(photos, left_out)
     if as_json:
         echo_json(_to_json(photos, report))
     else:
@@ -92,7 +94,7 @@ def check(folder: Path, dataset: str | None, as_json: bool) -> None:
 @_as_json
 def split(folder: Path, dataset: str | None, as_json: bool) -> None:
     """Print which images below DIR are train and which are test."""
-    photos = _open(folder, dataset)
+    photos = _open(folder, dataset, functools.partial(echo, err=True))
     if as_json:
         echo_json({"train": photos.train, "test": photos.test})
         return
@@ -108,6 +110,7 @@ class _Report:
     n_bytes: int
     classes: dict[str, int]
     equal: list[Group]  # files of the same bytes
+    left_out: list[str]  # which files are of no kind that is read, a line a folder
 
 
 def _describe(name: str) -> dict[str, Any]:
@@ -124,14 +127,14 @@ def _describe(name: str) -> dict[str, Any]:
     }
 
 
-def _open(folder: Path, dataset: str | None) -> PhotoSet:
+def _open(folder: Path, dataset: str | None, tell: Tell) -> PhotoSet:
     if dataset is None:
         dataset = "animals" if all("/" in key for key in list_keys(folder)) else "folder"
         echo(f"Reading '{folder}' as data set '{dataset}'.", err=True)
-    return open_photos(dataset, folder)
+    return open_photos(dataset, folder, tell=tell)
 
 
-def _read_all(photos: PhotoSet) -> _Report:
+def _read_all(photos: PhotoSet, left_out: list[str]) -> _Report:
     keys = sorted(photos.train + photos.test)
     weights = {key: photos.weigh(key) for key in keys}
     often = Counter(weights.values())
@@ -157,6 +160,7 @@ def _read_all(photos: PhotoSet) -> _Report:
         n_bytes=sum(weights.values()),
         classes=dict(Counter(key.partition("/")[0] for key in keys)) if has_classes else {},
         equal=_by_split(photos, [group for group in same.values() if len(group) > 1]),
+        left_out=left_out,
     )
 
 
@@ -197,6 +201,7 @@ def _to_json(photos: PhotoSet, report: _Report) -> dict[str, Any]:
         "sizes": _size_ranges(report.sizes),
         "classes": report.classes,
         "broken": report.broken,
+        "left_out": report.left_out,
         "duplicates": report.equal,
     }
 
@@ -224,6 +229,8 @@ def _print_report(photos: PhotoSet, report: _Report) -> None:
         echo(f"  {images:>6}  {name}")
     for message in report.broken.values():
         echo(f"broken   {message}")
+    for line in report.left_out:
+        echo(f"others   {line}")
     _print_equal(report.equal)
 
 

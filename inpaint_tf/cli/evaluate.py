@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -115,7 +116,7 @@ def command(
     dataset, data_dir = _where(dataset, data_dir, recorded)
     size = image_size or recorded.get("image_size") or 256
 
-    photos = open_photos(dataset, data_dir)
+    photos = open_photos(dataset, data_dir, tell=functools.partial(echo, err=True))
     keys = draw(photos.test, limit or len(photos.test))
     masks = EvaluationMasks(mask_kind, len(keys), size, seed)
     extra = [name for name in _BASELINES if baselines and name not in sources]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import sys
 from pathlib import Path
@@ -143,7 +144,8 @@ def command(
     from inpaint_tf.inference.photographs import fill_photographs, plan_jobs
     from neuralgym_lite.progress import Progress
 
-    jobs = plan_jobs(inputs, mask, out, attention_map)
+    tell = functools.partial(echo, err=True)
+    jobs = plan_jobs(inputs, mask, out, attention_map, tell)
     options: dict[str, Any] = {"detail": detail, "memory": memory, "coarse_at": coarse_at}
     inpainter = inpaint_tf.load(source, **{k: v for k, v in options.items() if v is not None})
     if attention_map and not inpainter.has_attention:

@@ -12,17 +12,19 @@ from inpaint_tf.data.photo_set import PhotoSet, list_keys
 from inpaint_tf.data.split import split_each
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.folders import temporary_folder
+from neuralgym_lite.images import Tell
 
 KAGGLE_HANDLE = "iamsouravbanerjee/animal-image-dataset-90-different-animals"
 
 
-def open_animals(data_dir: Path | None) -> PhotoSet:
+def open_animals(data_dir: Path | None, tell: Tell | None = None) -> PhotoSet:
     """Open a folder of the layout `<class>/*.jpg`, split 11:1 within each class.
 
     Args:
         data_dir: the folder of the class folders, or one that holds it as `animals` or
             `animals/animals` (Kaggle's archive does). `None` looks in `$INPAINT_TF_DATA` and in
             the cache folder.
+        tell: as for `find_images`.
 
     Returns:
         The photographs; 60 of a class are 55 train and 5 test.
@@ -30,15 +32,16 @@ def open_animals(data_dir: Path | None) -> PhotoSet:
     Raises:
         UserError: the data set is not found, cannot be read, or holds too few images.
     """
-    root, classes = read_classes(data_dir or locate("animals"))
+    root, classes = read_classes(data_dir or locate("animals"), tell)
     return PhotoSet("animals", root, *split_each(classes))
 
 
-def read_classes(folder: Path) -> tuple[Path, dict[str, tuple[str, ...]]]:
+def read_classes(folder: Path, tell: Tell | None = None) -> tuple[Path, dict[str, tuple[str, ...]]]:
     """Read which images belong to which class.
 
     Args:
         folder: as `data_dir` of `open_animals`.
+        tell: as for `find_images`; also called if images belong to no class.
 
     Returns:
         The folder of the class folders, and for each class its keys relative to that folder.
@@ -47,7 +50,7 @@ def read_classes(folder: Path) -> tuple[Path, dict[str, tuple[str, ...]]]:
     Raises:
         UserError: the folder cannot be read or has no class folder with an image in it.
     """
-    root, keys = folder, list_keys(folder)
+    root, keys = folder, list_keys(folder, tell=tell)
     for _ in range(2):
         nested = tuple(key.removeprefix("animals/") for key in keys if key.startswith("animals/"))
         # Images right inside make `animals` a class like any other.
@@ -64,6 +67,8 @@ def read_classes(folder: Path) -> tuple[Path, dict[str, tuple[str, ...]]]:
             f"'{folder}' has images but no class folders: data set 'animals' wants "
             "'<class>/*.jpg'; for a plain folder of images take '--dataset folder'."
         )
+    if tell and (others := len(keys) - sum(map(len, classes.values()))):
+        tell(f"{root}: left out {others} image{'s' * (others > 1)} beside the class folders")
     return root, {name: tuple(keys) for name, keys in classes.items()}
 
 

@@ -9,13 +9,14 @@ from typing import ClassVar
 from inpaint_tf.data.locations import fetch_by_hand, locate
 from inpaint_tf.data.photo_set import PhotoSet, list_keys
 from inpaint_tf.data.split import by_folder, deal, split_each
+from neuralgym_lite.images import Tell
 
 PAPER_SUBSET = 50_000
 # Every folder of Kaggle's archive that somebody may call the data set.
 _ABOVE_THE_SPLIT = (".", "CLS-LOC", "Data/CLS-LOC", "ILSVRC/Data/CLS-LOC")
 
 
-def open_imagenet(data_dir: Path | None) -> PhotoSet:
+def open_imagenet(data_dir: Path | None, tell: Tell | None = None) -> PhotoSet:
     """Open ImageNet.
 
     Where `train` and `val` stand side by side, as in Kaggle's `ILSVRC/Data/CLS-LOC`, they are the
@@ -25,6 +26,7 @@ def open_imagenet(data_dir: Path | None) -> PhotoSet:
     Args:
         data_dir: a folder of the archive, from its top down to `CLS-LOC`; or a folder of images or
             of class folders. `None` looks in `$INPAINT_TF_DATA` and in the cache folder.
+        tell: as for `find_images`.
 
     Returns:
         The photographs, all of them.
@@ -36,9 +38,9 @@ def open_imagenet(data_dir: Path | None) -> PhotoSet:
     for root in (folder / below for below in _ABOVE_THE_SPLIT):
         if (root / "train").is_dir() and (root / "val").is_dir():
             return ChallengePhotos(
-                "imagenet", root, list_keys(root, "train"), list_keys(root, "val")
+                "imagenet", root, list_keys(root, "train", tell), list_keys(root, "val", tell)
             )
-    return PhotoSet("imagenet", folder, *split_each(by_folder(list_keys(folder))))
+    return PhotoSet("imagenet", folder, *split_each(by_folder(list_keys(folder, tell=tell))))
 
 
 def fetch_imagenet() -> Path:

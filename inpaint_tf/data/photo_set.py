@@ -15,7 +15,7 @@ from PIL import Image
 
 from inpaint_tf.data.split import canonical, deal
 from neuralgym_lite.errors import UserError
-from neuralgym_lite.images import SUFFIXES, read_rgb
+from neuralgym_lite.images import Tell, list_images, read_rgb
 
 # What `content` reads. Up to here it takes seconds: 0.15 ms for a photograph of 26 KB, 0.4 ms from
 # a cold disk. Another number makes another digest: give it another name in the manifest then.
@@ -25,12 +25,13 @@ READERS = 8  # threads, as a network disk answers late
 AT_ONCE = 64  # files of a thread: to hand over each alone costs more than to read it
 
 
-def list_keys(root: Path, below: str = "") -> tuple[str, ...]:
+def list_keys(root: Path, below: str = "", tell: Tell | None = None) -> tuple[str, ...]:
     """List the keys of all images in a folder and the folders below, hidden ones left out.
 
     Args:
         root: the folder that the keys are relative to.
         below: the folder to list, relative to `root`.
+        tell: as for `find_images`.
 
     Returns:
         Posix paths relative to `root`, sorted. No image is opened or asked for its size: a million
@@ -38,21 +39,10 @@ def list_keys(root: Path, below: str = "") -> tuple[str, ...]:
 
     Raises:
         UserError: the folder is missing, is no folder, or holds no image.
+        OSError: the folder or one below cannot be read.
     """
-    folder = root / below
-    if not folder.is_dir():
-        raise UserError(f"{folder}: {'not a folder' if folder.exists() else 'no such folder'}")
-    keys: list[str] = []
-    for parent, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        images = [
-            name for name in names if name.lower().endswith(SUFFIXES) and not name.startswith(".")
-        ]
-        place = Path(parent).relative_to(root).as_posix()
-        keys += images if place == "." else [f"{place}/{name}" for name in images]
-    if not keys:
-        raise UserError(f"{folder}: no picture in it (looked for {', '.join(SUFFIXES)})")
-    return tuple(sorted(keys))
+    names = list_images(root / below, tell)
+    return tuple(f"{below}/{name}" for name in names) if below else tuple(names)
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,14 @@ from pathlib import Path
 from inpaint_tf.data.locations import fetch_by_hand, locate
 from inpaint_tf.data.photo_set import PhotoSet, list_keys
 from inpaint_tf.data.split import split_keys
+from neuralgym_lite.images import Tell
 
 # Not just any `val...` and `train...`: scenes of Places2 are a valley and the inside of a train.
 _TEST = re.compile(r"val(idation)?(_.*)?")
 _TRAIN = re.compile(r"(train|data)(_.*)?")
 
 
-def open_places2(data_dir: Path | None) -> PhotoSet:
+def open_places2(data_dir: Path | None, tell: Tell | None = None) -> PhotoSet:
     """Open Places2.
 
     Where a folder `val`, `validation` or `val_*` stands beside one named `train`, `train_*` or
@@ -25,6 +26,7 @@ def open_places2(data_dir: Path | None) -> PhotoSet:
     Args:
         data_dir: the folder of that split, the one above it, or any tree of images. `None` looks
             in `$INPAINT_TF_DATA` and in the cache folder.
+        tell: as for `find_images`.
 
     Returns:
         The photographs, all of them.
@@ -37,8 +39,10 @@ def open_places2(data_dir: Path | None) -> PhotoSet:
         tests, trains = _folders(root, _TEST), _folders(root, _TRAIN)
         if tests and trains:
             train, test = trains[0].name, tests[0].name
-            return PhotoSet("places2", root, list_keys(root, train), list_keys(root, test))
-    return PhotoSet("places2", folder, *split_keys(list_keys(folder)))
+            return PhotoSet(
+                "places2", root, list_keys(root, train, tell), list_keys(root, test, tell)
+            )
+    return PhotoSet("places2", folder, *split_keys(list_keys(folder, tell=tell)))
 
 
 def fetch_places2() -> Path:

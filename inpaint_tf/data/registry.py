@@ -15,11 +15,12 @@ from inpaint_tf.data.photo_set import PhotoSet
 from inpaint_tf.data.places2 import fetch_places2, open_places2
 from inpaint_tf.data.samples import open_samples
 from neuralgym_lite.errors import UserError, did_you_mean
+from neuralgym_lite.images import Tell
 
 
 @dataclass(frozen=True)
 class _DataSet:
-    open: Callable[[Path | None], PhotoSet]
+    open: Callable[[Path | None, Tell | None], PhotoSet]
     fetch: Callable[[], Path] | None = None
 
 
@@ -38,7 +39,10 @@ def names() -> tuple[str, ...]:
 
 
 def open_photos(
-    name: str, data_dir: str | os.PathLike[str] | None = None, subset: int | None = None
+    name: str,
+    data_dir: str | os.PathLike[str] | None = None,
+    subset: int | None = None,
+    tell: Tell | None = None,
 ) -> PhotoSet:
     """Open a data set by name, or several as one.
 
@@ -48,6 +52,7 @@ def open_photos(
             `None` looks where each data set is kept by default.
         subset: take so many of its train photographs, balanced over classes; `None` takes all, or
             of ImageNet the paper's 50,000.
+        tell: called with a line for each folder that holds files that are not read.
 
     Returns:
         The photographs' keys, split into train and test. No picture is read yet.
@@ -58,9 +63,9 @@ def open_photos(
     """
     folder = None if data_dir is None else Path(data_dir).expanduser()
     if "+" in name:
-        joined = _join(name.split("+"), folder)
+        joined = _join(name.split("+"), folder, tell)
         return joined if subset is None else joined.subset(subset)
-    photos = _get(name).open(folder)
+    photos = _get(name).open(folder, tell)
     count = photos.default_subset if subset is None else subset
     return photos if count is None else photos.subset(count)
 
@@ -81,10 +86,10 @@ def fetch(name: str) -> Path | None:
     return source() if source else None
 
 
-def _join(each: Sequence[str], folder: Path | None) -> JoinedPhotos:
+def _join(each: Sequence[str], folder: Path | None, tell: Tell | None) -> JoinedPhotos:
     if len(set(each)) < len(each):
         raise UserError(f"Each data set can be joined once. Received: '{'+'.join(each)}'")
-    parts = {name: open_photos(name, folder and folder / name) for name in each}
+    parts = {name: open_photos(name, folder and folder / name, tell=tell) for name in each}
     return JoinedPhotos.of(parts)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from inpaint_tf.data.photo_set import PhotoSet
 from neuralgym_lite.errors import UserError
-from neuralgym_lite.images import read_rgb
+from neuralgym_lite.images import Tell, read_rgb
 
 # The colour photographs of scikit-image's wheel. Left out are what is no photograph of a scene
 # (microscopy, a retina, the deep field, drawings) and the right motorcycle: the left one's twin
@@ -34,7 +34,7 @@ TEST_CROPS = 10
 SMALLEST_CROP = 0.4
 
 
-def open_samples(data_dir: Path | None = None) -> PhotoSet:
+def open_samples(data_dir: Path | None = None, tell: Tell | None = None) -> PhotoSet:
     """Open the crops of scikit-image's photographs.
 
     One third of each photograph is held out, the right one or, of some, the left one: test crops
@@ -42,6 +42,7 @@ def open_samples(data_dir: Path | None = None) -> PhotoSet:
 
     Args:
         data_dir: must be `None`, for the photographs lie where scikit-image is installed.
+        tell: is not called, for nothing is left out.
 
     Returns:
         480 train and 50 test crops, keys such as `chelsea#0007`; of each photograph numbers from

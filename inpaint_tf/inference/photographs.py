@@ -23,6 +23,7 @@ from neuralgym_lite.images import (
     MID_GREY,
     ImageError,
     Picture,
+    Tell,
     atomic_write,
     find_images,
     read_levels,
@@ -74,7 +75,11 @@ class Result:
 
 
 def plan_jobs(
-    inputs: Sequence[Path], mask: Path, out: Path, attention_maps: bool = False
+    inputs: Sequence[Path],
+    mask: Path,
+    out: Path,
+    attention_maps: bool = False,
+    tell: Tell | None = None,
 ) -> list[Job]:
     """Decide what is filled with which mask and written where, before anything is.
 
@@ -88,6 +93,7 @@ def plan_jobs(
             then letters may be small or capital, if only one photograph and one mask match so.
         out: folder to write to.
         attention_maps: whether `<stem>.attention.png` is to be written beside each.
+        tell: as for `find_images`.
 
     Returns:
         One job a photograph, in the order of `inputs`.
@@ -98,8 +104,8 @@ def plan_jobs(
     """
     if out.exists() and not out.is_dir():
         raise UserError(f"{out}: is a file; --out must name a folder")
-    masks = _masks_by_stem(mask)
-    photographs = _photographs(inputs, mask, out)
+    masks = _masks_by_stem(mask, tell)
+    photographs = _photographs(inputs, mask, out, tell)
     stems = {relative.with_suffix(""): None for relative in photographs.values()}
     matches = _match(stems, masks) if mask.is_dir() else dict.fromkeys(stems, ((mask,), ()))
     jobs: list[Job] = []
@@ -174,8 +180,11 @@ def _fill(
     job.target.parent.mkdir(parents=True, exist_ok=True)
     if job.attention_map is not None and offsets is not None:
         write_picture(job.attention_map, Picture(attention_map(offsets[0], mask.shape)))
-    write_picture(job.target, picture)
-    message = f"{job.source}: {picture.lost}" if picture.lost else ""
+    told = [picture.lost, write_picture(job.target, picture)]
+    if job.attention_map is not None and offsets is None and inpainter.has_attention:
+        told.append("no attention map, as its smooth surroundings were continued in its holes")
+    notes = ", ".join(filter(None, told))
+    message = f"{job.source}: {notes}" if notes else ""
     return Result(job.source, job.target, "filled", message)
 
 
@@ -249,7 +258,9 @@ def _seen(picture: Picture, mask: UInt8) -> UInt8:
     return seen
 
 
-def _photographs(inputs: Sequence[Path], mask: Path, out: Path) -> dict[Path, Path]:
+def _photographs(
+    inputs: Sequence[Path], mask: Path, out: Path, tell: Tell | None
+) -> dict[Path, Path]:
     """Return each photograph, once however it is spelt, with its path below `out`."""
     photographs: dict[Path, tuple[Path, Path]] = {}
     ours = [_place(path) for path in (mask, out)]
@@ -260,7 +271,7 @@ def _photographs(inputs: Sequence[Path], mask: Path, out: Path) -> dict[Path, Pa
             photographs.setdefault(_place(path), (path, Path(path.name)))
             continue
         below = [place for place in ours if place != _place(path)]
-        found = [file for file in find_images(path) if not _lies_in(file, below)]
+        found = [file for file in find_images(path, tell) if not _lies_in(file, below)]
         if not found:
             raise UserError(f"{path}: no photograph in it beside the masks and --out {out}")
         for file in found:
@@ -278,14 +289,14 @@ def _place(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
-def _masks_by_stem(mask: Path) -> dict[Path, Paths]:
+def _masks_by_stem(mask: Path, tell: Tell | None) -> dict[Path, Paths]:
     """Return masks by their relative path without suffix; a single mask under its own."""
     if not mask.exists():
         raise UserError(f"{mask}: no such mask; --mask takes a file or a folder")
     if not mask.is_dir():
         return {mask: (mask,)}
     masks: dict[Path, Paths] = defaultdict(tuple)
-    for path in find_images(mask):
+    for path in find_images(mask, tell):
         masks[path.relative_to(mask).with_suffix("")] += (path,)
     return dict(masks)
 

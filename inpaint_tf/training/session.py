@@ -60,7 +60,7 @@ def train(run: RunFolder, config: TrainConfig, progress: Progress, force: bool =
             divided among the replicas, too many photographs cannot be read, a number is not finite,
             or a checkpoint cannot be written.
     """
-    photos = open_run_photos(config)
+    photos = open_run_photos(config, progress.say)
     chief = is_chief(config.strategy)
     if chief and not force:
         check_data(run, photos)

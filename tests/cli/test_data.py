@@ -127,6 +127,39 @@ def test_check_as_json(animals: Path) -> None:
     ]
 
 
+def test_check_tells_what_is_left_out(tmp_path: Path) -> None:
+    fill_folder(tmp_path, range(13))
+    for name in ("a.heic", "b.heic", "c.gif"):
+        (tmp_path / name).touch()
+    line = f"{tmp_path}: left out 2 .heic and 1 .gif files; read are .jpg"
+    result = run("check", tmp_path)
+    assert result.exit_code == 0
+    assert result.stdout.count(f"others   {line}") == 1
+    (told,) = json.loads(run("check", tmp_path, "--json").stdout)["left_out"]
+    assert told.startswith(line)
+    result = run("split", tmp_path)
+    assert result.stderr.count(line) == 1
+    assert "heic" not in result.stdout
+
+
+def test_check_tells_of_images_that_belong_to_no_class(animals: Path) -> None:
+    shutil.copy(animals / "badger/1.png", animals / "beside.png")
+    result = run("check", animals, "--dataset", "animals")
+    assert f"others   {animals}: left out 1 image beside the class folders" in result.stdout
+
+
+def test_check_and_split_follow_linked_folders(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    fill_folder(tmp_path / "photos", range(13))
+    before = run("split", tmp_path / "photos", "--json").stdout
+    fill_folder(tmp_path / "elsewhere", range(20, 33))
+    assert run("split", tmp_path / "photos", "--json").stdout == before
+    (tmp_path / "photos/link").symlink_to(tmp_path / "elsewhere")
+    assert run("check", tmp_path / "photos").stdout.splitlines()[1].startswith("images   26 ")
+    assert "link/00.png" in run("split", tmp_path / "photos").stdout
+
+
 def test_check_without_duplicates(tmp_path: Path) -> None:
     fill_folder(tmp_path, range(13))
     result = run("check", tmp_path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -146,6 +148,35 @@ def test_keys_are_listed_without_hidden_ones(tmp_path: Path) -> None:
         (tmp_path / key).touch()
     assert list_keys(tmp_path) == ("a/c.webp", "b.JPEG", "h.png/i.bmp")
     assert list_keys(tmp_path, "a") == ("a/c.webp",)
+
+
+def test_keys_of_linked_folders_and_what_is_left_out(tmp_path: Path) -> None:
+    for key in ("photos/train/a.jpg", "photos/train/b.heic", "photos/c.gif", "more/d.tif"):
+        (tmp_path / key).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / key).touch()
+    (tmp_path / "photos/train/more").symlink_to(tmp_path / "more")
+    told: list[str] = []
+    keys = list_keys(tmp_path / "photos", "train", told.append)
+    assert keys == ("train/a.jpg", "train/more/d.tif")
+    (line,) = told
+    assert line.startswith(f"{tmp_path / 'photos' / 'train'}: left out 1 .heic file; read are ")
+
+
+def test_a_folder_that_cannot_be_listed_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "locked").mkdir()
+    (tmp_path / "a.jpg").touch()
+    listed = os.scandir
+
+    def scandir(path: str) -> object:
+        if Path(path).name == "locked":
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(PermissionError, match="locked"):
+        list_keys(tmp_path)
 
 
 def test_kept_photographs_are_read_once(counting: CountingPhotos) -> None:

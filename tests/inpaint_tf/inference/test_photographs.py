@@ -106,7 +106,47 @@ def test_a_mask_belongs_to_the_upright_photograph(tmp_path: Path) -> None:
     assert after.shape == (30, 20, 3)
     np.testing.assert_array_equal(after[9:], upright[9:])
     with Image.open(result.target) as image:
-        assert 0x0112 not in image.getexif()
+        assert image.getexif()[0x0112] == 1
+
+
+def test_what_the_camera_said_stays_and_what_cannot_stay_is_told(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "Maker"
+    photo().save(tmp_path / "a.jpg", exif=exif, dpi=(300, 300))
+    photo().convert("CMYK").save(tmp_path / "b.jpg", exif=b"Exif\0\0garbage")
+    mask = write_mask(tmp_path / "mask.png")
+    first, second = run([tmp_path / "a.jpg", tmp_path / "b.jpg"], mask, tmp_path / "out")
+    assert (first.status, first.message) == ("filled", "")
+    with Image.open(first.target) as image:
+        assert image.getexif()[0x010F] == "Maker"
+        assert image.info["dpi"] == (300, 300)
+    lost = "its CMYK becomes RGB, its EXIF is damaged and left out"
+    assert (second.status, second.message) == ("filled", f"{second.source}: {lost}")
+
+
+def test_a_tiff_is_filled_beside_its_known_pixels(tmp_path: Path) -> None:
+    photo("RGBA").save(tmp_path / "a.tif", compression="tiff_lzw")
+    (result,) = run([tmp_path / "a.tif"], write_mask(tmp_path / "mask.png"), tmp_path / "out")
+    before, after = pixels(tmp_path / "a.tif"), pixels(result.target)
+    changed = (before != after).any(axis=-1)
+    assert changed[HOLE].any()
+    changed[HOLE] = False
+    assert not changed.any()
+
+
+def test_what_a_folder_holds_beside_photographs_and_masks_is_told(tmp_path: Path) -> None:
+    write_mask(tmp_path / "masks/a.png")
+    (tmp_path / "photos").mkdir()
+    photo().save(tmp_path / "photos/a.png")
+    (tmp_path / "photos/b.heic").touch()
+    (tmp_path / "masks/b.gif").touch()
+    told: list[str] = []
+    folders = tmp_path / "photos", tmp_path / "masks", tmp_path / "out"
+    plan_jobs([folders[0]], *folders[1:], tell=told.append)
+    assert sorted(line.partition(";")[0] for line in told) == [
+        f"{tmp_path / 'masks'}: left out 1 .gif file",
+        f"{tmp_path / 'photos'}: left out 1 .heic file",
+    ]
 
 
 def test_what_is_lost_is_told(tmp_path: Path) -> None:
