@@ -312,6 +312,7 @@ def card(name: str, facts: dict[str, Any]) -> str:
         "",
         "A command that goes on from a network of the package had that of the row above it.",
         "",
+        "<!-- not run in tests: the training, on data sets that are not here -->",
         "```bash",
         *(" ".join(stage["command"]) for stage in stages),
         "```",

@@ -15,7 +15,7 @@ import tensorflow as tf  # noqa: E402
 _CPU = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(_CPU, [tf.config.LogicalDeviceConfiguration()] * 2)
 
-LONGEST_FIRST = {"survival", "serving", "cli", "training"}
+LONGEST_FIRST = {"docs", "survival", "serving", "cli", "training"}
 
 
 @pytest.fixture(scope="session")

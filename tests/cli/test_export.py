@@ -10,7 +10,6 @@ import tensorflow as tf
 from click.testing import CliRunner
 from tensorflow_serving.apis import prediction_log_pb2
 
-from inpaint_tf import weights
 from inpaint_tf.cli.export import command
 from inpaint_tf.export import exporter, portable
 from inpaint_tf.models import create
@@ -118,16 +117,6 @@ def test_the_card_says_what_is_not_known(exported):
     assert card.startswith("# small\n")
     for words in ("ContextualAttentionModel", "`hole`", "not known", "Not scored yet", "SHA-256"):
         assert words in card
-
-
-@pytest.mark.usefixtures("one_probe")
-def test_what_comes_with_the_install_is_exported(tmp_path):
-    """The first command of docs/serving.md, to its end."""
-    result = run(weights.DEFAULT, "--out", tmp_path / "models")
-    assert result.stdout.strip() == str(tmp_path / "models" / "1")
-    card = (tmp_path / "models" / "1" / "MODEL_CARD.md").read_text()
-    assert card.startswith(f"# {weights.DEFAULT}\n")
-    assert "* **Format**: saved_model, float32." in card
 
 
 @pytest.mark.usefixtures("one_probe")

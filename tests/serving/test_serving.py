@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shutil
 import subprocess
 import sys
 import urllib.error
@@ -17,6 +18,7 @@ import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
+from documents import SERVED, blocks
 from PIL import Image
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
@@ -268,6 +270,28 @@ def test_client_refuses(folders):
     done = client(folders, "--parallel", "0")
     assert done.returncode == 2
     assert done.stderr == "Error: --parallel must be at least 1. Received: 0\n"
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="docs/serving.md asks with curl")
+def test_documented_requests(server, tmp_path):
+    """Commands as they stand in docs/serving.md, but for the ports: of the client, and of curl."""
+    for folder in ("photographs", "masks"):
+        (tmp_path / folder).mkdir()
+    for name in ("photo", "photographs/a", "photographs/b"):
+        Image.fromarray(photograph(40, 56)).save(tmp_path / f"{name}.jpg")
+    for name in ("mask", "masks/a", "masks/b"):
+        Image.fromarray(hole(40, 56)).save(tmp_path / f"{name}.png")
+    (tmp_path / "scripts").symlink_to(ROOT / "scripts")
+    path = os.pathsep.join([str(Path(sys.executable).parent), ENV["PATH"]])
+    environment = {**ENV, "PATH": path, "PYTHONPATH": str(ROOT)}
+    commands = [command for block in blocks("bash") for command in block.commands()]
+    for text in (command.text for command in commands if SERVED in command.text):
+        for documented, way in (("8500", "grpc"), ("8501", "rest")):
+            text = text.replace(f"localhost:{documented}", f"localhost:{server[way]}")
+        script = ["bash", "-c", f"set -e -o pipefail\n{text}"]
+        subprocess.run(script, cwd=tmp_path, env=environment, check=True, timeout=120)
+    for name in ("filled/a.jpg", "filled/b.jpg", "filled.png"):
+        assert read_picture(tmp_path / name).rgb.shape == (40, 56, 3)
 
 
 def test_server_names_a_wrong_model(server, folders):
