@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import io
 import keyword
@@ -65,25 +66,35 @@ def main() -> None:
     """
     if isinstance(sys.stdout, io.TextIOWrapper):  # which may have letters that it cannot print
         sys.stdout.reconfigure(errors="backslashreplace")
+    if code := _run():
+        # An error holds the frames it came from, and with them TensorFlow's iterators. Left to the
+        # end of the interpreter, these may wait forever for threads that cannot run Python then.
+        gc.collect()
+        sys.exit(code)
+
+
+def _run() -> int:
+    """Run the command line, print what went wrong, and return the exit code."""
     try:
         with _insisting_on_interrupts():
             cli.main(standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
-        sys.exit(error.exit_code)
+        return error.exit_code
     except click.ClickException as error:
         echo(f"Error: {error.format_message()}", err=True)
-        sys.exit(error.exit_code)
+        return error.exit_code
     except UserError as error:
         echo(f"Error: {error}", err=True)
-        sys.exit(USAGE_ERROR)
+        return USAGE_ERROR
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         echo(f"Error: {place}{reason_of(error)}", err=True)
-        sys.exit(USAGE_ERROR)
+        return USAGE_ERROR
     except click.Abort:
         echo("Stopped.", err=True)
-        sys.exit(INTERRUPTED)
+        return INTERRUPTED
+    return 0
 
 
 @contextlib.contextmanager
