@@ -116,7 +116,9 @@ def _check_config(config: Any, kind: type[AnyModel]) -> int:
             "has a Lambda layer: Python code that would run when it is loaded. It is refused, and "
             "nothing of it was run."
         )
-    known = keras.saving.get_registered_object(str(_get(config, "registered_name", (str,))))
+    # Classes of Keras itself have no registered name.
+    registered = _get(config, "registered_name", (str, type(None)))
+    known = keras.saving.get_registered_object(str(registered))
     found = _get(config, "class_name", (str,))
     if not (isinstance(known, type) and issubclass(known, kind) and found == known.__name__):
         raise _RefusedError(f"holds a {found[:80]!a}, not {_a(kind)}.")

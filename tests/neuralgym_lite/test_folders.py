@@ -85,7 +85,7 @@ def begin(folder: Path) -> subprocess.Popen[str]:
 
 def end(process: subprocess.Popen[str], number: int) -> None:
     process.send_signal(number)
-    process.communicate(timeout=30)
+    process.communicate(timeout=120)
 
 
 def names(folder: Path) -> list[str]:

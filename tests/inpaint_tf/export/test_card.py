@@ -58,7 +58,7 @@ def test_a_card_says_over_what_its_means_are(scored):
         "mse_whole_255": {"mean": None, "n": 3, "infinite": 0, "failed": 2},
     }
     path.write_text(json.dumps(document))
-    lines = score_lines(gather(str(scored), INPAINTER))
+    lines = gather(str(scored), INPAINTER).scores
     assert lines[1].startswith("PSNR: 1 of 3 photographs left out, on which a method is exact")
     assert lines[-1] == "| exact | failed on 2 | not measured | infinite | not measured |"
 

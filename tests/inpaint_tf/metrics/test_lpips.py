@@ -227,7 +227,7 @@ def test_refuses_pickles_and_bombs(npz):
         lpips_weights.read("lpips-alex", npz)
     with zipfile.ZipFile(npz, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("lin0.npy", bytes(65 << 20))
-    with pytest.raises(UserError, match="too large"):
+    with pytest.raises(UserError, match="would unpack to"):
         lpips_weights.read("lpips-alex", npz)
 
 

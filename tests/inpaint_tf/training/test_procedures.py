@@ -25,6 +25,7 @@ from neuralgym_lite.config import Config
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.muon import ConvMuon
 from neuralgym_lite.pipeline import index_driven
+from neuralgym_lite.progress import Progress
 
 ROUNDS = 5
 NEW = sorted(set(PROCEDURES) - {"ca"})  # test_adversarial.py has contextual attention
@@ -117,8 +118,9 @@ def test_replicas_have_equal_shares(two_replicas, tmp_path, monkeypatch):
     monkeypatch.setattr(session, "make_strategy", lambda name: two_replicas)
     config = small_config("autoencoder", batch_size=3, strategy="mirrored")
     run, config = start_run(config, tmp_path)
-    with pytest.raises(UserError, match="'mirrored' has 2 replicas.* of batch_size=3"):
-        session.train(run, config, None)
+    refused = pytest.raises(UserError, match="'mirrored' has 2 replicas.* of batch_size=3")
+    with Progress() as progress, refused:
+        session.train(run, config, progress)
 
 
 def test_every_model_has_a_procedure():
