@@ -81,7 +81,7 @@ class Progress:
         """Leave out a track that was dropped."""
         self._tracks.remove(track)
 
-    def say(self, text: str) -> None:
+    def log(self, text: str) -> None:
         """Write one line of talk, above the bars; what is not printable in it is escaped."""
         text = printable(text)
         if self._live:
@@ -140,7 +140,7 @@ class Track:
         parts = [f"{self.done}/{self.total} {self.unit}", speed_text(speed, self.unit)]
         parts += [f"{clock_text(left / speed)} left" if left > 0 and speed > 0 else "", self._note]
         self._said, self._said_at = self.done, now
-        self._progress.say(", ".join(part for part in parts if part))
+        self._progress.log(", ".join(part for part in parts if part))
 
 
 class _SpeedColumn(rich.progress.ProgressColumn):

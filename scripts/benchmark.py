@@ -66,10 +66,10 @@ def generator_flops(model: keras.Model, size: int) -> float:
     """Return the operations of the convolutions of one forward pass on one picture."""
     refinement = model.refinement
     total = conv_flops(model.coarse.chain, size)[0]
-    total += conv_flops(refinement.hallucinate, size)[0]
-    described, small = conv_flops(refinement.describe, size)
-    total += described + conv_flops(refinement.borrow, small)[0]
-    return total + conv_flops(refinement.merge, small)[0]
+    total += conv_flops(refinement.dilated_encoder, size)[0]
+    described, small = conv_flops(refinement.attention_encoder, size)
+    total += described + conv_flops(refinement.attention_decoder, small)[0]
+    return total + conv_flops(refinement.decoder, small)[0]
 
 
 def iteration_flops(trainer: Any, size: int, batch: int) -> float:

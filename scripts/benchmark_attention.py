@@ -120,14 +120,14 @@ def measure_training(size: int, dtype: str) -> dict[str, Any]:
     """Train two rounds with both critics."""
     import_tensorflow()
     from inpaint_tf.training.procedures import load_train_config
-    from inpaint_tf.training.rounds import RoundMaker
+    from inpaint_tf.training.rounds import RoundDataset
     from inpaint_tf.training.run import make_trainer, open_run_photos
     from neuralgym_lite.pipeline import index_driven
 
     flags = {"data.dataset": "samples", "data.image_size": size, "batch_size": 1, "n_critic": 1}
     config = load_train_config(None, {**flags, "precision": dtype})
     trainer = make_trainer(config)
-    rounds = index_driven(RoundMaker(open_run_photos(config), config).make, 0, 3)
+    rounds = index_driven(RoundDataset(open_run_photos(config), config).make, 0, 3)
     begun = time.perf_counter()
     trainer.fit(rounds, steps_per_epoch=3, shuffle=False, verbose=0)
     return {"seconds": (time.perf_counter() - begun) / 3, "megabytes": megabytes()}

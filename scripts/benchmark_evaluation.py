@@ -127,7 +127,7 @@ def time_evaluation(
         with tempfile.TemporaryDirectory() as folder:
             evaluation.write(Path(folder))
         spent = Seconds.now().since(start)
-        progress.say(f"{len(keys)} photographs, not measured: {list(evaluation.unmeasured)}")
+        progress.log(f"{len(keys)} photographs, not measured: {list(evaluation.unmeasured)}")
     return spent
 
 

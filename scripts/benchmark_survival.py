@@ -35,7 +35,7 @@ from inpaint_tf.training.checkpoints import Checkpoints  # noqa: E402
 from inpaint_tf.training.config import TrainConfig  # noqa: E402
 from inpaint_tf.training.preview import Preview  # noqa: E402
 from inpaint_tf.training.procedures import load_train_config  # noqa: E402
-from inpaint_tf.training.rounds import RoundMaker  # noqa: E402
+from inpaint_tf.training.rounds import RoundDataset  # noqa: E402
 from inpaint_tf.training.run import make_trainer, open_run_photos, resume, start  # noqa: E402
 from inpaint_tf.training.validation import Validation  # noqa: E402
 from neuralgym_lite.background import Background  # noqa: E402
@@ -94,7 +94,7 @@ def cost_of_saving(name: str, config: TrainConfig, blocks: int) -> list[Row]:
         checkpoints = Checkpoints(run, trainer, config, background)
         checkpoints.save(0)  # The first makes the copy that is written from.
         turns = Turns(checkpoints, background)
-        maker = RoundMaker(open_run_photos(config), config)
+        maker = RoundDataset(open_run_photos(config), config)
         rounds = EVERY * (2 * blocks + 1)
         data = index_driven(maker.make, 0, rounds)
         trainer.fit(data, steps_per_epoch=rounds, shuffle=False, verbose=0, callbacks=[turns])

@@ -67,7 +67,7 @@ def measure(name: str, minutes: float) -> dict[str, Any]:
 
     from inpaint_tf.data import open_photos
     from inpaint_tf.training.procedures import load_train_config
-    from inpaint_tf.training.rounds import RoundMaker
+    from inpaint_tf.training.rounds import RoundDataset
     from inpaint_tf.training.run import make_trainer, resolve
     from neuralgym_lite.pipeline import index_driven
 
@@ -80,7 +80,7 @@ def measure(name: str, minutes: float) -> dict[str, Any]:
     overrides = [words[i + 1] for i, word in enumerate(words) if word == "--set"]
     config = resolve(load_train_config(None, flags, overrides))
     trainer = make_trainer(config)
-    maker = RoundMaker(open_photos("animals"), config)
+    maker = RoundDataset(open_photos("animals"), config)
     seconds, weighted, begun = [], 0.0, 0
     for phase in trainer.phases(config):
         trainer.enter(phase)

@@ -302,7 +302,7 @@ def run(arguments: argparse.Namespace) -> int:
         for result in pool.map(fill, jobs):
             failed += result.status == "failed"
             if result.message:
-                progress.say(result.message)
+                progress.log(result.message)
             track.advance()
     print(f"{len(jobs) - failed} of {len(jobs)} photographs filled", file=sys.stderr)
     return 1 if failed else 0

@@ -30,11 +30,11 @@ from inpaint_tf.cli._settings import as_flags, run_folder, with_settings
 from inpaint_tf.training.checkpoints import Checkpoints
 from inpaint_tf.training.config import TrainConfig
 from inpaint_tf.training.finetune import open_parent, start_from
+from inpaint_tf.training.health_rules import HEALTH_RULES
 from inpaint_tf.training.procedures import load_train_config
-from inpaint_tf.training.rounds import RoundMaker
+from inpaint_tf.training.rounds import RoundDataset
 from inpaint_tf.training.run import make_trainer, open_run_photos, remember, resume, start
 from inpaint_tf.training.session import SHOWN_SCALARS, check_data, last_iteration
-from inpaint_tf.training.signs import SIGNS
 from inpaint_tf.training.trainer import Trainer
 from neuralgym_lite.callbacks import (
     IterationCallback,
@@ -119,14 +119,14 @@ def train(run: RunFolder, config: TrainConfig, progress: Progress) -> None:
     check_data(run, photos)
     trainer = make_trainer(config)
     checkpoints = Checkpoints(run, trainer, config)
-    iteration, order = checkpoints.restore(progress.say)
+    iteration, order = checkpoints.restore(progress.log)
     remember(run, config)
     keep_events_until(run.tensorboard, iteration)
     keep_until(run.validation, iteration)
-    maker = RoundMaker(photos, config, lambda error: progress.say(f"Skipped: {error}"), order)
+    maker = RoundDataset(photos, config, lambda error: progress.log(f"Skipped: {error}"), order)
     variables = [each for group in trainer.saved_variables().values() for each in group]
     records = Records(run, config, progress, iteration)
-    progress.say(f"'{run.path}' from iteration {iteration} on {jax.devices()[0].device_kind}.")
+    progress.log(f"'{run.path}' from iteration {iteration} on {jax.devices()[0].device_kind}.")
     for phase in trainer.phases(config):
         trainer.enter(phase)
         compute = compiled_round(trainer, variables)
@@ -189,7 +189,7 @@ class Records:
         self.callbacks: list[IterationCallback] = [
             FiniteGuard(**counting),
             ScalarLog(run.scalars, **counting),
-            Health(SIGNS, progress.say, **counting),
+            Health(HEALTH_RULES, progress.log, **counting),
             ProgressBar(config.iterations, progress, SHOWN_SCALARS, **counting),
         ]
         self.waiting: list[dict[str, Any]] = []

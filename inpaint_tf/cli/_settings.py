@@ -81,7 +81,7 @@ def carry_out(run: RunFolder, config: TrainConfig, force: bool = False) -> None:
     from neuralgym_lite.progress import Progress
 
     with Progress() as progress:
-        progress.say(f"Run folder: {run.path}")
+        progress.log(f"Run folder: {run.path}")
         done = train(run, config, progress, force)
     echo(str(run.path))
     if not done:

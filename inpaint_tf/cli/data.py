@@ -141,7 +141,7 @@ def _read_all(photos: PhotoSet, left_out: list[str]) -> _Report:
     sizes, broken = [], {}
     same = defaultdict(list)
     with Progress(every=_EVERY) as progress:
-        progress.say(f"Reading {len(keys)} images.")
+        progress.log(f"Reading {len(keys)} images.")
         track = progress.track(len(keys), "images")
         for key in keys:
             try:

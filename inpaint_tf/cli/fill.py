@@ -165,7 +165,7 @@ def command(
             if as_json or result.status != "failed":
                 _print(result, as_json, stdout)
             if result.message and not (failed and len(jobs) == 1):
-                progress.say(result.message)
+                progress.log(result.message)
             if track:
                 track.advance()
     if len(jobs) == len(failed) == 1:

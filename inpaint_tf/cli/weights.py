@@ -64,7 +64,7 @@ class _Bars:
 
     def advance(self, file: str, done: int, total: int | None) -> None:
         if file not in self.tracks:
-            self.progress.say(f"Downloading {file}")
+            self.progress.log(f"Downloading {file}")
             self.tracks[file] = self.progress.track(_megabytes(total or 0), "MB")
         track = self.tracks[file]
         track.advance(_megabytes(done) - track.done)

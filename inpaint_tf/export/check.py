@@ -21,7 +21,7 @@ from neuralgym_lite.errors import UserError
 Pair = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 Results = Mapping[str, NDArray[Any]]
 
-PROGRAM = Path(__file__).with_name("stranger.py")
+PROGRAM = Path(__file__).with_name("clean_process.py")
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def compare(
     return Difference(max(refined) if refined else None, share, int(levels.max()))
 
 
-def fill_as_a_stranger(folder: Path, pairs: Sequence[Pair]) -> list[Results]:
+def fill_in_clean_process(folder: Path, pairs: Sequence[Pair]) -> list[Results]:
     """Fill photographs with a SavedModel, in a process that has neither this project nor Keras.
 
     Returns:

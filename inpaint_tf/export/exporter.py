@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from inpaint_tf.data.samples import open_samples
 from inpaint_tf.export.card import Facts, write_card
-from inpaint_tf.export.check import Difference, Limit, compare, fill_as_a_stranger, probes
+from inpaint_tf.export.check import Difference, Limit, compare, fill_in_clean_process, probes
 from inpaint_tf.export.portable import (
     fill_with_onnx,
     fill_with_tflite,
@@ -138,7 +138,7 @@ def _warm_requests(names: tuple[str, ...]) -> Iterator[tuple[str, dict[str, Any]
 def _check(model: InpaintingModel, folder: Path, file_format: str) -> Difference:
     pairs = probes()
     if file_format == "saved_model":
-        return compare(fill_as_a_stranger(folder, pairs), pairs, model)
+        return compare(fill_in_clean_process(folder, pairs), pairs, model)
     fill = {"onnx": fill_with_onnx, "tflite": fill_with_tflite}[file_format]
     return compare(fill(folder / MODEL_FILES[file_format], pairs), pairs, model)
 

@@ -271,7 +271,7 @@ class Refiner:
         seen = with_mask_channels(composite(coarse, masked, mask), mask)
         features = model.refinement.features(seen)
         attended, offsets = self._attend(features, mask)
-        return {"refined": model.refinement.paint(seen, attended), "offsets": offsets}
+        return {"refined": model.refinement.decode(seen, attended), "offsets": offsets}
 
     def _attend(self, features: tf.Tensor, mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         refinement = self.model.refinement
@@ -282,7 +282,7 @@ class Refiner:
         def in_tiles() -> Any:
             config = refinement.attention.get_config()
             streamed = ContextualAttention.from_config({**config, "formulation": "streamed"})
-            needed = around(mask, refinement.attended_reach)
+            needed = around(mask, refinement.attention_decoder_field)
             return streamed(features, features, mask, return_attention=True, needed=needed)
 
         if not self.streams:

@@ -16,8 +16,14 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from inpaint_tf.importers.slots import MAX_WIDTH, Slot, check_count, dimension, fill_slots
 from inpaint_tf.importers.tf1_index import check_index
+from inpaint_tf.importers.weight_slots import (
+    MAX_WIDTH,
+    WeightSlot,
+    assign_weights,
+    check_count,
+    dimension,
+)
 from inpaint_tf.masks import MaskMode
 from inpaint_tf.models import (
     ContextualAttentionModel,
@@ -107,7 +113,7 @@ def make_generator(arrays: Mapping[str, Any], mask_mode: MaskMode) -> Inpainting
             if layer in _UPSAMPLED:
                 name = f"{name}_upsample/{name}_upsample_conv"
             slots[f"{GENERATOR}{name}/{kind}"] = _slot(variable, layer)
-    fill_slots(slots, _only(arrays, GENERATOR))
+    assign_weights(slots, _only(arrays, GENERATOR))
     return model
 
 
@@ -129,7 +135,7 @@ def make_critics(arrays: Mapping[str, Any]) -> dict[str, Critic]:
             slots[f"{name}/bias"] = _slot(conv.bias, conv.name)
         slots[f"{CRITICS}dout_{kind}_fc/kernel"] = _slot(critic.score.kernel, "dense")
         slots[f"{CRITICS}dout_{kind}_fc/bias"] = _slot(critic.score.bias, "dense")
-    fill_slots(slots, own)
+    assign_weights(slots, own)
     return critics
 
 
@@ -143,14 +149,14 @@ def _make_critic(kind: str, arrays: Mapping[str, Any]) -> Critic:
     return create_critic(kind, size=size, width=width, last_width=last_width, compat=COMPAT)
 
 
-def _slot(variable: Any, layer: str) -> Slot:
+def _slot(variable: Any, layer: str) -> WeightSlot:
     shape = tuple(variable.shape)
     if layer in _SEE_PICTURES and len(shape) == 4:
         rest = range(3, shape[2])
-        return Slot(variable, shape, lambda kernel: kernel[:, :, [2, 1, 0, *rest]])
+        return WeightSlot(variable, shape, lambda kernel: kernel[:, :, [2, 1, 0, *rest]])
     if layer in _MAKE_PICTURES:
-        return Slot(variable, shape, lambda array: array[..., ::-1])
-    return Slot(variable, shape, lambda array: array)
+        return WeightSlot(variable, shape, lambda array: array[..., ::-1])
+    return WeightSlot(variable, shape, lambda array: array)
 
 
 def _newest(folder: Path) -> Path:

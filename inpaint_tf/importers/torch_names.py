@@ -12,7 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from inpaint_tf.importers.slots import MAX_WIDTH, Slot, check_count, dimension, fill_slots
+from inpaint_tf.importers.weight_slots import (
+    MAX_WIDTH,
+    WeightSlot,
+    assign_weights,
+    check_count,
+    dimension,
+)
 from inpaint_tf.masks import MaskMode
 from inpaint_tf.models import Critic, InpaintingModel, create, create_critic
 from inpaint_tf.models.registry import find
@@ -123,7 +129,7 @@ def assign_generator(model: InpaintingModel, arrays: Mapping[str, Any]) -> None:
             layer, kind = variable.path.split("/")[-2:]
             part = "weight" if kind == "kernel" else "bias"
             slots[f"{stage}_generator.{layer}.conv.{part}"] = _slot(variable)
-    fill_slots(slots, arrays)
+    assign_weights(slots, arrays)
 
 
 def assign_critic(critic: Critic, arrays: Mapping[str, Any]) -> None:
@@ -147,9 +153,9 @@ def assign_critic(critic: Critic, arrays: Mapping[str, Any]) -> None:
         return kernel.reshape(-1, height, width).transpose(1, 2, 0).reshape(-1, 1)
 
     dense = critic.score.kernel
-    slots["linear.weight"] = Slot(dense, (1, dense.shape[0]), reorder)
+    slots["linear.weight"] = WeightSlot(dense, (1, dense.shape[0]), reorder)
     slots["linear.bias"] = _slot(critic.score.bias)
-    fill_slots(slots, arrays)
+    assign_weights(slots, arrays)
 
 
 def _architecture(arrays: Mapping[str, Any]) -> str:
@@ -184,9 +190,11 @@ def _make_critic(kind: str, arrays: Mapping[str, Any]) -> Critic:
     return critic
 
 
-def _slot(variable: Any) -> Slot:
+def _slot(variable: Any) -> WeightSlot:
     shape = tuple(variable.shape)
     if len(shape) == 4:  # OIHW there, HWIO here
         height, width, inputs, outputs = shape
-        return Slot(variable, (outputs, inputs, height, width), lambda a: a.transpose(2, 3, 1, 0))
-    return Slot(variable, shape, lambda array: array)
+        return WeightSlot(
+            variable, (outputs, inputs, height, width), lambda a: a.transpose(2, 3, 1, 0)
+        )
+    return WeightSlot(variable, shape, lambda array: array)

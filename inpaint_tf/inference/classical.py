@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from inpaint_tf.inference.inpainter import Inpainter, UInt8
-from inpaint_tf.masks import opencv_inpaint, surroundings
+from inpaint_tf.masks import hole_window, opencv_inpaint
 from neuralgym_lite.errors import UserError, did_you_mean
 
 METHODS = ("ns", "telea")
@@ -34,6 +34,6 @@ class ClassicalInpainter(Inpainter):
         filled = images.copy()
         for image, mask in zip(filled, masks, strict=True):
             if mask.any():
-                around = surroundings(mask[..., 0], _SEEN)
+                around = hole_window(mask[..., 0], _SEEN)
                 image[around] = opencv_inpaint(image[around], mask[around], self.name)
         return filled

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from inpaint_tf.inference.blending import poisson_blend
 from inpaint_tf.inference.detail import add_detail
 from inpaint_tf.inference.smooth import continue_smooth
-from inpaint_tf.masks import grown
+from inpaint_tf.masks import dilated
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.images import MID_GREY
 
@@ -173,7 +173,7 @@ def _as_batch(
     if invert:
         masks = 1 - masks
     if grow:
-        masks = np.stack([grown(each[..., 0], grow) for each in masks])[..., None]
+        masks = np.stack([dilated(each[..., 0], grow) for each in masks])[..., None]
     return images, masks
 
 

@@ -7,8 +7,10 @@ is one of our networks, with its own weights, and takes a few times the memory o
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
+import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,6 +38,14 @@ _MAX_REASON = 300
 
 _CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
 _ENTRIES = {_CONFIG, _WEIGHTS, "metadata.json"}
+# Parts of the refinement network that had other names in files saved before version 0.2.
+_REFINEMENT = "layers/refinement_network"
+_RENAMED = {
+    "hallucinate": "dilated_encoder",
+    "describe": "attention_encoder",
+    "borrow": "attention_decoder",
+    "merge": "decoder",
+}
 _NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.-]{0,199}")  # TensorFlow's rule for scopes
 # How many bytes a weight takes.
 _POLICIES = {
@@ -80,8 +90,10 @@ def load_keras_file(path: Path, kind: type[AnyModel]) -> AnyModel:
         with zipfile.ZipFile(path) as archive:
             _check_entries(archive, path.stat().st_size)
             least = _check_config(strict_json.parse(archive.read(_CONFIG), MAX_CONFIG_BYTES), kind)
-            _check_weights(archive.read(_WEIGHTS), least)
-        loaded: AnyModel = keras.models.load_model(path, compile=False, safe_mode=True)
+            weights = archive.read(_WEIGHTS)
+            _check_weights(weights, least)
+            with _with_current_names(path, archive, weights) as file:
+                loaded: AnyModel = keras.models.load_model(file, compile=False, safe_mode=True)
         return loaded
     except _RefusedError as refusal:
         raise UserError(f"'{path}' {refusal}") from None
@@ -192,6 +204,33 @@ def _check_weights(data: bytes, least: int) -> None:
             f"has {total:,} bytes of weights in {len(data):,}, and its network takes {least:,} or "
             "more."
         )
+
+
+@contextlib.contextmanager
+def _with_current_names(path: Path, archive: zipfile.ZipFile, weights: bytes) -> Iterator[Path]:
+    """Yield the file, or a copy of it in which renamed parts of the network have their new names.
+
+    Args:
+        path: of the file.
+        archive: the same file, open.
+        weights: the HDF5 file in it.
+    """
+    buffer = io.BytesIO(weights)
+    with h5py.File(buffer, "r+") as file:
+        refinement = file.get(_REFINEMENT, {})
+        earlier = [name for name in _RENAMED if name in refinement]
+        for name in earlier:
+            refinement.move(name, _RENAMED[name])
+    if not earlier:
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder, path.name).with_suffix(".keras")
+        with zipfile.ZipFile(copy, "w") as renamed:
+            for name in archive.namelist():
+                data = buffer.getvalue() if name == _WEIGHTS else archive.read(name)
+                renamed.writestr(name, data)
+        yield copy
 
 
 def _objects(group: h5py.Group) -> Iterator[tuple[str, Any]]:

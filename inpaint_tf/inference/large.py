@@ -87,7 +87,7 @@ class LargeNetwork:
         Raises:
             UserError: if it needs more memory than it may take.
         """
-        stage = self._stage(self._whole, self.model.reach or 0, mask)
+        stage = self._stage(self._whole, self.model.receptive_field or 0, mask)
         progress = _Progress(tell, mask.shape, [stage])
         return _run(stage, [masked, mask], np.zeros_like(masked), progress), None
 
@@ -126,18 +126,22 @@ class LargeAttentionNetwork(LargeNetwork):
         self._coarse = _graph(lambda *seen: coarse(with_mask_channels(*seen)), 3, 1)
         self._features = _graph(lambda *seen: refinement.features(with_mask_channels(*seen)), 3, 1)
         self._paint = _graph(
-            lambda *seen: refinement.paint(with_mask_channels(*seen[:2]), seen[2]),
+            lambda *seen: refinement.decode(with_mask_channels(*seen[:2]), seen[2]),
             *(3, 1, 4 * model.width),
         )
         self._attentions: dict[int | None, Graph] = {}
-        self._margins = (coarse.reach, refinement.features_reach, refinement.paint_reach)
+        self._margins = (
+            coarse.receptive_field,
+            refinement.attention_encoder_field,
+            refinement.decoder_field,
+        )
 
     def __call__(
         self, masked: Array, mask: Array, tell: Tell, guess: Array | None = None
     ) -> tuple[Array, Array | None]:
         """Return what is in the holes of a picture, and where the attention looked."""
         attention, held = self._attention(mask)
-        needed = _around(mask, self.model.refinement.attended_reach)
+        needed = _around(mask, self.model.refinement.attention_decoder_field)
         everywhere = np.ones_like(mask)
         stages = [
             self._stage(run, margin, where, held)

@@ -76,7 +76,7 @@ class NetworkInpainter(Inpainter):
             self._large = LargeAttentionNetwork(model, memory, name)
         elif coarse_at is not None:
             raise UserError(f"Model '{name}' has no coarse network; leave out --coarse-at")
-        elif model.reach is not None:
+        elif model.receptive_field is not None:
             self._large = LargeNetwork(model, memory, name)
         if coarse_at is not None and coarse_at < LEAST_COARSE:
             raise UserError(f"--coarse-at must be at least {LEAST_COARSE} pixels, not {coarse_at}")

@@ -15,7 +15,7 @@ import numpy as np
 
 from inpaint_tf.data.split import canonical
 from inpaint_tf.inference.inpainter import Inpainter, Int32, UInt8
-from inpaint_tf.masks import NothingKnownError, grown, surroundings
+from inpaint_tf.masks import NothingKnownError, dilated, hole_window
 from inpaint_tf.report.flow_colors import attention_map
 from neuralgym_lite.errors import UserError, reason_of
 from neuralgym_lite.images import (
@@ -171,7 +171,7 @@ def _fill(
         atomic_write(job.target, job.source.read_bytes())
         message = f"{job.source}: {_nothing_missing(mask_file, levels, invert_mask)}; copied"
         return Result(job.source, job.target, "empty-mask", message)
-    mask = grown((levels > MID_GREY).astype(np.uint8), grow)
+    mask = dilated((levels > MID_GREY).astype(np.uint8), grow)
     try:
         picture, offsets = _filled(inpainter, picture, mask, blend, job.attention_map is not None)
     except NothingKnownError as error:
@@ -247,7 +247,7 @@ def _seen(picture: Picture, mask: UInt8) -> UInt8:
         return picture.rgb
     seen = picture.rgb.copy()
     seen[hidden] = np.rint(cv2.mean(picture.rgb, shown.view(np.uint8))[:3])
-    near = surroundings(mask, _NEAR)
+    near = hole_window(mask, _NEAR)
     if shown[near].any():
         _, places = cv2.distanceTransformWithLabels(
             1 - shown[near].view(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL

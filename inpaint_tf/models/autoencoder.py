@@ -10,7 +10,7 @@ from inpaint_tf.masks import MaskMode
 from inpaint_tf.models.blocks import (
     ConvFactory,
     build_chain,
-    reach_of,
+    receptive_field_of,
     run_chain,
     squash_to_picture,
 )
@@ -67,7 +67,7 @@ class Autoencoder(InpaintingModel):
             )
         self.chain.append(make.picture("picture", kernel_size=1))
         build_chain(self.chain, channels=3)
-        self.reach = reach_of(self.chain)
+        self.receptive_field = receptive_field_of(self.chain)
         self.built = True
 
     def call(self, inputs: tuple[Any, Any]) -> dict[str, Any]:

@@ -106,8 +106,8 @@ def run_chain(layers: Iterable[keras.layers.Layer], inputs: Any) -> Any:
     return inputs
 
 
-def reach_of(layers: Iterable[keras.layers.Layer], pixel: float = 1.0) -> int:
-    """Return how far a chain looks: what is further from a pixel has no say in it.
+def receptive_field_of(layers: Iterable[keras.layers.Layer], pixel: float = 1.0) -> int:
+    """Return the radius of a chain's receptive field.
 
     Args:
         layers: from input to output.
@@ -116,21 +116,21 @@ def reach_of(layers: Iterable[keras.layers.Layer], pixel: float = 1.0) -> int:
     Returns:
         Pixels of the picture, rounded up to a multiple of 16, as all that models have.
     """
-    reach = 0.0
+    radius = 0.0
     for layer in layers:
         grows = isinstance(layer, (UpsampleConv2D, keras.layers.Conv2DTranspose))
         if grows or getattr(layer, "transposed", False):
             # Up to 4x4 taps of stride 2 see the neighbours of a pixel, and leave it half as large.
-            reach, pixel = reach + pixel, pixel / 2
+            radius, pixel = radius + pixel, pixel / 2
         elif isinstance(layer, keras.layers.MaxPooling2D):
-            reach, pixel = reach + pixel, pixel * 2
+            radius, pixel = radius + pixel, pixel * 2
         else:
             size, stride, dilation = (
                 value if isinstance(value, int) else value[0]
                 for value in (layer.kernel_size, layer.strides, layer.dilation_rate)
             )
-            reach, pixel = reach + pixel * dilation * (size // 2), pixel * stride
-    return -(-math.ceil(reach) // 16) * 16
+            radius, pixel = radius + pixel * dilation * (size // 2), pixel * stride
+    return -(-math.ceil(radius) // 16) * 16
 
 
 def clip_to_picture(inputs: Any) -> Any:

@@ -6,7 +6,13 @@ from typing import Any
 
 import keras
 
-from inpaint_tf.models.blocks import ConvFactory, build_chain, clip_to_picture, reach_of, run_chain
+from inpaint_tf.models.blocks import (
+    ConvFactory,
+    build_chain,
+    clip_to_picture,
+    receptive_field_of,
+    run_chain,
+)
 
 
 @keras.saving.register_keras_serializable(package="inpaint_tf")
@@ -18,7 +24,7 @@ class CoarseNetwork(keras.layers.Layer):
         compat: dialect of the weights.
 
     Attributes:
-        reach: pixels; what is further from a pixel has no say in it.
+        receptive_field: radius in pixels; a pixel depends on no input further away.
 
     Call arguments:
         inputs: image, ones and mask, `(B, H, W, 5)`; H and W are multiples of 4.
@@ -53,7 +59,7 @@ class CoarseNetwork(keras.layers.Layer):
             make.picture("conv17"),
         ]
         build_chain(self.chain, channels=5)
-        self.reach = reach_of(self.chain)
+        self.receptive_field = receptive_field_of(self.chain)
         self.built = True
 
     def call(self, inputs: Any) -> Any:

@@ -121,13 +121,13 @@ class Tower(keras.layers.Layer):
         ]
         channels = build_chain(self.convs, channels=3)
         height, width_ = (-(-side // 2**depth) for side in self.size)
-        self.describe = keras.layers.Dense(
+        self.embedding = keras.layers.Dense(
             units, activation="relu", dtype=self.dtype_policy, name="describe"
         )
-        self.describe.build((None, height * width_ * channels))
+        self.embedding.build((None, height * width_ * channels))
         self.built = True
 
     def call(self, inputs: Any) -> Any:
         check_pictures(inputs, self.size)
         features = run_chain(self.convs, inputs)
-        return self.describe(ops.reshape(features, (-1, self.describe.kernel.shape[0])))
+        return self.embedding(ops.reshape(features, (-1, self.embedding.kernel.shape[0])))

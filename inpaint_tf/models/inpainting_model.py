@@ -22,7 +22,8 @@ class InpaintingModel(keras.Model):
     Attributes:
         multiple: height and width of its pictures are multiples of this many pixels.
         fixed_size: side of the only pictures it takes; None where any size will do.
-        reach: pixels; what is further from a pixel has no say in it. None where all may have.
+        receptive_field: radius in pixels; a pixel of the output depends on no input further away.
+            None if it may depend on all of them.
         has_attention: whether a call takes `return_attention` and then returns `"offsets"`.
 
     Call arguments:
@@ -36,7 +37,7 @@ class InpaintingModel(keras.Model):
 
     multiple: int = 8
     fixed_size: int | None = None
-    reach: int | None = None
+    receptive_field: int | None = None
     has_attention: bool = False
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The refinement network: a hallucinating branch and a borrowing branch, merged."""
+"""The refinement network: a dilated encoder, an attention encoder, and one decoder of both."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ import keras
 from keras import ops
 
 from inpaint_tf.layers import ContextualAttention
-from inpaint_tf.models.blocks import ConvFactory, build_chain, clip_to_picture, reach_of, run_chain
+from inpaint_tf.models.blocks import (
+    ConvFactory,
+    build_chain,
+    clip_to_picture,
+    receptive_field_of,
+    run_chain,
+)
 
 
 @keras.saving.register_keras_serializable(package="inpaint_tf")
@@ -21,9 +27,9 @@ class RefinementNetwork(keras.layers.Layer):
         formulation: of the contextual attention.
 
     Attributes:
-        features_reach: pixels; what is further from a place has no say in its features.
-        paint_reach: pixels; what is further from a pixel has no say in how it is painted.
-        attended_reach: pixels; nor have attended features further away.
+        attention_encoder_field: radius in pixels of the attention encoder's receptive field.
+        decoder_field: the same of the dilated encoder and the decoder together.
+        attention_decoder_field: the same of what follows the attention layer.
 
     Call arguments:
         inputs: the coarse picture in the hole, ones and mask, `(B, H, W, 5)`; H and W are
@@ -41,7 +47,7 @@ class RefinementNetwork(keras.layers.Layer):
     def __init__(self, width: int, compat: str, formulation: str = "auto", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         make = ConvFactory(compat, self.dtype_policy)
-        self.hallucinate = [
+        self.dilated_encoder = [
             make.conv("conv1", width, kernel_size=5),
             make.conv("conv2_downsample", width, strides=2),
             make.conv("conv3", 2 * width),
@@ -53,7 +59,7 @@ class RefinementNetwork(keras.layers.Layer):
             make.conv("conv9_atrous", 4 * width, dilation=8),
             make.conv("conv10_atrous", 4 * width, dilation=16),
         ]
-        self.describe = [
+        self.attention_encoder = [
             make.conv("pmconv1", width, kernel_size=5),
             make.conv("pmconv2_downsample", width, strides=2),
             make.conv("pmconv3", 2 * width),
@@ -67,8 +73,8 @@ class RefinementNetwork(keras.layers.Layer):
             dtype=self.dtype_policy,
             name="contextual_attention",
         )
-        self.borrow = [make.conv("pmconv9", 4 * width), make.conv("pmconv10", 4 * width)]
-        self.merge = [
+        self.attention_decoder = [make.conv("pmconv9", 4 * width), make.conv("pmconv10", 4 * width)]
+        self.decoder = [
             make.conv("allconv11", 4 * width),
             make.conv("allconv12", 4 * width),
             make.upsample("allconv13", 2 * width),
@@ -77,29 +83,31 @@ class RefinementNetwork(keras.layers.Layer):
             make.conv("allconv16", width // 2),
             make.picture("allconv17"),
         ]
-        hallucinated = build_chain(self.hallucinate, channels=5)
-        described = build_chain(self.describe, channels=5)
-        borrowed = build_chain(self.borrow, channels=described)
-        build_chain(self.merge, channels=hallucinated + borrowed)
-        self.features_reach = reach_of(self.describe)
-        self.paint_reach = reach_of([*self.hallucinate, *self.merge])
-        self.attended_reach = reach_of([*self.borrow, *self.merge], pixel=4)
+        dilated = build_chain(self.dilated_encoder, channels=5)
+        features = build_chain(self.attention_encoder, channels=5)
+        attended = build_chain(self.attention_decoder, channels=features)
+        build_chain(self.decoder, channels=dilated + attended)
+        self.attention_encoder_field = receptive_field_of(self.attention_encoder)
+        self.decoder_field = receptive_field_of([*self.dilated_encoder, *self.decoder])
+        self.attention_decoder_field = receptive_field_of(
+            [*self.attention_decoder, *self.decoder], pixel=4
+        )
         self.built = True
 
     def call(self, inputs: Any, mask: Any, return_attention: bool = False) -> Any:
         features = self.features(inputs)
         attended = self.attention(features, features, mask, return_attention=return_attention)
         attended, offsets = attended if return_attention else (attended, None)
-        picture = self.paint(inputs, attended)
+        picture = self.decode(inputs, attended)
         return (picture, offsets) if return_attention else picture
 
     def features(self, inputs: Any) -> Any:
-        """Return what places are compared by, `(B, H / 4, W / 4, 4 width)`."""
-        return run_chain(self.describe, inputs)
+        """Return the features that attention compares, `(B, H / 4, W / 4, 4 width)`."""
+        return run_chain(self.attention_encoder, inputs)
 
-    def paint(self, inputs: Any, attended: Any) -> Any:
-        """Return the picture that is made of the input and of attended features."""
-        hallucinated = run_chain(self.hallucinate, inputs)
-        borrowed = run_chain(self.borrow, attended)
-        merged = run_chain(self.merge, ops.concatenate([hallucinated, borrowed], axis=-1))
+    def decode(self, inputs: Any, attended: Any) -> Any:
+        """Return the picture decoded from the input and the attended features."""
+        dilated = run_chain(self.dilated_encoder, inputs)
+        attended = run_chain(self.attention_decoder, attended)
+        merged = run_chain(self.decoder, ops.concatenate([dilated, attended], axis=-1))
         return clip_to_picture(merged)

@@ -61,7 +61,7 @@ class StableGLCIC(InpaintingModel):
         policy = self.dtype_policy
         self.coarse = CoarseNetwork(width, compat, dtype=policy, name="coarse")
         self.refinement = CoarseNetwork(width, compat, dtype=policy, name="refinement")
-        self.reach = self.coarse.reach + self.refinement.reach
+        self.receptive_field = self.coarse.receptive_field + self.refinement.receptive_field
         self.built = True
 
     def call(self, inputs: tuple[Any, Any]) -> dict[str, Any]:

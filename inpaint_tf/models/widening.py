@@ -53,10 +53,11 @@ def widen(narrow: ContextualAttentionModel, wide: ContextualAttentionModel, seed
     # Scores of attention are inner products of features with normalised ones, which grow with the
     # root of the number of channels; ReLU lets a factor through.
     grown = math.sqrt(wide.width / narrow.width)
-    described, borrowed = wide.refinement.describe[-1], wide.refinement.borrow[0]
-    described.kernel.assign(described.kernel / grown)
-    described.bias.assign(described.bias / grown)
-    borrowed.kernel.assign(borrowed.kernel * grown)
+    scored = wide.refinement.attention_encoder[-1]
+    scored.kernel.assign(scored.kernel / grown)
+    scored.bias.assign(scored.bias / grown)
+    attended = wide.refinement.attention_decoder[0]
+    attended.kernel.assign(attended.kernel * grown)
 
 
 def _widened(weight: Float, shape: tuple[int, ...], rng: np.random.Generator) -> Float:

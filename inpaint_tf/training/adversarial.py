@@ -66,7 +66,7 @@ class AdversarialTrainer(Trainer):
         """Both critics."""
         return {"local_critic": self.local_critic, "global_critic": self.global_critic}
 
-    def reconstruction(self, batch: Batch, outputs: dict[str, Any]) -> tuple[Any, Logs]:
+    def reconstruction_loss(self, batch: Batch, outputs: dict[str, Any]) -> tuple[Any, Logs]:
         """Return the L1 distances of both stages: discounted in the hole, plain outside it."""
         weights = self.loss_weights
         image = batch["image"]
@@ -79,14 +79,14 @@ class AdversarialTrainer(Trainer):
         total = weights.l1_loss_alpha * l1 + weights.ae_loss_alpha * ae
         return total, {"l1": l1, "ae": ae}
 
-    def persuasion(self, batch: Batch, fake: Any) -> tuple[Any, Logs]:
+    def generator_loss(self, batch: Batch, fake: Any) -> tuple[Any, Logs]:
         """Return the negative mean of the critics' scores."""
         weights = self.loss_weights
         wgan = gan.generator_loss(self.local_critic(self._crop(fake, batch)))
         wgan += weights.global_wgan_loss_alpha * gan.generator_loss(self.global_critic(fake))
         return weights.gan_loss_alpha * wgan, {"wgan_g": wgan}
 
-    def criticism(self, batch: Batch, fake: Any) -> tuple[Any, Logs]:
+    def critic_loss(self, batch: Batch, fake: Any) -> tuple[Any, Logs]:
         """Return the difference of scores and the gradient penalty, of both critics."""
         weights = self.loss_weights
         pairs = (

@@ -36,7 +36,7 @@ class ContextEncoderTrainer(DiscriminatedTrainer):
         )
         return cls(generator, critic, config.loss, config.n_critic)
 
-    def reconstruction(self, batch: Batch, outputs: dict[str, Any]) -> tuple[Any, Logs]:
+    def reconstruction_loss(self, batch: Batch, outputs: dict[str, Any]) -> tuple[Any, Logs]:
         """Return the squared distance in the hole and, ten times as heavy, in its rim."""
         weights = self.loss_weights
         l2 = overlap_mse(

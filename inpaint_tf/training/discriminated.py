@@ -45,12 +45,12 @@ class DiscriminatedTrainer(Trainer):
         """Return the logits of pictures `(B, H, W, 3)` with boxes `(B, 4)`."""
         raise NotImplementedError
 
-    def persuasion(self, batch: Batch, fake: Any) -> tuple[Any, Logs]:
+    def generator_loss(self, batch: Batch, fake: Any) -> tuple[Any, Logs]:
         """Return the cross entropy of the critic's belief that the pictures are photographs."""
         bce = gan.fooling_loss(self.judge(fake, batch["box"]))
         return self.loss_weights.gan_loss_alpha * bce, {"bce_g": bce}
 
-    def criticism(self, batch: Batch, fake: Any) -> tuple[Any, Logs]:
+    def critic_loss(self, batch: Batch, fake: Any) -> tuple[Any, Logs]:
         """Return the cross entropy of the critic's beliefs."""
         # Photographs and pictures are normalised apart, or a batch would tell which is which.
         real = self.judge(batch["image"], batch[self.real_box])

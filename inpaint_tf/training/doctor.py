@@ -16,7 +16,7 @@ from inpaint_tf.data import names, open_photos
 from inpaint_tf.data.locations import cache_folder
 from inpaint_tf.inference import NetworkInpainter
 from inpaint_tf.training.procedures import load_train_config
-from inpaint_tf.training.rounds import RoundMaker
+from inpaint_tf.training.rounds import RoundDataset
 from inpaint_tf.training.run import make_trainer
 from neuralgym_lite.distribution import choose_precision
 from neuralgym_lite.errors import UserError
@@ -104,7 +104,7 @@ def _train() -> str:
     """Train two rounds, and fill a photograph of an odd size."""
     config = load_train_config(None, TINY)
     trainer = make_trainer(config)
-    maker = RoundMaker(open_photos("samples"), config)
+    maker = RoundDataset(open_photos("samples"), config)
     begun = time.monotonic()
     history = trainer.fit(
         index_driven(maker.make, 0, 2), steps_per_epoch=2, shuffle=False, verbose=0

@@ -40,7 +40,7 @@ class GLCICTrainer(DiscriminatedTrainer):
         )
         return cls(generator, critic, config.loss, config.n_critic)
 
-    def reconstruction(self, batch: Batch, outputs: dict[str, Any]) -> tuple[Any, Logs]:
+    def reconstruction_loss(self, batch: Batch, outputs: dict[str, Any]) -> tuple[Any, Logs]:
         """Return the mean squared error of the composited picture, in [0, 1]."""
         mse = hole_mse(batch["image"], outputs["refined"], batch["mask"]) / 4
         return mse, {"mse": mse}

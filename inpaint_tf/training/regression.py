@@ -15,7 +15,7 @@ class RegressionTrainer(Trainer):
     in grey levels (0..255), so that the curve can be read beside the MSE of an evaluation.
     """
 
-    def reconstruction(self, batch: Batch, outputs: dict[str, Any]) -> tuple[Any, Logs]:
+    def reconstruction_loss(self, batch: Batch, outputs: dict[str, Any]) -> tuple[Any, Logs]:
         """Return `ae_loss_alpha` times the mean squared error over the whole picture."""
         mse = hole_mse(batch["image"], outputs["refined"], batch["mask"]) * 127.5**2
         return self.loss_weights.ae_loss_alpha * mse, {"mse": mse}

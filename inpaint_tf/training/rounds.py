@@ -20,7 +20,7 @@ from neuralgym_lite.seeds import generator, shuffled_index
 NAMED = 20  # broken photographs that an error lists
 
 
-class RoundMaker:
+class RoundDataset:
     """Makes the batches of round i: photographs, masks, and every random number of the training.
 
     A photograph that cannot be read is replaced by the next one of the data set, and told of once.

@@ -15,10 +15,10 @@ import tensorflow as tf
 from inpaint_tf.data.photo_set import PhotoSet
 from inpaint_tf.training.checkpoints import SCORE, Checkpoints
 from inpaint_tf.training.config import TrainConfig
+from inpaint_tf.training.health_rules import HEALTH_RULES
 from inpaint_tf.training.preview import Preview
-from inpaint_tf.training.rounds import RoundMaker
+from inpaint_tf.training.rounds import RoundDataset
 from inpaint_tf.training.run import make_trainer, open_run_photos, remember
-from inpaint_tf.training.signs import SIGNS
 from inpaint_tf.training.validation import Validation
 from neuralgym_lite.background import Background
 from neuralgym_lite.callbacks import (
@@ -60,12 +60,12 @@ def train(run: RunFolder, config: TrainConfig, progress: Progress, force: bool =
             divided among the replicas, too many photographs cannot be read, a number is not finite,
             or a checkpoint cannot be written.
     """
-    photos = open_run_photos(config, progress.say)
+    photos = open_run_photos(config, progress.log)
     chief = is_chief(config.strategy)
     if chief and not force:
         check_data(run, photos)
     if config.precision == "mixed_bfloat16" and emulates_bfloat16():
-        progress.say(
+        progress.log(
             "This machine emulates bfloat16: an iteration takes many times as long as in float32. "
             "A new run with --precision auto, or without the option, takes what is fast."
         )
@@ -75,7 +75,7 @@ def train(run: RunFolder, config: TrainConfig, progress: Progress, force: bool =
         trainer = make_trainer(config)
     with Background() as background, _lost_workers():
         checkpoints = Checkpoints(run, trainer, config, background, writes=chief)
-        iteration, order = checkpoints.restore(progress.say, force)
+        iteration, order = checkpoints.restore(progress.log, force)
         if not agree_on(iteration, strategy):
             raise UserError(
                 f"The machines have different checkpoints; here '{run.path}' is at iteration "
@@ -86,7 +86,7 @@ def train(run: RunFolder, config: TrainConfig, progress: Progress, force: bool =
         if chief:  # and not before, as nothing refuses the settings any more
             remember(run, config, photos if force else None)
         if session is None:
-            progress.say(f"'{run.path}' has its {iteration} iterations already.")
+            progress.log(f"'{run.path}' has its {iteration} iterations already.")
             return True
         if config.on_nan == "rollback" and iteration == 0:
             checkpoints.save(iteration)  # there must be something to go back to
@@ -100,9 +100,9 @@ def train(run: RunFolder, config: TrainConfig, progress: Progress, force: bool =
                 if rollbacks == config.max_rollbacks:
                     raise UserError(f"{told} It went back {rollbacks} times.") from error
                 background.wait()
-                iteration, saved_order = checkpoints.restore(progress.say, force)
+                iteration, saved_order = checkpoints.restore(progress.log, force)
                 order = max(order, saved_order) + 1
-                progress.say(f"{told} Back to iteration {iteration}, with other photographs.")
+                progress.log(f"{told} Back to iteration {iteration}, with other photographs.")
     raise AssertionError("the last turn returns or raises")
 
 
@@ -144,7 +144,7 @@ class Session:
             size, tell = config.data.image_size, self._tell_of
             preview = Preview(trainer.generator, photos, size, config.seed, on_bad_photo=tell)
             self.look = Look(run, trainer, preview, Validation(trainer, photos, config))
-        self.maker = RoundMaker(photos, config)
+        self.maker = RoundDataset(photos, config)
         self.saved: int | None = None
 
     def go(self, iteration: int, order: int) -> bool:
@@ -155,7 +155,7 @@ class Session:
             UserError: if no photographs are left, or a checkpoint cannot be written.
         """
         self.order = order
-        self.maker = RoundMaker(self.photos, self.config, self._tell_of, order)
+        self.maker = RoundDataset(self.photos, self.config, self._tell_of, order)
         if self.look:
             self.look.last = None
             keep_events_until(self.run.tensorboard, iteration)
@@ -173,7 +173,7 @@ class Session:
             self.save(iteration)
         if self.bad:
             count = len(self.photos.train) + len(self.photos.test)
-            self.progress.say(f"{len(self.bad)} of {count} photographs could not be read.")
+            self.progress.log(f"{len(self.bad)} of {count} photographs could not be read.")
         return iteration >= last_iteration(self.config.iterations, self.config)
 
     def save(self, iteration: int) -> None:
@@ -238,7 +238,7 @@ class Session:
         return [
             ScalarLog(run.scalars, **counting),
             events,
-            Health(SIGNS, self.progress.say, **counting),
+            Health(HEALTH_RULES, self.progress.log, **counting),
             EveryN(config.preview_every, look, **counting),
             EveryN(early, look_early, **counting),
             EveryN(config.checkpoint_every, save, **counting),
@@ -248,7 +248,7 @@ class Session:
     def _tell_of(self, error: Exception) -> None:
         if str(error) not in self.bad:
             self.bad.add(str(error))
-            self.progress.say(f"Skipped: {error}")
+            self.progress.log(f"Skipped: {error}")
 
 
 class Look:

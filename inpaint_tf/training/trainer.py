@@ -32,9 +32,8 @@ class Trainer(keras.Model):
     """Trains a generator, against critics or without.
 
     One `train_step` is one round: `n_critic` batches, each updates the critics, the last one the
-    generator too. A procedure is a subclass that says which critics there are, how its pictures are
-    compared with the photographs (`reconstruction`), and what critics and generator want of each
-    other (`criticism`, `persuasion`). Make it and `compile` it inside the scope of a strategy.
+    generator too. A subclass names its critics and defines three losses: `reconstruction_loss`,
+    `generator_loss` and `critic_loss`. Make it and `compile` it inside the scope of a strategy.
 
     Args:
         generator: returns at least `"refined"`.
@@ -88,7 +87,7 @@ class Trainer(keras.Model):
         begins = (0, completed, learned)
         return tuple(each for each, begin in zip(phases, begins, strict=True) if each.stop > begin)
 
-    def reconstruction(self, batch: Batch, outputs: dict[str, Any]) -> tuple[Any, Logs]:
+    def reconstruction_loss(self, batch: Batch, outputs: dict[str, Any]) -> tuple[Any, Logs]:
         """Return how far the pictures are from the photographs, and the parts of that sum.
 
         Args:
@@ -97,11 +96,11 @@ class Trainer(keras.Model):
         """
         raise NotImplementedError
 
-    def persuasion(self, batch: Batch, fake: Any) -> tuple[Any, Logs]:
+    def generator_loss(self, batch: Batch, fake: Any) -> tuple[Any, Logs]:
         """Return the weighted loss of a generator that wants its pictures taken for photographs."""
         raise NotImplementedError
 
-    def criticism(self, batch: Batch, fake: Any) -> tuple[Any, Logs]:
+    def critic_loss(self, batch: Batch, fake: Any) -> tuple[Any, Logs]:
         """Return the loss of critics that want to tell pictures from photographs."""
         raise NotImplementedError
 
@@ -181,7 +180,7 @@ class Trainer(keras.Model):
         return self.generator(inputs)
 
     def train_step(self, data: Batch) -> Logs:
-        """Do one round on the batches of `RoundMaker.make`; return the means of its losses."""
+        """Do one round on the batches of `RoundDataset.make`; return the means of its losses."""
         generator_logs: Logs = {}
         critic_logs: list[Logs] = []
         for index in range(self.n_critic):
@@ -213,7 +212,7 @@ class Trainer(keras.Model):
         """Take one batch out of a round and bring it to [-1, 1].
 
         Returns:
-            What `RoundMaker.make` has, without the axis of the round, and `masked`, what the
+            What `RoundDataset.make` has, without the axis of the round, and `masked`, what the
             generator is shown; `image` and `masked` are float `(B, H, W, 3)` in [-1, 1], `mask` is
             `(B, H, W, 1)`. `discount` is of the last batch whatever the index.
         """
@@ -233,11 +232,11 @@ class Trainer(keras.Model):
         def compute() -> tuple[Any, Any]:
             outputs = self._generate(batch, training=True)
             fake = self._fake(batch, outputs)
-            total, logs = self.reconstruction(batch, outputs)
+            total, logs = self.reconstruction_loss(batch, outputs)
             logs["loss"] = total
             logs["output_std"] = ops.std(outputs["refined"])
             if self.trains_critics:
-                wanted, more = self.persuasion(batch, fake)
+                wanted, more = self.generator_loss(batch, fake)
                 total, logs = total + wanted, {**logs, **more}
             return self._for_replica(total), (fake, {**logs, "g_total": total})
 
@@ -254,7 +253,7 @@ class Trainer(keras.Model):
         """
 
         def compute() -> tuple[Any, Any]:
-            total, logs = self.criticism(batch, fake)
+            total, logs = self.critic_loss(batch, fake)
             return self._for_replica(total), {**logs, "d_total": total}
 
         return weight_gradients(compute, self.critic_variables, self._network_variables)
@@ -262,7 +261,7 @@ class Trainer(keras.Model):
     def validation_loss(self, data: Batch) -> Any:
         """Return the reconstruction loss of a round of one batch, at inference."""
         batch = self.prepare(data, 0)
-        return self.reconstruction(batch, self._generate(batch, training=False))[0]
+        return self.reconstruction_loss(batch, self._generate(batch, training=False))[0]
 
     @property
     def _network_variables(self) -> list[Any]:

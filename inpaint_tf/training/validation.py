@@ -11,7 +11,7 @@ import tensorflow as tf
 from inpaint_tf.data.photo_set import PhotoSet
 from inpaint_tf.report.evaluation import draw
 from inpaint_tf.training.config import TrainConfig
-from inpaint_tf.training.rounds import RoundMaker
+from inpaint_tf.training.rounds import RoundDataset
 from inpaint_tf.training.trainer import Trainer
 
 BATCH_SIZE = 8
@@ -43,7 +43,7 @@ class Validation:
         self._rounds = {}
         for name, keys in (("train_loss", photos.train), ("val_loss", photos.test)):
             shown = replace(photos, train=draw(keys, batches * size))
-            maker = RoundMaker(shown, alone)
+            maker = RoundDataset(shown, alone)
             self._rounds[name] = [maker.make(i) for i in range(batches)]
         self._loss = tf.function(trainer.validation_loss)
 

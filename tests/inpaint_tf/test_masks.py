@@ -16,8 +16,8 @@ from inpaint_tf.masks import (
     box_mask,
     brush_mask,
     crop_boxes,
+    dilated,
     evaluation_masks,
-    grown,
     mosaic,
     opencv_inpaint,
 )
@@ -345,11 +345,11 @@ def test_a_mask_grows_by_distance() -> None:
         places = np.argwhere(mask)
         steps = np.argwhere(mask >= 0)[:, None] - places
         near = ((steps**2).sum(axis=-1) <= pixels**2).any(axis=-1).reshape(mask.shape)
-        wide = grown(mask, pixels)
+        wide = dilated(mask, pixels)
         assert wide.dtype == np.uint8
         np.testing.assert_array_equal(wide, near)
         np.testing.assert_array_equal(mask, before)
-    assert not grown(np.zeros((9, 9), np.uint8), 5).any()
+    assert not dilated(np.zeros((9, 9), np.uint8), 5).any()
 
 
 @pytest.mark.parametrize("name", ["hole_ns", "hole_telea"])

@@ -69,7 +69,7 @@ def test_nothing_advanced_is_no_division_by_zero():
 def test_talk_goes_out_as_it_is():
     for stream in (io.StringIO(), Terminal()):
         with Progress(stream) as progress:
-            progress.say("skipped [bold]a.jpg[/bold]")
+            progress.log("skipped [bold]a.jpg[/bold]")
         assert "skipped [bold]a.jpg[/bold]\n" in stream.getvalue()
 
 
@@ -80,7 +80,7 @@ def test_what_steers_a_terminal_does_not_get_there(monkeypatch):
     shown = r"\x1b[31mred\x07\n\u202egpj." + "\ufffd"
     for stream in (io.StringIO(), Terminal()):
         with Progress(stream, every=0) as progress:
-            progress.say(f"skipped {name}")
+            progress.log(f"skipped {name}")
             progress.track(2, "images").advance(note=name)
         written = stream.getvalue()
         assert f"skipped {shown}\n" in written
@@ -105,7 +105,7 @@ def test_a_terminal_gets_a_bar(monkeypatch):
 
 def test_stderr_is_where_it_goes(capsys):
     with Progress() as progress:
-        progress.say("hello")
+        progress.log("hello")
     captured = capsys.readouterr()
     assert (captured.out, captured.err) == ("", "hello\n")
 
@@ -131,6 +131,6 @@ def test_a_dropped_track_is_not_told_of(stream):
         track = progress.track(100, "things")
         track.advance(30)
         track.drop()
-        progress.say("done")
+        progress.log("done")
     assert "30/100 things" not in stream.getvalue().splitlines()
     assert "done" in stream.getvalue()

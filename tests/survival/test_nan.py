@@ -10,7 +10,7 @@ import pytest
 from inpaint_tf.training import session
 from inpaint_tf.training.adversarial import AdversarialTrainer
 from inpaint_tf.training.procedures import load_train_config
-from inpaint_tf.training.rounds import RoundMaker
+from inpaint_tf.training.rounds import RoundDataset
 from inpaint_tf.training.run import start
 from inpaint_tf.training.session import train
 from inpaint_tf.training.trainer import Trainer
@@ -43,7 +43,7 @@ def go(run, config):
 @pytest.fixture
 def poison(monkeypatch):
     """Make round 6 carry a NaN of its own, which `put` brings where it is wanted."""
-    make = RoundMaker.make
+    make = RoundDataset.make
     state = {"times": 1}
 
     def poisoned(self, index):
@@ -52,7 +52,7 @@ def poison(monkeypatch):
         state["times"] -= bad
         return {**made, "poison": np.full((2, 1), np.nan if bad else 0.0, "float32")}
 
-    monkeypatch.setattr(RoundMaker, "make", poisoned)
+    monkeypatch.setattr(RoundDataset, "make", poisoned)
 
     def put(cls, name, change):
         original = getattr(cls, name)
@@ -83,8 +83,8 @@ def in_image(result, poison):
 @pytest.mark.parametrize(
     ("cls", "name", "change", "scalars"),
     [
-        (AdversarialTrainer, "criticism", in_loss, {"wgan_d", "wgan_gp", "d_total", "d_norm"}),
-        (AdversarialTrainer, "persuasion", in_loss, {"wgan_g", "g_total", "g_norm"}),
+        (AdversarialTrainer, "critic_loss", in_loss, {"wgan_d", "wgan_gp", "d_total", "d_norm"}),
+        (AdversarialTrainer, "generator_loss", in_loss, {"wgan_g", "g_total", "g_norm"}),
         pytest.param(
             *(AdversarialTrainer, "reconstruction", in_loss, {"l1", "ae", "loss"}),
             marks=pytest.mark.full,
@@ -117,7 +117,7 @@ def test_stops_in_its_round_and_says_where(tmp_path, poison, cls, name, change, 
 def test_goes_back_if_asked_to(tmp_path, poison, capsys, monkeypatch, every, back_to):
     monkeypatch.setattr(session, "FIRST_LOOK", 5)
     run, config = begin(tmp_path / "run", on_nan="rollback", checkpoint_every=every)
-    poison(AdversarialTrainer, "criticism", in_loss)
+    poison(AdversarialTrainer, "critic_loss", in_loss)
     assert go(run, config)
     told = capsys.readouterr().err
     assert f"Back to iteration {back_to}, with other photographs." in told
@@ -133,7 +133,7 @@ def test_goes_back_if_asked_to(tmp_path, poison, capsys, monkeypatch, every, bac
 def test_goes_back_so_many_times_at_most(tmp_path, poison):
     run, config = begin(tmp_path / "run", on_nan="rollback", max_rollbacks=2)
     poison.state["times"] = 100
-    poison(AdversarialTrainer, "criticism", in_loss)
+    poison(AdversarialTrainer, "critic_loss", in_loss)
     with pytest.raises(UserError, match="It went back 2 times"):
         go(run, config)
 
@@ -141,4 +141,4 @@ def test_goes_back_so_many_times_at_most(tmp_path, poison):
 def _keys_of_round(config, index):
     from inpaint_tf.data import open_photos
 
-    return RoundMaker(open_photos("samples"), config).keys(index)
+    return RoundDataset(open_photos("samples"), config).keys(index)

@@ -61,11 +61,11 @@ def test_bfloat16(file):
 )
 def test_refusals(file, header, data, words):
     write(file, header, data)
-    begin = time.perf_counter()
+    begin = time.thread_time()
     with pytest.raises(UserError, match=f"^'{file}' .*{words}") as error:
         read_safetensors(file)
     assert "\n" not in str(error.value)
-    assert time.perf_counter() - begin < 2
+    assert time.thread_time() - begin < 10
 
 
 @pytest.mark.parametrize("data", [b"", b"\1", b"\xff" * 8, b"PK\3\4" * 9])

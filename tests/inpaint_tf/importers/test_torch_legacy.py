@@ -275,6 +275,6 @@ def test_one_list_for_very_many_dicts(file):
     pairs = b"](" + pair + b"h\x05" * 20_000 + b"eq\x06"
     program = PROTOCOL + pairs + b"ccollections\nOrderedDict\nq\x07" + b"h\x07h\x06\x85R" * 9000
     file.write_bytes(legacy(program + b".", FOUR))
-    begin = time.perf_counter()
+    begin = time.thread_time()
     refuse(file, "too many steps")
-    assert time.perf_counter() - begin < 5
+    assert time.thread_time() - begin < 30

@@ -36,7 +36,8 @@ def test_every_weight_of_the_generator_finds_its_place(model):
     assert len(arrays) == 84
     assign_generator(model, arrays)
     kernel = arrays["fine_generator.pmconv4_downsample.conv.weight"]
-    actual = {layer.name: layer for layer in model.refinement.describe}["pmconv4_downsample"]
+    encoder = {layer.name: layer for layer in model.refinement.attention_encoder}
+    actual = encoder["pmconv4_downsample"]
     np.testing.assert_array_equal(actual.kernel.value, kernel.transpose(2, 3, 1, 0))
     upsampled = {layer.name: layer for layer in model.coarse.chain}["conv13"]
     kernel = arrays["coarse_generator.conv13.conv.weight"]

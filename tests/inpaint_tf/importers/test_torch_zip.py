@@ -388,9 +388,9 @@ def of_shape(shape):
 )
 def test_pickles_that_would_go_on_and_on(file, program, words):
     pack(file, program, {"0": FOUR})
-    begin = time.perf_counter()
+    begin = time.thread_time()
     refuse(file, words)
-    assert time.perf_counter() - begin < 5  # a second, but for machines that have other work
+    assert time.thread_time() - begin < 30  # one or two; without a bound, minutes
 
 
 @pytest.mark.parametrize("name", ["a\nb", "\x1b[2J", "x" * 300])

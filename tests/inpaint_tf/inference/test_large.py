@@ -80,10 +80,10 @@ def test_what_a_network_does_not_see_has_no_say():
     made = model("stable-glcic")
     masked, mask = picture((960, 16), [(0, 0, 8, 8)])
     before = made((masked[None], mask[None]))["refined"].numpy()
-    masked[made.reach + 8 :] = 0
+    masked[made.receptive_field + 8 :] = 0
     after = made((masked[None], mask[None]))["refined"].numpy()
     np.testing.assert_allclose(before[:, :8], after[:, :8], atol=1e-6)
-    assert np.abs(before[:, made.reach :] - after[:, made.reach :]).max() > 0.01
+    assert np.abs(before[:, made.receptive_field :] - after[:, made.receptive_field :]).max() > 0.01
 
 
 @pytest.mark.parametrize("name", ["ca", "stable-glcic"])

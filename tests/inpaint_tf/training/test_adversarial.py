@@ -8,7 +8,7 @@ import pytest
 
 from inpaint_tf.data import open_photos
 from inpaint_tf.training.config import TrainConfig
-from inpaint_tf.training.rounds import RoundMaker
+from inpaint_tf.training.rounds import RoundDataset
 from inpaint_tf.training.run import make_trainer
 from neuralgym_lite.averaging import WARM_UP
 from neuralgym_lite.pipeline import index_driven
@@ -56,7 +56,7 @@ def trained(config, strategy=None, *callbacks):
     with strategy.scope() if strategy else contextlib.nullcontext():
         trainer = make_trainer(config)
     before = trainer.get_weights()
-    maker = RoundMaker(open_photos("samples"), config)
+    maker = RoundDataset(open_photos("samples"), config)
     losses = Losses()
     trainer.fit(
         index_driven(maker.make, 0, ROUNDS),

@@ -18,7 +18,7 @@ from inpaint_tf.training.adversarial import AdversarialTrainer
 from inpaint_tf.training.config import TrainConfig
 from inpaint_tf.training.glcic import GLCICTrainer
 from inpaint_tf.training.procedures import PROCEDURES, load_train_config
-from inpaint_tf.training.rounds import RoundMaker
+from inpaint_tf.training.rounds import RoundDataset
 from inpaint_tf.training.run import count_updates, make_trainer, resolve, resume
 from inpaint_tf.training.run import start as start_run
 from neuralgym_lite.config import Config
@@ -77,7 +77,7 @@ def trained(model, strategy=None):
 
 def fit(trainer, config, rounds):
     losses = Losses()
-    maker = RoundMaker(open_photos("samples"), config)
+    maker = RoundDataset(open_photos("samples"), config)
     data = index_driven(maker.make, rounds.start, rounds.stop)
     trainer.fit(data, steps_per_epoch=len(rounds), shuffle=False, verbose=0, callbacks=[losses])
     return losses.rounds
@@ -291,7 +291,7 @@ def test_a_phase_of_critics_needs_critics():
 
 def test_real_box_is_not_the_hole():
     config = small_config("glcic", mask={"color": "grey", "same_box": False})
-    made = RoundMaker(open_photos("samples"), config).make(0)
+    made = RoundDataset(open_photos("samples"), config).make(0)
     assert made["real_box"].shape == made["box"].shape == (4, 1, 4)
     assert np.any(made["real_box"] != made["box"])
 

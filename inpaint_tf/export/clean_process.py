@@ -1,6 +1,6 @@
 r"""Fill photographs with an exported folder alone. Run as a program, by `check.py`.
 
-    printf 'FOLDER\nINPUTS.npz\nOUTPUTS.npz' | python stranger.py
+    printf 'FOLDER\nINPUTS.npz\nOUTPUTS.npz' | python clean_process.py
 
 It stands for a server, which has neither this project nor Keras: to import them fails here, as if
 they were not installed.

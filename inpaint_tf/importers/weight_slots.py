@@ -16,7 +16,7 @@ MAX_WIDTH = 256
 
 
 @dataclass(frozen=True)
-class Slot:
+class WeightSlot:
     """A variable and the array of a file that belongs in it.
 
     Attributes:
@@ -30,7 +30,7 @@ class Slot:
     convert: Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
-def fill_slots(slots: Mapping[str, Slot], arrays: Mapping[str, Any]) -> None:
+def assign_weights(slots: Mapping[str, WeightSlot], arrays: Mapping[str, Any]) -> None:
     """Put arrays into their slots, all or none.
 
     Args:

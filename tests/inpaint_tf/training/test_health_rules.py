@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from inpaint_tf.training.signs import SIGNS
+from inpaint_tf.training.health_rules import HEALTH_RULES
 from neuralgym_lite.health import Health
 
 HEALTHY = {"wgan_d": -5.0, "bce_d": 0.6, "wgan_gp": 0.5, "output_std": 0.4, "ae": 0.1}
@@ -13,7 +13,7 @@ ILL = {"wgan_d": -500.0, "bce_d": 1e-4, "wgan_gp": 50.0, "output_std": 1e-3}
 
 def warnings(logs):
     said = []
-    health = Health(SIGNS, said.append)
+    health = Health(HEALTH_RULES, said.append)
     health.on_train_begin()
     health.on_epoch_begin(0)
     for step in range(400):

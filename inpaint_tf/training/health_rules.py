@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from neuralgym_lite.health import Rule, above, below, risen
 
-SIGNS = (
+HEALTH_RULES = (
     Rule(
         "wgan_d",
         below(-100.0),

@@ -1,0 +1,61 @@
+"""The fixed masks on which models are compared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inpaint_tf.masks._names import check_name
+from inpaint_tf.masks.hole_shape import HoleShape, box_mask
+from neuralgym_lite.seeds import generator
+
+EVALUATION_KINDS = ("center", "hole", "strokes")
+
+UInt8 = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class EvaluationMasks:
+    """The fixed masks `(size, size, 1)` on which models are compared, made when asked for.
+
+    Args:
+        kind: `"center"`: the middle half of the picture; `"hole"`: squares of 3/8 to 1/2 of the
+            side anywhere, one for each photograph; `"strokes"`: strokes of a brush in such squares.
+        count: number of masks.
+        size: side of the masks in pixels.
+        seed: of the random holes. Mask i depends on the seed, the size and i alone.
+
+    Raises:
+        UserError: if `kind` is unknown.
+    """
+
+    kind: str
+    count: int
+    size: int
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_name("evaluation mask", self.kind, EVALUATION_KINDS)
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int, /) -> UInt8:
+        if self.kind == "center":
+            quarter, half = self.size // 4, self.size // 2
+            return box_mask((quarter, quarter, half, half), self.size)
+        half, brush = self.size // 2, float(self.kind == "strokes")
+        shape = HoleShape(half, half, max_delta=self.size // 8, brush=brush)
+        return shape.draw(generator(self.seed, "evaluation-mask", index), 1, self.size)[0][0]
+
+
+def evaluation_masks(kind: str, count: int, size: int, seed: int = 0) -> UInt8:
+    """Return all `EvaluationMasks` of these arguments at once, `(count, size, size, 1)`."""
+    masks = EvaluationMasks(kind, count, size, seed)
+    return (
+        np.stack([masks[i] for i in range(count)])
+        if count
+        else np.zeros((0, size, size, 1), "uint8")
+    )

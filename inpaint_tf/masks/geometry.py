@@ -1,0 +1,67 @@
+"""Masks that are dilated, and the windows and boxes around their holes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+from neuralgym_lite.errors import UserError
+
+UInt8 = NDArray[np.uint8]
+
+
+def dilated(mask: UInt8, pixels: int) -> UInt8:
+    """Return a mask whose holes reach further by so many pixels, in every direction alike.
+
+    Args:
+        mask: `(H, W)`, 1 where missing.
+        pixels: 0 or more.
+
+    Returns:
+        `(H, W)` uint8: 1 wherever a missing pixel is at most so far away.
+
+    Raises:
+        UserError: if `pixels` is below 0.
+    """
+    if pixels < 0:
+        raise UserError(f"A mask can grow by 0 pixels or more. Received: {pixels}")
+    if not pixels or not mask.any():
+        return mask
+    around = hole_window(mask, min(pixels, sum(mask.shape)))
+    far = cv2.distanceTransform(1 - mask[around], cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    wide = np.zeros_like(mask)
+    wide[around] = far <= pixels
+    return wide
+
+
+def hole_window(mask: UInt8, margin: int) -> tuple[slice, slice]:
+    """Return the rows and columns of the holes `(H, W)`, of which there are some, and a margin."""
+    rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
+    top, left = max(rows[0] - margin, 0), max(columns[0] - margin, 0)
+    return slice(top, rows[-1] + 1 + margin), slice(left, columns[-1] + 1 + margin)
+
+
+def crop_boxes(images: Any, boxes: Any, height: int, width: int) -> Any:
+    """Cut one box out of each image; differentiable, and the same on every device.
+
+    Args:
+        images: `(B, H, W, C)`.
+        boxes: `(B, 4)` (top, left, ., .), inside the images.
+        height: of all boxes, in pixels.
+        width: of all boxes, in pixels.
+
+    Returns:
+        `(B, height, width, C)`.
+    """
+    # A product with zeros and ones is exact, and so is its gradient; a gather's adds up in any
+    # order.
+    sizes = ops.shape(images)
+    rows = boxes[:, 0, None] + ops.arange(height, dtype=boxes.dtype)
+    columns = boxes[:, 1, None] + ops.arange(width, dtype=boxes.dtype)
+    rows = ops.one_hot(rows, sizes[1], dtype=images.dtype)
+    columns = ops.one_hot(columns, sizes[2], dtype=images.dtype)
+    return ops.einsum("bwv,bhvc->bhwc", columns, ops.einsum("bhu,buvc->bhvc", rows, images))
