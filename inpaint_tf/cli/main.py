@@ -7,6 +7,7 @@ import gc
 import importlib
 import io
 import keyword
+import pkgutil
 import signal
 import sys
 import threading
@@ -14,19 +15,17 @@ from collections.abc import Iterator
 
 import click
 
+from inpaint_tf.cli import __path__
 from inpaint_tf.cli._echo import echo
 from neuralgym_lite.errors import UserError, did_you_mean, reason_of
 
-COMMANDS = (
-    "data",
-    "doctor",
-    "evaluate",
-    "export",
-    "fill",
-    "finetune",
-    "import",
-    "train",
-    "weights",
+# A command is a module of this package; a trailing underscore keeps its name from being a keyword.
+COMMANDS = tuple(
+    sorted(
+        module.name.removesuffix("_")
+        for module in pkgutil.iter_modules(__path__)
+        if module.name != "main" and not module.name.startswith("_")
+    )
 )
 USAGE_ERROR, INTERRUPTED = 2, 130
 _AGAIN = 1.0  # seconds from one try to interrupt to the next
