@@ -161,7 +161,7 @@ def test_the_whole_process(tmp_path: Path) -> None:
     assert process.stderr is not None
     first = [process.stderr.readline() for _ in range(2)]  # it has begun to read
     process.send_signal(signal.SIGINT)
-    _, rest = process.communicate(timeout=60)
+    _, rest = process.communicate(timeout=300)
     assert first[-1] == "Reading 400 images.\n"
     # A shell shows 130 also for a process that ends itself by the signal, as Python may.
     assert process.returncode in (130, -signal.SIGINT)

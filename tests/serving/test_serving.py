@@ -92,12 +92,12 @@ def predict(stub, signature, model="inpaint", **inputs):
     request.model_spec.name, request.model_spec.signature_name = model, signature
     for name, value in inputs.items():
         request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
-    return stub.Predict(request, timeout=60).outputs
+    return stub.Predict(request, timeout=300).outputs
 
 
 def post(server, **request):
     url = f"http://localhost:{server['rest']}/v1/models/inpaint:predict"
-    with urllib.request.urlopen(url, json.dumps(request).encode(), timeout=60) as answer:
+    with urllib.request.urlopen(url, json.dumps(request).encode(), timeout=300) as answer:
         return json.load(answer)
 
 
@@ -228,7 +228,7 @@ def client(folders, *options):
     photographs, masks, out = folders
     call = [sys.executable, str(CLIENT), str(photographs), "--mask", str(masks), "--out", str(out)]
     return subprocess.run(
-        [*call, *options], capture_output=True, text=True, cwd=ROOT, env=ENV, timeout=120
+        [*call, *options], capture_output=True, text=True, cwd=ROOT, env=ENV, timeout=600
     )
 
 
@@ -289,7 +289,7 @@ def test_documented_requests(server, tmp_path):
         for documented, way in (("8500", "grpc"), ("8501", "rest")):
             text = text.replace(f"localhost:{documented}", f"localhost:{server[way]}")
         script = ["bash", "-c", f"set -e -o pipefail\n{text}"]
-        subprocess.run(script, cwd=tmp_path, env=environment, check=True, timeout=120)
+        subprocess.run(script, cwd=tmp_path, env=environment, check=True, timeout=600)
     for name in ("filled/a.jpg", "filled/b.jpg", "filled.png"):
         assert read_picture(tmp_path / name).rgb.shape == (40, 56, 3)
 

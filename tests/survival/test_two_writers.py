@@ -28,7 +28,7 @@ def iterations(folder):
 
 
 def wait_until(condition, *processes):
-    deadline = time.monotonic() + 240
+    deadline = time.monotonic() + 600
     while not condition():
         for process in processes:
             assert process.poll() is None, process.communicate()
@@ -39,7 +39,7 @@ def wait_until(condition, *processes):
 def test_of_two_that_resume_one_does(tmp_path):
     folder = tmp_path / "run"
     first = begin(folder, *TRAIN.split(), "--iterations", "6")
-    told = first.communicate(timeout=240)
+    told = first.communicate(timeout=600)
     assert first.returncode == 0, told
     two = [begin(folder, *RESUME) for _ in range(2)]
     wait_until(lambda: any(process.poll() is not None for process in two))
@@ -47,7 +47,7 @@ def test_of_two_that_resume_one_does(tmp_path):
     (trains,) = (process for process in two if process is not refused)
     others = [refused, begin(folder, *TRAIN.split(), "--iterations", "6", "--overwrite")]
     for process in others:
-        errors = process.communicate(timeout=240)[1]
+        errors = process.communicate(timeout=600)[1]
         assert process.returncode == 2
         (line,) = [line for line in errors.splitlines() if line.startswith("Error: ")]
         assert f"process {trains.pid}, since 20" in line
@@ -59,7 +59,7 @@ def test_of_two_that_resume_one_does(tmp_path):
     at_least = len(iterations(folder)) + 10
     wait_until(lambda: len(iterations(folder)) > at_least, last)
     last.send_signal(signal.SIGINT)
-    last.communicate(timeout=60)
+    last.communicate(timeout=300)
     assert last.returncode == 75
     assert not list(locks_in(folder))
     done = iterations(folder)

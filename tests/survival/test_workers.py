@@ -78,7 +78,7 @@ def test_the_others_end_and_the_run_goes_on(folder, lost):
     wait_until(lambda: len(scalars(run)) > 15, started, run)
     started[lost][0].kill()
     process, log = started[1 - lost]
-    assert process.wait(timeout=60) != 0
+    assert process.wait(timeout=300) != 0
     started[lost][0].wait()
     errors = [line for line in log.read_text().splitlines() if line.startswith("Error: ")]
     if lost == 1:  # TensorFlow ends a worker whose chief is gone by itself
@@ -93,7 +93,7 @@ def test_the_others_end_and_the_run_goes_on(folder, lost):
 
 
 def wait_until(condition, started, run):
-    deadline = time.monotonic() + 240
+    deadline = time.monotonic() + 600
     while not (run / "scalars.jsonl").exists() or not condition():
         for process, log in started:
             assert process.poll() is None, log.read_text()
