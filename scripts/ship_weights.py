@@ -27,7 +27,7 @@ import numpy as np
 
 import inpaint_tf
 from inpaint_tf import weights
-from inpaint_tf.export.card import METRICS, score_lines
+from inpaint_tf.exporters.card import METRICS, score_lines
 from inpaint_tf.inference.loading import load_generator
 from inpaint_tf.models import InpaintingModel
 from inpaint_tf.training.finetune import weights_sha256

@@ -6,16 +6,15 @@ import os
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 import cv2
-import numpy as np
 
 from inpaint_tf.data.split import canonical
-from inpaint_tf.inference.inpainter import Inpainter, Int32, UInt8
-from inpaint_tf.masks import NothingKnownError, dilated, hole_window
+from inpaint_tf.inference.inpainter import FillOptions, Inpainter, OnProgress, UInt8
+from inpaint_tf.masks import NothingKnownError
 from inpaint_tf.report.flow_colors import attention_map
 from neuralgym_lite.errors import UserError, reason_of
 from neuralgym_lite.images import (
@@ -31,7 +30,6 @@ from neuralgym_lite.images import (
     write_picture,
 )
 
-_NEAR = 64  # pixels around the holes
 Paths: TypeAlias = tuple[Path, ...]
 Status: TypeAlias = Literal["filled", "empty-mask", "failed"]
 
@@ -79,7 +77,7 @@ def plan_jobs(
     mask: Path,
     out: Path,
     attention_maps: bool = False,
-    tell: Tell | None = None,
+    log: Tell | None = None,
 ) -> list[Job]:
     """Decide what is filled with which mask and written where, before anything is.
 
@@ -93,7 +91,7 @@ def plan_jobs(
             then letters may be small or capital, if only one photograph and one mask match so.
         out: folder to write to.
         attention_maps: whether `<stem>.attention.png` is to be written beside each.
-        tell: as for `find_images`.
+        log: called with a line about files that are no pictures, if there are any.
 
     Returns:
         One job a photograph, in the order of `inputs`.
@@ -103,9 +101,9 @@ def plan_jobs(
             an input.
     """
     if out.exists() and not out.is_dir():
-        raise UserError(f"{out}: is a file; --out must name a folder")
-    masks = _masks_by_stem(mask, tell)
-    photographs = _photographs(inputs, mask, out, tell)
+        raise UserError(f"{out}: is a file; `out` must name a folder")
+    masks = _masks_by_stem(mask, log)
+    photographs = _photographs(inputs, mask, out, log)
     stems = {relative.with_suffix(""): None for relative in photographs.values()}
     matches = _match(stems, masks) if mask.is_dir() else dict.fromkeys(stems, ((mask,), ()))
     jobs: list[Job] = []
@@ -129,6 +127,7 @@ def fill_photographs(
     blend: bool = False,
     invert_mask: bool = False,
     grow: int = 0,
+    on_progress: OnProgress | None = None,
 ) -> Iterator[Result]:
     """Fill photographs one at a time; one that fails does not stop the others.
 
@@ -142,14 +141,15 @@ def fill_photographs(
         max_pixels: the most pixels of a photograph or mask.
         blend: whether the holes are blended into what surrounds them.
         invert_mask: whether what is dark in a mask is missing, in place of what is light.
-        grow: pixels, 0 or more, by which the holes are made wider all around.
+        grow: pixels, 0 or more, by which the holes are dilated.
+        on_progress: called with the finished share of a large photograph, in 0..1.
 
     Yields:
         One result a job, as soon as its files are written.
     """
     for job in jobs:
         try:
-            yield _fill(inpainter, job, max_pixels, blend, invert_mask, grow)
+            yield _fill(inpainter, job, max_pixels, blend, invert_mask, grow, on_progress)
         except ImageError as error:
             yield Result(job.source, job.target, "failed", str(error))
         except (UserError, OSError, MemoryError, cv2.error) as error:
@@ -157,7 +157,13 @@ def fill_photographs(
 
 
 def _fill(
-    inpainter: Inpainter, job: Job, max_pixels: int, blend: bool, invert_mask: bool, grow: int
+    inpainter: Inpainter,
+    job: Job,
+    max_pixels: int,
+    blend: bool,
+    invert_mask: bool,
+    grow: int,
+    on_progress: OnProgress | None,
 ) -> Result:
     mask_file = _only_mask(job)
     picture = read_picture(job.source, max_pixels)
@@ -171,37 +177,22 @@ def _fill(
         atomic_write(job.target, job.source.read_bytes())
         message = f"{job.source}: {_nothing_missing(mask_file, levels, invert_mask)}; copied"
         return Result(job.source, job.target, "empty-mask", message)
-    mask = dilated((levels > MID_GREY).astype(np.uint8), grow)
+    mapped = job.attention_map is not None
+    options = FillOptions(blend=blend, grow=grow, on_progress=on_progress)
     try:
-        picture, offsets = _filled(inpainter, picture, mask, blend, job.attention_map is not None)
+        filled = inpainter.fill(picture, levels, return_attention=mapped, **options)
+        picture, offsets = filled if mapped else (filled, None)
     except NothingKnownError as error:
         by = f", grown by {grow} pixels" if grow else ""
         raise UserError(f"with its mask {mask_file}{by}, {error}") from error
     job.target.parent.mkdir(parents=True, exist_ok=True)
     if job.attention_map is not None and offsets is not None:
-        write_picture(job.attention_map, Picture(attention_map(offsets[0], mask.shape)))
-    told = [picture.lost, write_picture(job.target, picture)]
+        write_picture(job.attention_map, Picture(attention_map(offsets[0], levels.shape)))
+    notes = [picture.lost, write_picture(job.target, picture)]
     if job.attention_map is not None and offsets is None and inpainter.has_attention:
-        told.append("no attention map, as its smooth surroundings were continued in its holes")
-    notes = ", ".join(filter(None, told))
-    message = f"{job.source}: {notes}" if notes else ""
+        notes.append("no attention map, as its smooth surroundings were continued in its holes")
+    message = f"{job.source}: {', '.join(filter(None, notes))}" if any(notes) else ""
     return Result(job.source, job.target, "filled", message)
-
-
-def _filled(
-    inpainter: Inpainter, picture: Picture, mask: UInt8, blend: bool, attention: bool
-) -> tuple[Picture, Int32 | None]:
-    """Return a picture whose holes are filled and opaque, and where the attention looked."""
-    seen = _seen(picture, mask)
-    offsets = None
-    if attention:
-        filled, offsets = inpainter.fill_with_attention(seen, mask, blend=blend)
-    else:
-        filled = inpainter.fill(seen, mask, blend=blend)
-    if seen is not picture.rgb:
-        np.copyto(filled, picture.rgb, where=mask[..., None] == 0)
-    alpha = None if picture.alpha is None else np.where(mask == 1, np.uint8(255), picture.alpha)
-    return replace(picture, rgb=filled, alpha=alpha), offsets
 
 
 def _only_mask(job: Job) -> Path:
@@ -227,39 +218,14 @@ def _nothing_missing(mask: Path, levels: UInt8, inverted: bool) -> str:
     """Say which level came nearest to missing, and what would be missing."""
     nearest = int(levels.max())
     if inverted:
-        seen = f"darkest pixel has level {255 - nearest} of 255, and with --invert-mask only levels"
+        seen = f"darkest pixel has level {255 - nearest} of 255, and with `invert_mask` only levels"
         return f"its mask {mask} marks nothing as missing: its {seen} up to {MID_GREY} count"
     seen = f"lightest pixel has level {nearest} of 255, and only levels above {MID_GREY} count"
-    return f"its mask {mask} marks nothing as missing: its {seen} (dark ones with --invert-mask)"
-
-
-def _seen(picture: Picture, mask: UInt8) -> UInt8:
-    """Return the colors of a picture, and others where it is transparent and not missing.
-
-    The color of a pixel that nobody sees is arbitrary, and must not get into a hole. It becomes
-    that of the nearest pixel that is seen; far from the holes their mean, which takes less memory.
-    """
-    if picture.alpha is None:
-        return picture.rgb
-    hidden = (picture.alpha == 0) & (mask == 0)
-    shown = (picture.alpha > 0) & (mask == 0)
-    if not (hidden.any() and shown.any()):
-        return picture.rgb
-    seen = picture.rgb.copy()
-    seen[hidden] = np.rint(cv2.mean(picture.rgb, shown.view(np.uint8))[:3])
-    near = hole_window(mask, _NEAR)
-    if shown[near].any():
-        _, places = cv2.distanceTransformWithLabels(
-            1 - shown[near].view(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-        )
-        colors = np.empty((places.max() + 1, 3), np.uint8)
-        colors[places[shown[near]]] = picture.rgb[near][shown[near]]
-        seen[near][hidden[near]] = colors[places[hidden[near]]]
-    return seen
+    return f"its mask {mask} marks nothing as missing: its {seen} (dark ones with `invert_mask`)"
 
 
 def _photographs(
-    inputs: Sequence[Path], mask: Path, out: Path, tell: Tell | None
+    inputs: Sequence[Path], mask: Path, out: Path, log: Tell | None
 ) -> dict[Path, Path]:
     """Return each photograph, once however it is spelt, with its path below `out`."""
     photographs: dict[Path, tuple[Path, Path]] = {}
@@ -271,9 +237,9 @@ def _photographs(
             photographs.setdefault(_place(path), (path, Path(path.name)))
             continue
         below = [place for place in ours if place != _place(path)]
-        found = [file for file in find_images(path, tell) if not _lies_in(file, below)]
+        found = [file for file in find_images(path, log) if not _lies_in(file, below)]
         if not found:
-            raise UserError(f"{path}: no photograph in it beside the masks and --out {out}")
+            raise UserError(f"{path}: no photograph in it beside the masks and `out` {out}")
         for file in found:
             photographs.setdefault(_place(file), (file, file.relative_to(path)))
     return dict(photographs.values())
@@ -289,14 +255,14 @@ def _place(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
-def _masks_by_stem(mask: Path, tell: Tell | None) -> dict[Path, Paths]:
+def _masks_by_stem(mask: Path, log: Tell | None) -> dict[Path, Paths]:
     """Return masks by their relative path without suffix; a single mask under its own."""
     if not mask.exists():
-        raise UserError(f"{mask}: no such mask; --mask takes a file or a folder")
+        raise UserError(f"{mask}: no such mask; `mask` takes a file or a folder")
     if not mask.is_dir():
         return {mask: (mask,)}
     masks: dict[Path, Paths] = defaultdict(tuple)
-    for path in find_images(mask, tell):
+    for path in find_images(mask, log):
         masks[path.relative_to(mask).with_suffix("")] += (path,)
     return dict(masks)
 
@@ -345,12 +311,12 @@ def _refuse_overwriting(jobs: Sequence[Job], masks: Iterable[Path]) -> None:
         if place in inputs:
             raise UserError(
                 f"{target}: would be written over the input {inputs[place]}; "
-                "choose another folder as --out"
+                "choose another folder as `out`"
             )
         if _place(sources.setdefault(place, source)) != _place(source):
             raise UserError(
                 f"{target}: would be written for both {sources[place]} and {source}; "
-                "fill them in two runs with an --out each"
+                "fill them in two runs with an `out` each"
             )
 
 

@@ -10,16 +10,14 @@ from typing import Any
 
 import keras
 
-from inpaint_tf.inference import NetworkInpainter, load
-from inpaint_tf.inference.keras_file import load_keras_file
-from inpaint_tf.models import Critic, InpaintingModel
+from inpaint_tf.model_source import ModelSource
+from inpaint_tf.models import InpaintingModel
 from inpaint_tf.models.registry import MODELS
 from inpaint_tf.models.widening import can_widen, widen
 from inpaint_tf.training.checkpoints import Checkpoints
 from inpaint_tf.training.config import TrainConfig
 from inpaint_tf.training.procedures import find_procedure
 from inpaint_tf.training.run import load_trainer, make_trainer, resolve, start
-from inpaint_tf.weights import locate
 from neuralgym_lite.config import to_dict
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.experiment import RunFolder
@@ -90,25 +88,19 @@ def open_parent(source: str | Path) -> Parent:
     Raises:
         UserError: if there is none, it is damaged, or has no weights to train.
     """
-    path = locate(source)
-    if (path / "manifest.json").is_file():
-        trainer, config, iteration = load_trainer(RunFolder.open(path))
-        # The photographs are this run's own, and what learned alone in the parent has learned.
+    found = ModelSource.find(source)
+    if found.run:
+        trainer, config, iteration = load_trainer(found.run)
+        # The data set is the new run's own, and the networks have been through their first phases.
         settings = {
             **to_dict(config),
             "data": {"image_size": config.data.image_size},
             "phases": {"completion": 0, "discriminator": 0},
         }
-        return Parent(path, trainer.generator, trainer.critics, settings, iteration)
-    inpainter = load(source)
-    if not isinstance(inpainter, NetworkInpainter):
+        return Parent(found.path, trainer.generator, trainer.critics, settings, iteration)
+    if found.kind == "classical":
         raise UserError(f"'{source}' has no weights to start from. Give a run or a saved model.")
-    generator = inpainter.model
-    critics = {}
-    for name in ("local_critic", "global_critic"):
-        file = path / f"{name}.keras"
-        if file.is_file():
-            critics[name] = load_keras_file(file, Critic)
+    generator, critics = found.load_generator(), found.load_critics()
     return Parent(Path(source), generator, critics, _settings_of(generator, critics))
 
 
@@ -143,9 +135,8 @@ def start_from(
     """
     if config.strategy == "multiworker":
         raise UserError(
-            "A finetuned run is begun on one machine: leave out --strategy multiworker, stop it "
-            "with Ctrl-C, and go on with 'inpaint-tf train --resume --strategy multiworker' on "
-            "each."
+            "A finetuned run is begun on one machine: leave out `strategy`, stop it with Ctrl-C, "
+            "and resume it with 'inpaint-tf train --resume --strategy multiworker' on each."
         )
     config = resolve(config)
     trainer = make_trainer(config)
@@ -222,5 +213,5 @@ def _check_critics(parent: Parent, critics: Mapping[str, keras.Model]) -> None:
             raise UserError(
                 f"The {name.replace('_', ' ')} of '{parent.critics_source or parent.source}' does "
                 "not fit these settings, which have another size of pictures or holes, or another "
-                "width. Keep the parent's, or start with fresh critics: --generator-only."
+                "width. Keep the parent's, or start with fresh critics: `generator_only`."
             )

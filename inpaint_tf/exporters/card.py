@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from inpaint_tf.export.check import Difference
+from inpaint_tf.exporters.check import Difference
 from inpaint_tf.inference.inpainter import Inpainter
-from inpaint_tf.inference.provenance import provenance
 from inpaint_tf.report.statistics import left_out_lines
-from inpaint_tf.weights import CARD_FILE, FACTS_FILE, locate
+from inpaint_tf.weights import CARD_FILE
 from neuralgym_lite import strict_json
 from neuralgym_lite.errors import UserError
-from neuralgym_lite.experiment import RunFolder
 
 EVALUATION = Path("evaluation") / "metrics.json"
 METRICS = {
@@ -63,7 +61,7 @@ class Facts:
     """What is known of a network.
 
     Attributes:
-        network: what `provenance` says of it.
+        network: the inpainter's `provenance`.
         training: None where it is not known.
         imported: the format that it was imported from, None if it was not.
         licence: of the weights, as a sentence.
@@ -77,33 +75,34 @@ class Facts:
     scores: Sequence[str]
 
 
-def gather(source: str, inpainter: Inpainter) -> Facts:
+def gather(inpainter: Inpainter) -> Facts:
     """Return what is known of a network.
 
     Args:
-        source: what `load` was given: a run, a name, an imported folder or a file.
-        inpainter: what it returned.
+        inpainter: as `inpaint_tf.load` returns it.
 
     Raises:
-        UserError: If the source, or what is recorded beside it, is damaged.
+        UserError: If what it was loaded from, or what is recorded beside it, is damaged.
     """
-    network = provenance(source, inpainter)
-    recorded = locate(source) / FACTS_FILE
-    if recorded.is_file():
-        with _read_as(recorded, "no record of a network", "get the folder again") as record:
-            return _recorded(network, record)
+    source = inpainter.source
+    if source is None:
+        raise UserError(f"'{inpainter.name}' was not loaded from a file: nothing is known of it.")
+    network = inpainter.provenance()
+    if source.facts_file:
+        with _read_as(source.facts_file, "no record of a network", "get the folder again") as facts:
+            return _recorded(network, facts)
     training = None
-    if "iteration" in network:
-        manifest = RunFolder.open(Path(source)).read_manifest()
+    if source.run:
+        manifest = source.run.read_manifest()
         photographs, parent = manifest["data"]["train"], manifest.get("parent")
         training = Training(network["trained on"], photographs, network["iteration"], parent)
-    return Facts(network, training, None, LICENCE, _scores(Path(source), network["sha256"]))
+    return Facts(network, training, None, LICENCE, _scores(source.path, network["sha256"]))
 
 
 def _recorded(network: Mapping[str, Any], record: Mapping[str, Any]) -> Facts:
     """Return what a `model.json` says: of an import, or of what comes with the install.
 
-    Both have keys that `provenance` has, and that mean something else there.
+    Both have keys of `provenance` with another meaning.
     """
     if "source" in record:
         told = record["source"]

@@ -12,17 +12,18 @@ import numpy as np
 import tensorflow as tf
 
 from inpaint_tf.data.samples import open_samples
-from inpaint_tf.export.card import Facts, write_card
-from inpaint_tf.export.check import Difference, Limit, compare, fill_in_clean_process, probes
-from inpaint_tf.export.portable import (
+from inpaint_tf.exporters.card import Facts, write_card
+from inpaint_tf.exporters.check import Difference, Limit, compare, fill_in_clean_process, probes
+from inpaint_tf.exporters.portable import (
     fill_with_onnx,
     fill_with_tflite,
     write_onnx,
     write_tflite,
 )
-from inpaint_tf.export.served_inpainter import ServedInpainter
-from inpaint_tf.export.versions import MODEL_FILES, new_version
-from inpaint_tf.export.warmup import write_warmup
+from inpaint_tf.exporters.served_inpainter import ServedInpainter
+from inpaint_tf.exporters.versions import new_version
+from inpaint_tf.exporters.warmup import write_warmup
+from inpaint_tf.model_source import EXPORT_FILES
 from inpaint_tf.models import InpaintingModel
 from inpaint_tf.models.precision import with_policy
 from neuralgym_lite.errors import UserError
@@ -62,14 +63,14 @@ class Exported:
     sizes: dict[str, int]
 
 
-def export(
+def export_model(
     model: InpaintingModel,
     out: Path,
     facts: Facts,
     file_format: str = "saved_model",
     precision: str = "float32",
     max_pixels: int = 4_000_000,
-    say: Callable[[str], object] = lambda text: None,
+    log: Callable[[str], object] = lambda text: None,
 ) -> Exported:
     """Write a network as the next version in a folder, and compare that with the network.
 
@@ -80,7 +81,7 @@ def export(
         file_format: `"saved_model"`, which TF Serving loads, `"onnx"` or `"tflite"`.
         precision: `"float32"` or, of a SavedModel, `"bfloat16"`.
         max_pixels: of a photograph; a SavedModel refuses larger ones.
-        say: called with what is being done.
+        log: called with a line about each step.
 
     Raises:
         UserError: if such a network cannot be exported so, the folder cannot be written, or what
@@ -88,18 +89,18 @@ def export(
     """
     if (file_format, precision) not in LIMITS:
         raise UserError(
-            f"Format {file_format} has float32 alone; leave out --precision. Received: {precision}"
+            f"Format {file_format} has float32 alone; leave out `precision`. Received: {precision}"
         )
     limit = LIMITS[file_format, precision]
     model = with_policy(model, POLICIES[precision])
     with new_version(out, file_format) as (folder, publish):
-        say(f"Writing {file_format}, {precision}.")
+        log(f"Writing {file_format}, {precision}.")
         if file_format == "saved_model":
             write_saved_model(model, folder, max_pixels)
         else:
             write = {"onnx": write_onnx, "tflite": write_tflite}[file_format]
-            write(model, folder / MODEL_FILES[file_format])
-        say("Comparing it with the Keras model.")
+            write(model, folder / EXPORT_FILES[file_format])
+        log("Comparing it with the Keras model.")
         difference = _check(model, folder, file_format)
         if not difference.within(limit):
             raise UserError(
@@ -140,7 +141,7 @@ def _check(model: InpaintingModel, folder: Path, file_format: str) -> Difference
     if file_format == "saved_model":
         return compare(fill_in_clean_process(folder, pairs), pairs, model)
     fill = {"onnx": fill_with_onnx, "tflite": fill_with_tflite}[file_format]
-    return compare(fill(folder / MODEL_FILES[file_format], pairs), pairs, model)
+    return compare(fill(folder / EXPORT_FILES[file_format], pairs), pairs, model)
 
 
 def _signatures(served: ServedInpainter) -> dict[str, Any]:
