@@ -143,7 +143,7 @@ def test_masks_are_inverted_whatever_they_are(
 
 
 def test_a_batch_of_tensors(pixels: np.ndarray, mask: np.ndarray) -> None:
-    batch = tf.stack([pixels, pixels[::-1]])
+    batch = tf.constant(np.stack([pixels, pixels[::-1]]))
     filled = TELEA.fill(batch, tf.constant(mask))
     assert isinstance(filled, tf.Tensor) and filled.shape == (2, 16, 24, 3)
     np.testing.assert_array_equal(filled[1], TELEA.fill(pixels[::-1], mask))
