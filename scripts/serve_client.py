@@ -290,10 +290,9 @@ def run(arguments: argparse.Namespace) -> int:
     jobs = plan_jobs(arguments.inputs, arguments.mask, arguments.out)
     connect = over_rest if arguments.server.startswith(("http://", "https://")) else over_grpc
     model = ServedModel(connect(arguments.server, arguments.model), arguments.deadline)
-    model.detail = arguments.detail
 
     def fill(job: Job) -> Result:
-        options = {"invert_mask": arguments.invert_mask, "grow": arguments.grow}
+        options = {name: getattr(arguments, name) for name in ("invert_mask", "grow", "detail")}
         return next(fill_photographs(model, [job], **options))
 
     failed = 0

@@ -13,6 +13,7 @@ import click
 
 from inpaint_tf.cli._echo import echo, echo_json
 from inpaint_tf.model_source import MAX_SIDE, ModelSource
+from neuralgym_lite.errors import UserError
 from neuralgym_lite.folders import make_folder
 from neuralgym_lite.progress import Progress, Track
 from neuralgym_lite.quiet import import_tensorflow
@@ -112,15 +113,16 @@ def command(
 def _folder_for_results(path: Path) -> Iterator[Path]:
     """Make a folder before the work, so that a wrong path does not cost an hour's scores.
 
-    A new folder in which nothing was written is removed again.
+    A new folder is removed again if the arguments turn out to be wrong.
     """
     is_new = not path.exists()
     folder = make_folder(path)
     try:
         yield folder
-    finally:
+    except UserError:
         if is_new and not any(folder.iterdir()):
             folder.rmdir()
+        raise
 
 
 def _print_failures(evaluation: Evaluation) -> bool:

@@ -150,7 +150,7 @@ def command(
     jobs = plan_jobs(inputs, mask, out, attention_map, functools.partial(echo, err=True))
     inpainter = inpaint_tf.load(source, detail=detail, memory=memory, coarse_at=coarse_at)
     if attention_map and not inpainter.has_attention:
-        raise UserError(f"Model '{source}' has no attention; leave out `attention_map`")
+        raise UserError(f"Model '{source}' has no attention; leave out --attention-map")
     make_folder(out)
 
     # The bar redirects what is printed to stderr, which is right only where both are a terminal.
@@ -158,8 +158,16 @@ def command(
     failed = []
     with Progress() as progress:
         track = progress.track(len(jobs), "photographs") if len(jobs) > _FEW else None
-        options = max_pixels, blend, invert_mask, grow, _Shares(progress)
-        for result in fill_photographs(inpainter, jobs, *options):
+        results = fill_photographs(
+            inpainter,
+            jobs,
+            max_pixels,
+            blend=blend,
+            invert_mask=invert_mask,
+            grow=grow,
+            on_progress=_Shares(progress),
+        )
+        for result in results:
             message = with_options(result.message)
             if result.status == "failed":
                 failed.append(message)

@@ -1,4 +1,4 @@
-"""A trained network as the next version of a folder, checked before anyone sees it."""
+"""Export a network as the next version in a folder, checked before it appears."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ MEANINGS = {
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written.
+    """What `export` wrote.
 
     Attributes:
-        folder: of the version.
-        difference: from the Keras model.
-        sizes: bytes of what is in it, by name.
+        folder: the folder of the version.
+        difference: the difference from the Keras model.
+        sizes: bytes of each file and folder in it, by name.
     """
 
     folder: Path
@@ -72,20 +72,20 @@ def export_model(
     max_pixels: int = 4_000_000,
     log: Callable[[str], object] = lambda text: None,
 ) -> Exported:
-    """Write a network as the next version in a folder, and compare that with the network.
+    """Write a network as the next version in a folder, and compare the export with the network.
 
     Args:
         model: the network.
-        out: where versions are: `out/1`, `out/2` and so on.
-        facts: for the model card, of `card.gather`.
+        out: the folder of the versions `out/1`, `out/2` and so on.
+        facts: for the model card, from `card.gather`.
         file_format: `"saved_model"`, which TF Serving loads, `"onnx"` or `"tflite"`.
-        precision: `"float32"` or, of a SavedModel, `"bfloat16"`.
-        max_pixels: of a photograph; a SavedModel refuses larger ones.
+        precision: `"float32"` or, for a SavedModel, `"bfloat16"`.
+        max_pixels: a SavedModel refuses photographs with more pixels.
         log: called with a line about each step.
 
     Raises:
-        UserError: if such a network cannot be exported so, the folder cannot be written, or what
-            was exported differs from the network; then no version is left behind.
+        UserError: if the network cannot be exported in this format, the folder cannot be written,
+            or the export differs from the network; then no version is left behind.
     """
     if (file_format, precision) not in LIMITS:
         raise UserError(

@@ -1,4 +1,4 @@
-"""Folders of numbered versions, which a server polls: each is there as a whole, or not."""
+"""Folders of numbered versions, which a server polls: each appears as a whole or not at all."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from neuralgym_lite.folders import temporary_folder
 def new_version(out: Path, file_format: str) -> Iterator[tuple[Path, Callable[[], Path]]]:
     """Yield a hidden folder to write to, and a function that makes it the next version.
 
-    A folder that was not made one is removed at the end.
+    A folder that did not become a version is removed at the end.
 
     Args:
-        out: where versions are.
-        file_format: one of `EXPORT_FILES`.
+        out: the folder of the versions.
+        file_format: a key of `EXPORT_FILES`.
 
     Raises:
         UserError: if `out` is no folder, has versions of another format, or cannot be written.

@@ -8,12 +8,12 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import cv2
 
 from inpaint_tf.data.split import canonical
-from inpaint_tf.inference.inpainter import FillOptions, Inpainter, OnProgress, UInt8
+from inpaint_tf.inference.inpainter import FillOptions, Inpainter, UInt8
 from inpaint_tf.masks import NothingKnownError
 from inpaint_tf.report.flow_colors import attention_map
 from neuralgym_lite.errors import UserError, reason_of
@@ -29,6 +29,9 @@ from neuralgym_lite.images import (
     read_picture,
     write_picture,
 )
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 Paths: TypeAlias = tuple[Path, ...]
 Status: TypeAlias = Literal["filled", "empty-mask", "failed"]
@@ -79,16 +82,17 @@ def plan_jobs(
     attention_maps: bool = False,
     log: Tell | None = None,
 ) -> list[Job]:
-    """Decide what is filled with which mask and written where, before anything is.
+    """Pair photographs with masks and targets, before anything is written.
 
-    Files keep their name below `out`, and those of a folder their path in it. Pictures that lie
-    in `out` or among the masks are not taken for photographs when a folder above is given.
+    Files keep their names below `out`, and those of a folder their paths in it. When a folder is
+    given that contains `out` or the masks, the pictures there are not taken for photographs.
 
     Args:
         inputs: photographs and folders of photographs.
-        mask: one mask for all, or a folder of masks; a mask there has the relative path of its
-            photograph, whatever the suffix. Where none has, Unicode may be composed otherwise, and
-            then letters may be small or capital, if only one photograph and one mask match so.
+        mask: one mask for all, or a folder of masks. A mask there has the relative path of its
+            photograph, with any suffix. If there is none, a path is accepted that differs in the
+            composition of Unicode, or else in case, provided that only one photograph and one mask
+            match.
         out: folder to write to.
         attention_maps: whether `<stem>.attention.png` is to be written beside each.
         log: called with a line about files that are no pictures, if there are any.
@@ -97,8 +101,8 @@ def plan_jobs(
         One job a photograph, in the order of `inputs`.
 
     Raises:
-        UserError: If something is missing, or two files would be written to one name, or one over
-            an input.
+        UserError: If something is missing, two files would be written to one path, or one would
+            overwrite an input.
     """
     if out.exists() and not out.is_dir():
         raise UserError(f"{out}: is a file; `out` must name a folder")
@@ -124,48 +128,35 @@ def fill_photographs(
     inpainter: Inpainter,
     jobs: Iterable[Job],
     max_pixels: int = MAX_PIXELS,
-    blend: bool = False,
-    invert_mask: bool = False,
-    grow: int = 0,
-    on_progress: OnProgress | None = None,
+    **options: Unpack[FillOptions],
 ) -> Iterator[Result]:
     """Fill photographs one at a time; one that fails does not stop the others.
 
-    EXIF orientation is applied, so a mask belongs to the upright photograph. Alpha, greyness,
-    colour profile and file format stay, but what is filled is opaque. A photograph with an empty
-    mask is copied as it is.
+    The EXIF orientation is applied, so a mask belongs to the upright photograph. Alpha, greyness,
+    color profile and file format are kept, but filled pixels are opaque. A photograph with an empty
+    mask is copied unchanged.
 
     Args:
-        inpainter: what fills them.
-        jobs: as `plan_jobs` gives them.
+        inpainter: fills them.
+        jobs: from `plan_jobs`.
         max_pixels: the most pixels of a photograph or mask.
-        blend: whether the holes are blended into what surrounds them.
-        invert_mask: whether what is dark in a mask is missing, in place of what is light.
-        grow: pixels, 0 or more, by which the holes are dilated.
-        on_progress: called with the finished share of a large photograph, in 0..1.
+        **options: those of `Inpainter.fill`.
 
     Yields:
         One result a job, as soon as its files are written.
     """
     for job in jobs:
         try:
-            yield _fill(inpainter, job, max_pixels, blend, invert_mask, grow, on_progress)
+            yield _fill(inpainter, job, max_pixels, FillOptions(**options))
         except ImageError as error:
             yield Result(job.source, job.target, "failed", str(error))
         except (UserError, OSError, MemoryError, cv2.error) as error:
             yield Result(job.source, job.target, "failed", f"{job.source}: {reason_of(error)}")
 
 
-def _fill(
-    inpainter: Inpainter,
-    job: Job,
-    max_pixels: int,
-    blend: bool,
-    invert_mask: bool,
-    grow: int,
-    on_progress: OnProgress | None,
-) -> Result:
+def _fill(inpainter: Inpainter, job: Job, max_pixels: int, options: FillOptions) -> Result:
     mask_file = _only_mask(job)
+    invert_mask = options.get("invert_mask", False)
     picture = read_picture(job.source, max_pixels)
     levels = _read_levels(mask_file, max_pixels, invert_mask)
     if levels.shape != picture.rgb.shape[:2]:
@@ -178,13 +169,13 @@ def _fill(
         message = f"{job.source}: {_nothing_missing(mask_file, levels, invert_mask)}; copied"
         return Result(job.source, job.target, "empty-mask", message)
     mapped = job.attention_map is not None
-    options = FillOptions(blend=blend, grow=grow, on_progress=on_progress)
+    inverted: FillOptions = {**options, "invert_mask": False}  # the levels are already
     try:
-        filled = inpainter.fill(picture, levels, return_attention=mapped, **options)
+        filled = inpainter.fill(picture, levels, return_attention=mapped, **inverted)
         picture, offsets = filled if mapped else (filled, None)
     except NothingKnownError as error:
-        by = f", grown by {grow} pixels" if grow else ""
-        raise UserError(f"with its mask {mask_file}{by}, {error}") from error
+        grown = f", grown by {options['grow']} pixels" if options.get("grow") else ""
+        raise UserError(f"with its mask {mask_file}{grown}, {error}") from error
     job.target.parent.mkdir(parents=True, exist_ok=True)
     if job.attention_map is not None and offsets is not None:
         write_picture(job.attention_map, Picture(attention_map(offsets[0], levels.shape)))
