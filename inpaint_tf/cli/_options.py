@@ -16,8 +16,9 @@ def to_pixels(ctx: click.Context, option: click.Parameter, megapixels: int) -> i
 def with_options(message: str, command: click.Command | None = None) -> str:
     """Return an error of the library in the words of the command line.
 
-    The library names its arguments in backticks, as in `coarse_at`. An argument that is an option
-    of the command is named as the option: --coarse-at.
+    The library names its arguments in backticks, as in `coarse_at` or `strategy=single`. One that
+    is an option of the command is named as that option: --coarse-at, --strategy single. Where the
+    command has --set, any other setting is named by it: `on_nan=stop` is --set on_nan=stop.
 
     Args:
         message: of the error.
@@ -27,7 +28,14 @@ def with_options(message: str, command: click.Command | None = None) -> str:
     context = click.get_current_context(silent=True)
     command = command or (context.command if context else None)
     options = dict(_options(command)) if command else {}
-    return re.sub(r"`(\w+)`", lambda found: options.get(found[1], found[0]), message)
+
+    def render(found: re.Match[str]) -> str:
+        name, value = found.groups()
+        if name in options:
+            return " ".join(filter(None, (options[name], value)))
+        return f"--set {name}={value}" if value and "set" in options else found[0]
+
+    return re.sub(r"`([\w.]+)(?:=([^`\s]+))?`", render, message)
 
 
 def _options(command: click.Command) -> Iterator[tuple[str, str]]:

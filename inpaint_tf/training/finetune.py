@@ -135,8 +135,9 @@ def start_from(
     """
     if config.strategy == "multiworker":
         raise UserError(
-            "A finetuned run is begun on one machine: leave out `strategy`, stop it with Ctrl-C, "
-            "and resume it with 'inpaint-tf train --resume --strategy multiworker' on each."
+            "A finetuned run is begun on one machine: leave out `strategy=multiworker`, stop it "
+            "with Ctrl-C, and resume it with 'inpaint-tf train --resume --strategy multiworker' on "
+            "each."
         )
     config = resolve(config)
     trainer = make_trainer(config)

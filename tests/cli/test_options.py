@@ -9,6 +9,7 @@ import pytest
 
 from inpaint_tf.cli._options import with_options
 from inpaint_tf.cli.main import main
+from inpaint_tf.cli.train import command as train
 from inpaint_tf.cli.weights import command as weights
 
 
@@ -31,6 +32,14 @@ def test_arguments_become_options() -> None:
 def test_what_is_no_option_stays() -> None:
     assert with_options("`source` and `memory`", command) == "`source` and `memory`"
     assert with_options("`coarse_at`") == "`coarse_at`"
+
+
+def test_values_are_named_too() -> None:
+    message = "take `strategy=single`, `optimizer.learning_rate=1e-4` or `resume`"
+    assert with_options(message, train) == (
+        "take --strategy single, --set optimizer.learning_rate=1e-4 or --resume"
+    )
+    assert with_options("`on_nan=stop`", command) == "`on_nan=stop`"
 
 
 def test_subcommands_are_searched() -> None:
