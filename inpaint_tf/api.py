@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -61,7 +61,7 @@ class TrainedRun:
     """
 
     run_dir: Path
-    config: TrainConfig
+    config: TrainConfig = field(repr=False)
     finished: bool
 
 
@@ -223,7 +223,7 @@ def evaluate(
         seed: of the random holes, default 0.
         baselines: whether `"ns"` and `"telea"` are scored as well, default True.
         blend: whether each source is scored a second time with `blend=True`, default False.
-        detail: as for `load`.
+        detail: as for `load`; inpainters keep their own.
         lpips_weights: the file with the weights of LPIPS, by default where it is usually kept.
         log: called with lines about files that are not read.
         on_progress: called with (results finished, results in all, name of the method).
@@ -237,14 +237,15 @@ def evaluate(
 
     Example:
         >>> evaluation = inpaint_tf.evaluate("ns", dataset="samples", image_size=32, limit=2)
-        >>> list(evaluation.scores)
-        ['input (hole)', 'telea', 'ns']
+        >>> evaluation
+        Evaluation(input (hole), telea, ns: 2 photographs of 'samples', 32x32 pixels)
         >>> evaluation.summaries["ns"]["psnr_whole_db"].mean > 10
         True
     """
     _check_range("image_size", image_size, 16, MAX_SIDE)
     _check_range("limit", limit, 1)
     _check_range("batch_size", batch_size, 1)
+    _check_range("seed", seed, 0, 2**32 - 1)
     several = [sources] if isinstance(sources, (str, Path, Inpainter)) else list(sources)
     if not several:
         raise UserError("There is nothing to evaluate: give at least one source.")

@@ -174,6 +174,7 @@ def test_a_loaded_inpainter_is_its_own_baseline() -> None:
         ({"sources": "nothing"}, "There is no model 'nothing'"),
         ({"limit": 0}, "`limit` must be at least 1. Received: 0"),
         ({"batch_size": 0}, "`batch_size` must be at least 1. Received: 0"),
+        ({"seed": -1}, "`seed` must be in 0..4294967295. Received: -1"),
         ({"image_size": 8}, "`image_size` must be in 16..8192. Received: 8"),
         ({"mask": "centre"}, "'centre'"),
         ({"dataset": "sample"}, "Did you mean 'samples'?"),
