@@ -148,7 +148,7 @@ def command(
     from neuralgym_lite.progress import Progress
 
     jobs = plan_jobs(inputs, mask, out, attention_map, functools.partial(echo, err=True))
-    inpainter = inpaint_tf.load(source, detail=detail, memory=memory, coarse_at=coarse_at)
+    inpainter = inpaint_tf.load(source, memory=memory, coarse_at=coarse_at)
     if attention_map and not inpainter.has_attention:
         raise UserError(f"Model '{source}' has no attention; leave out --attention-map")
     make_folder(out)
@@ -163,6 +163,7 @@ def command(
             jobs,
             max_pixels,
             blend=blend,
+            detail=detail,
             invert_mask=invert_mask,
             grow=grow,
             on_progress=_Shares(progress),

@@ -49,8 +49,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     mask[3:7, 4:9] = 255
     Image.fromarray(mask).save("mask.png")
 
-    def load(name: str, detail: bool | None, **_: object) -> Inpainter:
-        return Attentive() if name == "attentive" else ClassicalInpainter(name, bool(detail))
+    def load(name: str, **_: object) -> Inpainter:
+        return Attentive() if name == "attentive" else ClassicalInpainter(name)
 
     monkeypatch.setattr(inpaint_tf, "load", load, raising=False)
     return tmp_path
