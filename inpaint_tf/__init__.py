@@ -1,23 +1,60 @@
-"""Image inpainting with contextual attention in Keras 3 on TensorFlow."""
+"""Image inpainting with contextual attention in Keras 3 on TensorFlow.
+
+Each name is imported when it is first used, because TensorFlow takes seconds to load.
+
+Example:
+    >>> import inpaint_tf
+    >>> inpaint_tf.load("telea").name
+    'telea'
+"""
 
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+import importlib.metadata
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from inpaint_tf import layers, metrics, models
+    from inpaint_tf.api import evaluate, export, finetune, train
     from inpaint_tf.inference import Inpainter, load
+    from inpaint_tf.model_source import presets
 
-__all__ = ["Inpainter", "layers", "load", "metrics", "models"]
+    __version__: str
 
-_MODULES = ("layers", "metrics", "models")
+__all__ = [
+    "Inpainter",
+    "evaluate",
+    "export",
+    "finetune",
+    "layers",
+    "load",
+    "metrics",
+    "models",
+    "presets",
+    "train",
+]
+
+_MODULES = {
+    "Inpainter": "inpaint_tf.inference",
+    "evaluate": "inpaint_tf.api",
+    "export": "inpaint_tf.api",
+    "finetune": "inpaint_tf.api",
+    "load": "inpaint_tf.inference",
+    "presets": "inpaint_tf.model_source",
+    "train": "inpaint_tf.api",
+}
 
 
-def __getattr__(name: str) -> Any:
-    # TensorFlow takes seconds to load; what does not need it should not wait for it.
+def __getattr__(name: str) -> object:
+    if name == "__version__":
+        return importlib.metadata.version("inpaint-tf")
+    if name not in __all__:
+        raise AttributeError(f"module 'inpaint_tf' has no attribute '{name}'")
     if name in _MODULES:
-        return importlib.import_module(f"inpaint_tf.{name}")
-    if name in __all__:
-        return getattr(importlib.import_module("inpaint_tf.inference"), name)
-    raise AttributeError(f"module 'inpaint_tf' has no attribute '{name}'")
+        return getattr(importlib.import_module(_MODULES[name]), name)
+    return importlib.import_module(f"inpaint_tf.{name}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

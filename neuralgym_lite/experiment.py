@@ -66,7 +66,7 @@ class RunFolder:
             if not overwrite:
                 raise UserError(
                     f"Run folder '{path}' already holds a run. "
-                    "Choose another, or pass --resume or --overwrite."
+                    "Choose another, or pass `resume` or `overwrite`."
                 )
         run.path.mkdir(parents=True, exist_ok=True)
         if lock:
@@ -131,7 +131,7 @@ class RunFolder:
             "versions": _versions(),
             **extra,
         }
-        # The manifest makes it a run, which --overwrite may clear; so it comes before the rest.
+        # The manifest makes it a run, which `overwrite` may clear; so it comes before the rest.
         _write_json(self._manifest, manifest)
         _write_json(self._config, config)
         for folder in (self.checkpoints, self.images, self.tensorboard):

@@ -35,7 +35,7 @@ def make_folder(folder: Path) -> Path:
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         raise UserError(
-            f"Folder '{folder}' cannot be {task}: {reason_of(error)}; choose another with --out"
+            f"Folder '{folder}' cannot be {task}: {reason_of(error)}; choose another `out`"
         ) from error
     return folder
 

@@ -197,8 +197,13 @@ def read_levels(
     Raises:
         ImageError: As `read_picture`.
     """
-    levels = _luma(_over(read_picture(path, max_pixels), background=255 if invert else 0))
-    if levels.max() == 1:
+    return levels_of(read_picture(path, max_pixels), invert)
+
+
+def levels_of(picture: Picture, invert: bool = False) -> UInt8:
+    """Return the grey levels of a mask that has been read, as `read_levels` does."""
+    levels = _luma(_over(picture, background=255 if invert else 0))
+    if levels.max(initial=0) == 1:
         levels *= 255
     return 255 - levels if invert else levels
 
@@ -221,9 +226,7 @@ def write_picture(path: str | os.PathLike[str], picture: Picture) -> str:
     Raises:
         ImageError: If the file cannot be written.
     """
-    image = Image.fromarray(_luma(picture.rgb) if picture.grey else picture.rgb)
-    if picture.alpha is not None and picture.format not in ("JPEG", "BMP"):
-        image.putalpha(Image.fromarray(picture.alpha))
+    image = _to_image(picture, None if picture.format in ("JPEG", "BMP") else picture.alpha)
     options = dict(_SAVE_OPTIONS[picture.format], format=picture.format)
     if picture.profile is not None:
         options["icc_profile"] = picture.profile
@@ -234,6 +237,36 @@ def write_picture(path: str | os.PathLike[str], picture: Picture) -> str:
     except (OSError, ValueError) as error:
         raise ImageError(f"{path}: cannot be written: {reason_of(error)}") from error
     return ", ".join(lost + refused)
+
+
+def from_pillow(image: Image.Image) -> Picture:
+    """Return a Pillow image as a picture: its pixels as they lie, its profile and its dpi.
+
+    Its EXIF, with the orientation in it, is not read.
+
+    Args:
+        image: of any mode that `read_picture` reads.
+
+    Raises:
+        ImageError: If its samples are of another kind, or it cannot be decoded.
+    """
+    _check_mode(image, "The image:")
+    try:
+        rgb, alpha, grey = _layers(image)
+    except Exception as error:  # a file that Pillow has not decoded yet may be damaged
+        raise ImageError(f"The image cannot be decoded: {reason_of(error)}") from error
+    extras = {"dpi": image.info["dpi"]} if "dpi" in image.info else {}
+    return Picture(rgb, alpha, grey, profile=_profile(image), extras=extras)
+
+
+def to_pillow(picture: Picture) -> Image.Image:
+    """Return a picture as a Pillow image of mode L, LA, RGB or RGBA, with its profile and dpi."""
+    image = _to_image(picture, picture.alpha)
+    if picture.profile is not None:
+        image.info["icc_profile"] = picture.profile
+    if "dpi" in picture.extras:
+        image.info["dpi"] = picture.extras["dpi"]
+    return image
 
 
 @contextlib.contextmanager
@@ -380,15 +413,13 @@ def _decode(path: Path, file: io.BufferedReader, max_pixels: int) -> Picture:
     if width * height > max_pixels:
         raise ImageError(
             f"{path}: {width}x{height} pixels are over the limit of {max_pixels / 1e6:g} "
-            "megapixels; raise it with --max-megapixels"
+            "megapixels; raise it with `max_pixels`"
         )
     if max(width, height) > MAX_SIDE:
         raise ImageError(
             f"{path}: {width}x{height} pixels: no side may have more than {MAX_SIDE} pixels"
         )
-    if image.mode in _UNREADABLE:
-        kind = _UNREADABLE[image.mode]
-        raise ImageError(f"{path}: its samples are {kind}; save it with 8 or 16 bits a channel")
+    _check_mode(image, f"{path}:")
     try:
         format = _FORMATS[image.format]
         if isinstance(image, TiffImageFile) and (excess := excess_of_tiff(image, max_pixels)):
@@ -405,6 +436,20 @@ def _decode(path: Path, file: io.BufferedReader, max_pixels: int) -> Picture:
     except Exception as error:  # and a damaged body likewise
         raise ImageError(f"{path}: damaged picture: {reason_of(error)}") from error
     return Picture(rgb, alpha, grey, format, _profile(image), lost, extras)
+
+
+def _to_image(picture: Picture, alpha: UInt8 | None) -> Image.Image:
+    image = Image.fromarray(_luma(picture.rgb) if picture.grey else picture.rgb)
+    if alpha is not None:
+        image.putalpha(Image.fromarray(alpha))
+    return image
+
+
+def _check_mode(image: Image.Image, subject: str) -> None:
+    """Refuse samples that 8 bits cannot hold."""
+    if image.mode in _UNREADABLE:
+        kind = _UNREADABLE[image.mode]
+        raise ImageError(f"{subject} its samples are {kind}; save it with 8 or 16 bits a channel")
 
 
 def _lost(image: Image.Image, file: io.BufferedReader) -> str:

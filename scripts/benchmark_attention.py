@@ -248,7 +248,7 @@ def price_of_pictures(run: str, dataset: str, photographs: int) -> dict[str, lis
         config = {**attention.get_config(), "approximation": approximation}
         inpainter.model.refinement.attention = ContextualAttention.from_config(config)
         parts = [
-            inpainter.fill_with_attention(truth[i : i + 4], masks[i : i + 4])
+            inpainter.fill(truth[i : i + 4], masks[i : i + 4], return_attention=True)
             for i in range(0, len(keys), 4)
         ]
         filled, offsets = zip(*parts, strict=True)

@@ -92,7 +92,7 @@ def make_filler(
         return lambda: function(image=tf.constant(image), mask=tf.constant(mask))["output"].numpy()
 
     import inpaint_tf
-    from inpaint_tf.export.exporter import POLICIES
+    from inpaint_tf.exporters.exporter import POLICIES
     from inpaint_tf.models.precision import with_policy
 
     model = with_policy(inpaint_tf.load(source).model, POLICIES[precision])

@@ -21,7 +21,6 @@ import_tensorflow()
 
 import inpaint_tf  # noqa: E402
 from inpaint_tf.data import open_photos  # noqa: E402
-from inpaint_tf.inference.provenance import provenance  # noqa: E402
 from inpaint_tf.masks import EvaluationMasks  # noqa: E402
 from inpaint_tf.metrics.lpips_weights import weights_from  # noqa: E402
 from inpaint_tf.report.evaluation import draw, evaluate  # noqa: E402
@@ -74,9 +73,7 @@ def main(
     keys = (*photos.test, *(photos.train if all_photographs else ()))
     keys = draw(keys, limit or len(keys))
     fillers = [RowFiller(name, inpaint_tf.load(source)) for name, source in sources.items()]
-    models = [
-        {**provenance(sources[each.name], each.inpainter), "name": each.name} for each in fillers
-    ]
+    models = [{**each.inpainter.provenance(), "name": each.name} for each in fillers]
     with weights_from(lpips_weights), Progress() as progress:
         track = progress.track(len(keys), "photographs")
         evaluation = evaluate(

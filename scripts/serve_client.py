@@ -38,7 +38,7 @@ import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 from PIL import Image  # noqa: E402
 
-from inpaint_tf.inference.inpainter import Inpainter, UInt8  # noqa: E402
+from inpaint_tf.inference.inpainter import Inpainter, Int32, UInt8  # noqa: E402
 from inpaint_tf.inference.photographs import (  # noqa: E402
     Job,
     Result,
@@ -75,11 +75,11 @@ class ServedModel(Inpainter):
         self.ask = ask
         self.deadline = deadline
 
-    def _predict(self, images: UInt8, masks: UInt8) -> UInt8:
+    def _predict(self, images: UInt8, masks: UInt8, *_: object) -> tuple[UInt8, Int32 | None]:
         pairs = zip(images, masks, strict=True)
-        return np.stack([self._fill_one(image, mask) for image, mask in pairs])
+        return np.stack([self._ask(image, mask) for image, mask in pairs]), None
 
-    def _fill_one(self, image: UInt8, mask: UInt8) -> UInt8:
+    def _ask(self, image: UInt8, mask: UInt8) -> UInt8:
         files = {"image": _png(image[..., ::-1]), "mask": _png(mask * 255)}
         answer = _retried(lambda left: self.ask(files, left), self.deadline)
         return _picture(answer, image.shape)
@@ -290,10 +290,9 @@ def run(arguments: argparse.Namespace) -> int:
     jobs = plan_jobs(arguments.inputs, arguments.mask, arguments.out)
     connect = over_rest if arguments.server.startswith(("http://", "https://")) else over_grpc
     model = ServedModel(connect(arguments.server, arguments.model), arguments.deadline)
-    model.detail = arguments.detail
 
     def fill(job: Job) -> Result:
-        options = {"invert_mask": arguments.invert_mask, "grow": arguments.grow}
+        options = {name: getattr(arguments, name) for name in ("invert_mask", "grow", "detail")}
         return next(fill_photographs(model, [job], **options))
 
     failed = 0

@@ -27,8 +27,8 @@ import numpy as np
 
 import inpaint_tf
 from inpaint_tf import weights
-from inpaint_tf.export.card import METRICS, score_lines
-from inpaint_tf.inference.loading import load_generator
+from inpaint_tf.exporters.card import METRICS, score_lines
+from inpaint_tf.model_source import ModelSource
 from inpaint_tf.models import InpaintingModel
 from inpaint_tf.training.finetune import weights_sha256
 from neuralgym_lite.experiment import RunFolder
@@ -86,7 +86,7 @@ def main(
 
 def part_of_the_way(run: Path, share: float) -> InpaintingModel:
     """Return a run's newest network, with weights between its own and those it began with."""
-    model = load_generator(RunFolder.open(run))
+    model = ModelSource.find(run).load_generator()
     if share < 1:
         parent = RunFolder.open(run).read_manifest().get("parent")
         if not parent:

@@ -26,7 +26,8 @@ import click
 import jax
 import keras
 
-from inpaint_tf.cli._settings import as_flags, run_folder, with_settings
+from inpaint_tf.api import default_run_dir, with_keys
+from inpaint_tf.cli._settings import with_settings
 from inpaint_tf.training.checkpoints import Checkpoints
 from inpaint_tf.training.config import TrainConfig
 from inpaint_tf.training.finetune import open_parent, start_from
@@ -77,11 +78,11 @@ def main(
         raise UserError("--resume takes no --from, --overwrite or --config. Choose one.")
     if (critics or generator_only) and not source or (critics and generator_only):
         raise UserError("--critics or --generator-only, one of them, goes with --from.")
-    flags = as_flags(options)
+    flags = with_keys(options)
     with RunLock() as lock, Progress() as progress:
         if resumes:
             given = load_config(TrainConfig, flags=flags, overrides=overrides)
-            run, config = resume(run_dir or run_folder(given), flags, overrides, lock=lock)
+            run, config = resume(run_dir or default_run_dir(given), flags, overrides, lock=lock)
             check(config)
         else:
             parent = open_parent(source) if source else None
@@ -90,7 +91,7 @@ def main(
             settings = parent.settings if parent else None
             config = load_train_config(config_file, flags, overrides, settings)
             check(config)
-            path = run_dir or run_folder(config)
+            path = run_dir or default_run_dir(config)
             given_on = path, overwrite, sys.argv
             if parent:
                 run, config = start_from(parent, config, *given_on, generator_only, lock)

@@ -1,9 +1,9 @@
-"""The options that `train` and `finetune` share, and how a run is carried out."""
+"""The options that `train` and `finetune` share, and how they end."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,22 +12,11 @@ import click
 from inpaint_tf.cli._echo import echo
 
 if TYPE_CHECKING:
-    from inpaint_tf.training.config import TrainConfig
-    from neuralgym_lite.experiment import RunFolder
+    from inpaint_tf.api import TrainedRun
 
 STOPPED_BY_SIGNAL = 75
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-# Option name to dotted key of the settings.
-_KEYS = {
-    "dataset": "data.dataset",
-    "data_dir": "data.dir",
-    "subset": "data.subset",
-    "image_size": "data.image_size",
-    "mask": "mask.mode",
-    "model": "model.name",
-    "width": "model.width",
-}
 _OPTIONS = (
     click.option(
         "--dataset",
@@ -65,24 +54,8 @@ def with_settings(command: Command) -> Command:
     return command
 
 
-def as_flags(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return options under the dotted keys of the settings."""
-    return {_KEYS.get(name, name): value for name, value in options.items()}
-
-
-def run_folder(config: TrainConfig) -> Path:
-    """Return the folder of a run that was given none."""
-    return Path("runs", f"{config.model.name}-{config.data.dataset}-{config.mask.mode}")
-
-
-def carry_out(run: RunFolder, config: TrainConfig, force: bool = False) -> None:
-    """Train to the end, print the folder; exit with 75 if a signal stopped it."""
-    from inpaint_tf.training.session import train
-    from neuralgym_lite.progress import Progress
-
-    with Progress() as progress:
-        progress.log(f"Run folder: {run.path}")
-        done = train(run, config, progress, force)
-    echo(str(run.path))
-    if not done:
+def report(run: TrainedRun) -> None:
+    """Print the folder of a run; exit with 75 if a signal stopped it."""
+    echo(str(run.run_dir))
+    if not run.finished:
         sys.exit(STOPPED_BY_SIGNAL)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
+from typing import Any
 
 import click
 
 from inpaint_tf.cli._echo import echo, echo_json
-from neuralgym_lite.errors import UserError
+from inpaint_tf.cli._options import to_pixels
 from neuralgym_lite.quiet import import_tensorflow
 
 
@@ -22,7 +24,6 @@ from neuralgym_lite.quiet import import_tensorflow
 )
 @click.option(
     "--format",
-    "file_format",
     type=click.Choice(["saved_model", "onnx", "tflite"]),
     default="saved_model",
     show_default=True,
@@ -37,43 +38,24 @@ from neuralgym_lite.quiet import import_tensorflow
 )
 @click.option(
     "--max-megapixels",
+    "max_pixels",
     metavar="N",
     type=click.IntRange(min=1),
     default=4,
     show_default=True,
+    callback=to_pixels,
     help="Let the served model refuse larger photographs, before they are decoded.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
-def command(
-    source: str,
-    out: Path,
-    file_format: str,
-    precision: str,
-    max_megapixels: int,
-    as_json: bool,
-) -> None:
+def command(source: str, out: Path, as_json: bool, **options: Any) -> None:
     """Export a network: a run folder, a name, an imported folder or a saved model.
 
     The version is compared with the Keras model on probe photographs before it appears.
     """
     import_tensorflow()
-    import inpaint_tf
-    from inpaint_tf.export.card import gather
-    from inpaint_tf.export.exporter import export
-    from inpaint_tf.inference.network import NetworkInpainter
+    from inpaint_tf import api
 
-    inpainter = inpaint_tf.load(source)
-    if not isinstance(inpainter, NetworkInpainter):
-        raise UserError(f"'{source}' is no network, and there is nothing to export.")
-    exported = export(
-        inpainter.model,
-        out,
-        gather(source, inpainter),
-        file_format,
-        precision,
-        max_megapixels * 1_000_000,
-        say=lambda text: echo(text, err=True),
-    )
+    exported = api.export(source, out, **options, log=functools.partial(echo, err=True))
     if as_json:
         difference = exported.difference
         found = {

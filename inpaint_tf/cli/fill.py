@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from inpaint_tf.cli._echo import echo, echo_json
+from inpaint_tf.cli._options import to_pixels, with_options
 from inpaint_tf.weights import DEFAULT
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.folders import make_folder
@@ -111,10 +112,12 @@ class _Memory(click.ParamType):
 )
 @click.option(
     "--max-megapixels",
+    "max_pixels",
     metavar="N",
     type=click.IntRange(min=1),
     default=MAX_PIXELS // 1_000_000,
     show_default=True,
+    callback=to_pixels,
     help="Refuse larger photographs and masks.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a photograph.")
@@ -130,7 +133,7 @@ def command(
     detail: bool | None,
     memory: int | None,
     coarse_at: int | None,
-    max_megapixels: int,
+    max_pixels: int,
     as_json: bool,
 ) -> None:
     """Fill photographs of any size where their masks are white.
@@ -144,10 +147,8 @@ def command(
     from inpaint_tf.inference.photographs import fill_photographs, plan_jobs
     from neuralgym_lite.progress import Progress
 
-    tell = functools.partial(echo, err=True)
-    jobs = plan_jobs(inputs, mask, out, attention_map, tell)
-    options: dict[str, Any] = {"detail": detail, "memory": memory, "coarse_at": coarse_at}
-    inpainter = inpaint_tf.load(source, **{k: v for k, v in options.items() if v is not None})
+    jobs = plan_jobs(inputs, mask, out, attention_map, functools.partial(echo, err=True))
+    inpainter = inpaint_tf.load(source, memory=memory, coarse_at=coarse_at)
     if attention_map and not inpainter.has_attention:
         raise UserError(f"Model '{source}' has no attention; leave out --attention-map")
     make_folder(out)
@@ -156,27 +157,36 @@ def command(
     stdout = None if sys.stdout.isatty() else sys.stdout
     failed = []
     with Progress() as progress:
-        inpainter.tell = _Shares(progress)
         track = progress.track(len(jobs), "photographs") if len(jobs) > _FEW else None
-        limit = max_megapixels * 1_000_000
-        for result in fill_photographs(inpainter, jobs, limit, blend, invert_mask, grow):
+        results = fill_photographs(
+            inpainter,
+            jobs,
+            max_pixels,
+            blend=blend,
+            detail=detail,
+            invert_mask=invert_mask,
+            grow=grow,
+            on_progress=_Shares(progress),
+        )
+        for result in results:
+            message = with_options(result.message)
             if result.status == "failed":
-                failed.append(result)
+                failed.append(message)
             if as_json or result.status != "failed":
-                _print(result, as_json, stdout)
-            if result.message and not (failed and len(jobs) == 1):
-                progress.log(result.message)
+                _print(result, message, as_json, stdout)
+            if message and not (failed and len(jobs) == 1):
+                progress.log(message)
             if track:
                 track.advance()
     if len(jobs) == len(failed) == 1:
-        raise UserError(failed[0].message)
+        raise UserError(failed[0])
     if failed:
         echo(f"{len(failed)} of {len(jobs)} photographs failed.", err=True)
         sys.exit(1)
 
 
 class _Shares:
-    """Shows how much of a large photograph is done."""
+    """Shows the finished share of a large photograph."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -190,13 +200,13 @@ class _Shares:
             self._track = None
 
 
-def _print(result: Result, as_json: bool, stdout: TextIO | None) -> None:
+def _print(result: Result, message: str, as_json: bool, stdout: TextIO | None) -> None:
     if as_json:
         found = {
             "source": str(result.source),
             "target": str(result.target),
             "status": result.status,
-            "message": result.message,
+            "message": message,
         }
         echo_json(found, indent=None, file=stdout)
     else:

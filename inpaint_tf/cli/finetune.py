@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from inpaint_tf.cli._settings import as_flags, carry_out, run_folder, with_settings
+from inpaint_tf.cli._settings import report, with_settings
 from neuralgym_lite.quiet import import_tensorflow
 
 
@@ -22,16 +22,7 @@ from neuralgym_lite.quiet import import_tensorflow
     type=click.Path(path_type=Path),
     help="Start with the critics of another run.",
 )
-def command(
-    source: str,
-    config_file: str | None,
-    overrides: tuple[str, ...],
-    run_dir: Path | None,
-    overwrite: bool,
-    generator_only: bool,
-    critics: Path | None,
-    **options: Any,
-) -> None:
+def command(source: str, config_file: str | None, **options: Any) -> None:
     """Train on from the weights of FROM: `inpaint-tf finetune runs/imagenet --dataset animals`.
 
     FROM is a run folder, a name of `inpaint-tf weights list`, a folder that `inpaint-tf import`
@@ -39,18 +30,7 @@ def command(
     and the phases, of which there is one. The optimizers start afresh.
     `inpaint-tf train --resume` goes on with a run that was stopped.
     """
-    if critics and generator_only:
-        raise click.UsageError("Give --critics or --generator-only, not both.")
     import_tensorflow()
-    from inpaint_tf.training.finetune import open_parent, start_from
-    from inpaint_tf.training.procedures import load_train_config
-    from neuralgym_lite.run_lock import RunLock
+    from inpaint_tf import api
 
-    parent = open_parent(source)
-    if critics:
-        parent = parent.with_critics_of(critics)
-    config = load_train_config(config_file, as_flags(options), overrides, parent.settings)
-    path = run_dir or run_folder(config).with_name(f"{run_folder(config).name}-finetuned")
-    with RunLock() as lock:
-        run, config = start_from(parent, config, path, overwrite, sys.argv, generator_only, lock)
-        carry_out(run, config)
+    report(api.finetune(source, config_file, **options, command=sys.argv))

@@ -12,11 +12,13 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import click
 
 from inpaint_tf.cli import __path__
 from inpaint_tf.cli._echo import echo
+from inpaint_tf.cli._options import with_options
 from neuralgym_lite.errors import UserError, did_you_mean, reason_of
 
 # A command is a module of this package; a trailing underscore keeps its name from being a keyword.
@@ -50,6 +52,13 @@ class _Commands(click.Group):
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             raise UserError(f"Unknown command: '{args[0]}'. {did_you_mean(args[0], COMMANDS)}")
         return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except UserError as error:
+            command = self.get_command(ctx, ctx.invoked_subcommand or "")
+            raise UserError(with_options(str(error), command)) from error
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -64,7 +64,7 @@ def read_checkpoint(
         return _read_torch(path, None if critics is None else Path(critics), mask)
     if critics is not None:
         raise UserError(
-            f"'{path}' holds its critics itself, as TensorFlow does. Leave out --critics."
+            f"'{path}' holds its critics itself, as TensorFlow does. Leave out `critics`."
         )
     return _read_tf1(prefix, MaskMode(mask))
 
@@ -75,7 +75,7 @@ def _read_torch(path: Path, critics: Path | None, mask: str) -> Imported:
             f"There is no checkpoint '{path}'. Give a .pt or .safetensors file, or snap-0."
         )
     if path.suffix == ".keras":
-        raise UserError(f"'{path}' is a Keras model and needs no import. Give it to --model.")
+        raise UserError(f"'{path}' is a Keras model and needs no import. Load it as it is.")
     # The code of the weights, unlike the paper's text, samples the mosaic by nearest neighbour.
     mode = MaskMode(mask, interpolation="nearest" if mask == "mosaic" else "bilinear")
     arrays, format_ = _read_arrays(path)

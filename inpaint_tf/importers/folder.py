@@ -29,7 +29,7 @@ def check_target(folder: Path) -> None:
         UserError: naming it.
     """
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise UserError(f"'{folder}' exists and is not an empty folder. Choose another --out.")
+        raise UserError(f"'{folder}' exists and is not an empty folder. Choose another `out`.")
 
 
 def describe(imported: Imported, licence: str | None, differences: dict[str, float]) -> Any:

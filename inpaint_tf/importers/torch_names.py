@@ -164,7 +164,7 @@ def _architecture(arrays: Mapping[str, Any]) -> str:
     if any(name.startswith("fine_generator.conv") for name in arrays):
         return "stable-glcic"
     if any(name.startswith(tuple(CRITICS.values())) for name in arrays):
-        raise UserError("These are critics. Give the generator's file, and this with --critics.")
+        raise UserError("These are critics. Give the generator's file, and this as `critics`.")
     found = f"found '{next(iter(arrays))}'" if arrays else "found no tensors at all"
     raise UserError(
         "These weights are of no generator known here: expected names such as "

@@ -1,116 +1,261 @@
-"""What every inpainter does around its prediction: check, predict, composite."""
+"""The base class of all inpainters: check, predict, composite, finish."""
 
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable
-from typing import Any, TypeAlias
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, TypedDict, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from inpaint_tf.inference.blending import poisson_blend
+from inpaint_tf.inference.conversion import (
+    ImageFile,
+    ImageLike,
+    MaskLike,
+    UInt8,
+    array_like,
+    as_array,
+    as_images,
+    as_masks,
+    as_picture,
+    picture_like,
+)
 from inpaint_tf.inference.detail import add_detail
 from inpaint_tf.inference.smooth import continue_smooth
-from inpaint_tf.masks import dilated
-from neuralgym_lite.errors import UserError
-from neuralgym_lite.images import MID_GREY
+from inpaint_tf.inference.transparency import visible_colors
+from inpaint_tf.masks import MaskMode
+from inpaint_tf.model_source import ModelSource, presets
+from neuralgym_lite.errors import UserError, did_you_mean
+from neuralgym_lite.images import Picture
 
-UInt8: TypeAlias = npt.NDArray[np.uint8]
+if TYPE_CHECKING:
+    import tensorflow as tf
+    from typing_extensions import Unpack
+
 Int32: TypeAlias = npt.NDArray[np.int32]
-Predict: TypeAlias = Callable[[UInt8, UInt8], tuple[UInt8, Int32 | None]]
+OnProgress: TypeAlias = Callable[[float], object]
+SameKind = TypeVar("SameKind", UInt8, Image.Image, Picture, "tf.Tensor")
 
-MIN_SIDE = 8
+
+class FillOptions(TypedDict, total=False):
+    """The options of `Inpainter.fill`, for type checkers."""
+
+    blend: bool
+    detail: bool | None
+    invert_mask: bool
+    grow: int
+    on_progress: OnProgress | None
+
+
+@dataclass(frozen=True)
+class _Options:
+    blend: bool
+    detail: bool
+    invert_mask: bool
+    grow: int
+    return_attention: bool
+    on_progress: OnProgress | None
 
 
 class Inpainter(abc.ABC):
-    """Fills the holes of photographs; outside them every pixel stays byte-equal.
+    """Fills the holes of images; all pixels outside of them stay byte-equal.
+
+    Make one with `inpaint_tf.load` or `Inpainter.from_preset`. A subclass has a `name` and
+    implements `_predict`.
 
     Attributes:
-        name: how the inpainter is called in tables and messages.
-        has_attention: whether `fill_with_attention` returns offsets.
-        detail: whether fills are finished: smooth surroundings are continued (`continue_smooth`),
-            and fills get the detail of places that look alike (`add_detail`).
+        presets: the names that `from_preset` accepts, each with a description.
+        name: what tables and messages call the inpainter.
+        source: what it was loaded from; None if it was made in memory.
+        mask_mode: what its network sees in a hole; None if it has no network.
+        has_attention: whether `fill(..., return_attention=True)` returns offsets.
         sees_holes: whether it is shown something of what is missing, as in a mosaic. Such holes are
-            not continued from their surroundings.
-        tell: called with the share of a large picture that is done; set it to see progress.
+            never continued from smooth surroundings.
+
+    Example:
+        >>> inpainter = inpaint_tf.Inpainter.from_preset("telea")
+        >>> inpainter
+        ClassicalInpainter(name='telea', model='OpenCV telea', radius=3, detail=False)
+        >>> image, mask = np.full((16, 16, 3), 200, np.uint8), np.zeros((16, 16), np.uint8)
+        >>> mask[4:8, 4:8] = 1
+        >>> inpainter(image, mask).shape
+        (16, 16, 3)
     """
 
-    name: str
-    has_attention: bool = False
-    detail: bool = False
-    sees_holes: bool = False
-    tell: Callable[[float], object] = staticmethod(lambda share: None)
+    presets: ClassVar[dict[str, str]] = presets()
 
-    def fill(
-        self,
-        image: UInt8,
-        mask: npt.NDArray[Any],
-        blend: bool = False,
-        invert_mask: bool = False,
-        grow: int = 0,
-    ) -> UInt8:
-        """Fill a photograph or a batch of them.
+    name: str
+    source: ModelSource | None = None
+    mask_mode: MaskMode | None = None
+    has_attention: bool = False
+    sees_holes: bool = False
+    _detail: bool = False
+
+    @classmethod
+    def from_preset(
+        cls,
+        name: str,
+        *,
+        detail: bool | None = None,
+        memory: int | None = None,
+        coarse_at: int | None = None,
+    ) -> Inpainter:
+        """Load an inpainter that comes with the install.
 
         Args:
-            image: RGB in 0..255, uint8 of shape (H, W, 3) or (B, H, W, 3), at least 8 pixels a
-                side.
-            mask: 1 where the image is missing; bool, integer or float of shape (H, W), (H, W, 1),
-                (1, H, W, 1) or (B, H, W, 1). Of floats up to 1 those above 0.5 are missing. A mask
-                with values above 1 is read as grey levels up to 255, whatever the others of the
-                batch are: above 127 is missing.
-            blend: whether the holes' brightness and color are fitted to what surrounds them, by
-                Poisson blending.
-            invert_mask: whether the image is missing where the mask says that it is not.
-            grow: pixels, 0 or more, by which the holes are made wider all around, after they are
-                inverted.
+            name: one of `Inpainter.presets`.
+            detail: as for `inpaint_tf.load`.
+            memory: as for `inpaint_tf.load`.
+            coarse_at: as for `inpaint_tf.load`.
+
+        Raises:
+            UserError: If there is no such preset, or an option is not for it.
+
+        Example:
+            >>> inpaint_tf.Inpainter.from_preset("ns").name
+            'ns'
+        """
+        from inpaint_tf.inference.loading import load
+
+        if name not in cls.presets:
+            raise UserError(
+                f"There is no preset '{name}'. {did_you_mean(name, cls.presets)} "
+                "`inpaint_tf.load` opens run folders and files."
+            )
+        return load(name, detail=detail, memory=memory, coarse_at=coarse_at)
+
+    @property
+    def detail(self) -> bool:
+        """Whether fills are finished unless `fill` is told otherwise.
+
+        Finishing continues smooth surroundings into holes (`continue_smooth`), and adds the detail
+        of similar places (`add_detail`).
+        """
+        return self._detail
+
+    @overload
+    def fill(
+        self,
+        image: SameKind,
+        mask: MaskLike,
+        *,
+        return_attention: Literal[False] = ...,
+        **options: Unpack[FillOptions],
+    ) -> SameKind: ...
+    @overload
+    def fill(
+        self,
+        image: SameKind,
+        mask: MaskLike,
+        *,
+        return_attention: Literal[True],
+        **options: Unpack[FillOptions],
+    ) -> tuple[SameKind, Int32 | None]: ...
+    @overload
+    def fill(
+        self,
+        image: ImageFile,
+        mask: MaskLike,
+        *,
+        return_attention: Literal[False] = ...,
+        **options: Unpack[FillOptions],
+    ) -> Image.Image: ...
+    @overload
+    def fill(
+        self,
+        image: ImageFile,
+        mask: MaskLike,
+        *,
+        return_attention: Literal[True],
+        **options: Unpack[FillOptions],
+    ) -> tuple[Image.Image, Int32 | None]: ...
+    @overload
+    def fill(
+        self,
+        image: ImageLike | Sequence[ImageLike],
+        mask: MaskLike | Sequence[MaskLike],
+        *,
+        return_attention: bool = ...,
+        **options: Unpack[FillOptions],
+    ) -> Any: ...
+    def fill(
+        self,
+        image: ImageLike | Sequence[ImageLike],
+        mask: MaskLike | Sequence[MaskLike],
+        *,
+        blend: bool = False,
+        detail: bool | None = None,
+        invert_mask: bool = False,
+        grow: int = 0,
+        return_attention: bool = False,
+        on_progress: OnProgress | None = None,
+    ) -> Any:
+        """Fill the holes of an image, of a batch, or of a list of images of different sizes.
+
+        Args:
+            image: a path; a PIL image; RGB in 0..255 as a NumPy array or TensorFlow tensor, uint8
+                of shape (H, W, 3) or (B, H, W, 3); or a list of these. At least 8 pixels a side. A
+                file is read upright; a PIL image is taken as its pixels lie (turn it upright with
+                `ImageOps.exif_transpose`).
+            mask: nonzero where the image is missing, of the image's size: a path, a PIL image, an
+                array or a tensor; for a list of images a list, or one mask for all.
+                Files and PIL images: light is missing, dark and transparent is known.
+                Arrays and tensors: bool, integer or float of shape (H, W), (H, W, 1), (1, H, W, 1)
+                or (B, H, W, 1). Of values up to 1 those above 0.5 are missing; a mask with values
+                above 1 holds grey levels up to 255, of which those above 127 are missing.
+            blend: whether brightness and color of the holes are fitted to their surroundings by
+                Poisson blending, default False.
+            detail: whether smooth surroundings are continued and detail is added; None, the
+                default, is the inpainter's own choice (`Inpainter.detail`).
+            invert_mask: whether the image is missing where the mask says that it is known.
+            grow: pixels, 0 or more, by which the holes are dilated after they are inverted.
+            return_attention: whether to return where the content came from as well.
+            on_progress: called with the finished share of the work in 0..1, after each piece of a
+                large image and each image of a list.
 
         Returns:
-            The filled image, of the shape of `image`. A mask of zeros gives a copy.
+            The filled image, of the same kind as `image`: an array or tensor of the same shape; for
+            a path or PIL image a PIL image, grey or with alpha if `image` is (filled pixels are
+            opaque); for a list a list. An empty mask gives a copy.
+
+            With `return_attention=True` a pair: the filled image, and offsets (dy, dx) on the
+            network's attention grid, int32 of shape (B, h, w, 2), or None if the inpainter has no
+            attention or the network was not run; for a list two lists.
 
         Raises:
             UserError: If image or mask are not as above, a mask has values above 0 of which none
                 counts as missing, the prediction fails, or everything is missing and the inpainter
-                takes what is known.
+                only knows how to continue known pixels.
+
+        Example:
+            >>> from PIL import Image
+            >>> inpainter = inpaint_tf.load("ns")
+            >>> image, mask = Image.new("L", (24, 16), 90), Image.new("L", (24, 16))
+            >>> mask.paste(255, (4, 4, 8, 8))
+            >>> inpainter.fill(image, mask, grow=1)  # doctest: +ELLIPSIS
+            <PIL.Image.Image image mode=L size=24x16 at ...>
         """
-        return self._fill(
-            image, mask, blend, invert_mask, grow, lambda *batch: (self._predict(*batch), None)
-        )[0]
+        detail = self.detail if detail is None else detail
+        options = _Options(blend, detail, invert_mask, grow, return_attention, on_progress)
+        several = isinstance(image, (list, tuple))
+        fill: Callable[..., tuple[Any, Any]] = self._fill_list if several else self._fill_single
+        filled, offsets = fill(image, mask, options)
+        return (filled, offsets) if return_attention else filled
 
-    def fill_with_attention(
-        self,
-        image: UInt8,
-        mask: npt.NDArray[Any],
-        blend: bool = False,
-        invert_mask: bool = False,
-        grow: int = 0,
-    ) -> tuple[UInt8, Int32 | None]:
-        """Fill like `fill`, and tell where the content came from.
-
-        Args:
-            image: as for `fill`.
-            mask: as for `fill`.
-            blend: as for `fill`.
-            invert_mask: as for `fill`.
-            grow: as for `fill`.
-
-        Returns:
-            The filled image, and offsets (dy, dx) on the network's attention grid, int32 of shape
-            (B, h, w, 2), or None if the inpainter has no attention or the mask is empty.
-
-        Raises:
-            UserError: As `fill`.
-        """
-        return self._fill(image, mask, blend, invert_mask, grow, self._predict_with_attention)
+    __call__ = fill
 
     def predict(self, image: UInt8, mask: npt.NDArray[Any]) -> UInt8:
-        """Return what is predicted of whole pictures: known pixels are not put back.
+        """Predict whole images: known pixels are not put back.
 
-        Of pictures that are filled in pieces nothing is predicted but the holes.
+        Of images that are filled in pieces only the holes are predicted.
 
         Args:
-            image: as for `fill`.
-            mask: as for `fill`.
+            image: an array as for `fill`.
+            mask: an array as for `fill`.
 
         Returns:
             The predicted image, of the shape of `image`.
@@ -118,111 +263,128 @@ class Inpainter(abc.ABC):
         Raises:
             UserError: As `fill`.
         """
-        return self._predict(*_as_batch(image, mask)).reshape(image.shape)
+        images = as_images(image)
+        return self._predict(images, as_masks(mask, images))[0].reshape(image.shape)
 
-    def _fill(
-        self,
-        image: UInt8,
-        mask: npt.NDArray[Any],
-        blend: bool,
-        invert_mask: bool,
-        grow: int,
-        predict: Predict,
-    ) -> tuple[UInt8, Int32 | None]:
-        images, masks = _as_batch(image, mask, invert_mask, grow)
-        if not masks.any():
-            return image.copy(), None
-        filled, holes = images, masks
-        if self.detail and not self.sees_holes:
-            pairs = zip(images, masks[..., 0], strict=True)
-            continued, left = zip(*(continue_smooth(*pair) for pair in pairs), strict=True)
-            filled, holes = np.stack(continued), np.stack(left)[..., None]
-        offsets = None
-        if holes.any():
-            predicted, offsets = predict(filled, holes)
-            filled = np.where(holes == 1, predicted, filled)
-        for wanted, finish in ((blend, poisson_blend), (self.detail, add_detail)):
-            if wanted:
-                filled = np.stack(
-                    [finish(*pair) for pair in zip(filled, masks[..., 0], strict=True)]
-                )
-        return filled.reshape(image.shape), offsets
+    def provenance(self) -> dict[str, Any]:
+        """Return what a report says about the inpainter, of JSON types.
+
+        Returns:
+            Its name and source, and whether detail is added by default; for a network also the
+            model, its parameters and mask mode, the SHA-256 of its file, and for a run the
+            iteration and the data set.
+
+        Raises:
+            UserError: If the source has been removed or is damaged.
+        """
+        known: dict[str, Any] = {"name": self.name}
+        if self.detail:
+            known["detail"] = True
+        return {**known, **self._description(), **(self.source.provenance() if self.source else {})}
+
+    def __repr__(self) -> str:
+        known = {"name": self.name, **self._description(), "detail": self.detail}
+        if self.mask_mode is not None:
+            known["mask"] = self.mask_mode.name
+        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in known.items())})"
+
+    def _description(self) -> dict[str, Any]:
+        """Return what is particular to this kind of inpainter, of JSON types."""
+        return {}
 
     @abc.abstractmethod
-    def _predict(self, images: UInt8, masks: UInt8) -> UInt8:
-        """Predict whole pictures; only their missing pixels are used.
+    def _predict(
+        self,
+        images: UInt8,
+        masks: UInt8,
+        return_attention: bool = False,
+        on_progress: OnProgress | None = None,
+    ) -> tuple[UInt8, Int32 | None]:
+        """Predict whole images; only their missing pixels are used.
 
         Args:
             images: uint8 of shape (B, H, W, 3).
             masks: 1 where missing, uint8 of shape (B, H, W, 1).
+            return_attention: whether offsets are wanted.
+            on_progress: called with the finished share of the work, if it takes long.
 
         Returns:
-            uint8 of shape (B, H, W, 3).
+            uint8 of shape (B, H, W, 3), and offsets if there are any.
         """
 
-    def _predict_with_attention(self, images: UInt8, masks: UInt8) -> tuple[UInt8, Int32 | None]:
-        return self._predict(images, masks), None
+    def _fill_list(
+        self,
+        images: Sequence[ImageLike],
+        mask: MaskLike | Sequence[MaskLike],
+        options: _Options,
+    ) -> tuple[list[Any], list[Int32 | None]]:
+        masks = list(mask) if isinstance(mask, (list, tuple)) else [mask] * len(images)
+        if len(masks) != len(images):
+            raise UserError(f"Each image needs one mask. Received: {len(images)} and {len(masks)}")
+        report = options.on_progress or (lambda share: None)
+        results = []
+        for index, (one, its_mask) in enumerate(zip(images, masks, strict=True)):
 
+            def on_progress(share: float, before: int = index) -> None:
+                report((before + share) / len(images))
 
-def _as_batch(
-    image: UInt8, mask: npt.NDArray[Any], invert: bool = False, grow: int = 0
-) -> tuple[UInt8, UInt8]:
-    """Return a batch and its masks of 0 and 1, or refuse."""
-    images = _as_images(image)
-    masks = _as_masks(mask, images.shape)
-    if invert:
-        masks = 1 - masks
-    if grow:
-        masks = np.stack([dilated(each[..., 0], grow) for each in masks])[..., None]
-    return images, masks
+            try:
+                results.append(
+                    self._fill_single(one, its_mask, replace(options, on_progress=on_progress))
+                )
+            except UserError as error:
+                raise UserError(f"Image {index + 1} of {len(images)}: {error}") from error
+            on_progress(1)
+        return [filled for filled, _ in results], [offsets for _, offsets in results]
 
+    def _fill_single(
+        self, image: ImageLike, mask: MaskLike, options: _Options
+    ) -> tuple[Any, Int32 | None]:
+        """Fill an image or a batch, and return it as the kind that was given."""
+        if isinstance(mask, (list, tuple)):
+            raise UserError("A list of masks is for a list of images; give one image one mask.")
+        picture = as_picture(image)
+        if picture is not None:
+            filled, offsets = self._fill_picture(picture, mask, options)
+            return picture_like(filled, image), offsets
+        array = as_array(image, "image")
+        images = as_images(array)
+        masks = as_masks(mask, images, options.invert_mask, options.grow)
+        pixels, offsets = self._fill_batch(images, masks, options)
+        return array_like(pixels.reshape(array.shape), image), offsets
 
-def _as_images(image: UInt8) -> UInt8:
-    """Return a batch, or refuse."""
-    if image.dtype != np.uint8:
-        raise UserError(f"The image must be uint8 with values 0..255. Received: {image.dtype}")
-    if image.ndim not in (3, 4) or image.shape[-1] != 3:
-        raise UserError(
-            "The image must be RGB of shape (height, width, 3) or (batch, height, width, 3). "
-            f"Received: {image.shape}"
-        )
-    height, width = image.shape[-3:-1]
-    if min(height, width) < MIN_SIDE:
-        raise UserError(
-            f"The image must have at least {MIN_SIDE} pixels a side. "
-            f"Received: {width}x{height} (width x height)"
-        )
-    return image.reshape(-1, height, width, 3)
+    def _fill_picture(
+        self, picture: Picture, mask: MaskLike, options: _Options
+    ) -> tuple[Picture, Int32 | None]:
+        """Fill a picture; what is filled becomes opaque."""
+        masks = as_masks(mask, as_images(picture.rgb), options.invert_mask, options.grow)
+        hole = masks[0, ..., 0]
+        colors = visible_colors(picture, hole)
+        filled, offsets = self._fill_batch(colors[None], masks, options)
+        if colors is not picture.rgb:
+            np.copyto(filled[0], picture.rgb, where=hole[..., None] == 0)
+        alpha = None if picture.alpha is None else np.where(hole == 1, np.uint8(255), picture.alpha)
+        return replace(picture, rgb=filled[0], alpha=alpha), offsets
 
-
-def _as_masks(mask: npt.NDArray[Any], shape: tuple[int, ...]) -> UInt8:
-    """Return masks of 0 and 1 for images of `shape`, or refuse."""
-    batch, height, width, _ = shape
-    known_shapes = (
-        (height, width),
-        (height, width, 1),
-        (1, height, width, 1),
-        (batch, height, width, 1),
-    )
-    if mask.shape not in known_shapes:
-        raise UserError(
-            f"The mask must have the size of its image, {width}x{height} (width x height), and one "
-            f"channel: shape {known_shapes[1]} or {known_shapes[-1]}. Received: {mask.shape}"
-        )
-    if mask.dtype.kind not in "buif":
-        raise UserError(f"The mask must be bool, integer or float. Received: {mask.dtype}")
-    lowest, highest = mask.min(initial=0), mask.max(initial=0)
-    if not (lowest >= 0 and highest <= 255):  # NaN is neither
-        raise UserError(
-            f"The mask must lie in 0..1 or 0..255. Received: values from {lowest} to {highest}"
-        )
-    masks = mask.reshape(-1, height, width, 1)
-    tops = masks.max(axis=(1, 2, 3), keepdims=True)
-    least = np.where(tops > 1, MID_GREY, 0.5)
-    meant_for_nothing = tops[(tops > 0) & (tops <= least)]
-    if meant_for_nothing.size:
-        raise UserError(
-            f"The mask has values up to {meant_for_nothing[0]:g}, none of which counts as missing: "
-            f"up to 1 those above 0.5 do, of larger ones those above {MID_GREY}"
-        )
-    return np.broadcast_to(masks > least, (*shape[:3], 1)).astype(np.uint8)
+    def _fill_batch(
+        self, images: UInt8, masks: UInt8, options: _Options
+    ) -> tuple[UInt8, Int32 | None]:
+        if not masks.any():
+            return images.copy(), None
+        filled, holes = images, masks
+        if options.detail and not self.sees_holes:
+            pairs = zip(images, masks[..., 0], strict=True)
+            continued, rest = zip(*(continue_smooth(*pair) for pair in pairs), strict=True)
+            filled, holes = np.stack(continued), np.stack(rest)[..., None]
+        offsets = None
+        if holes.any():
+            predicted, offsets = self._predict(
+                filled, holes, options.return_attention, options.on_progress
+            )
+            filled = np.where(holes == 1, predicted, filled)
+        for wanted, finish in ((options.blend, poisson_blend), (options.detail, add_detail)):
+            if wanted:
+                filled = np.stack(
+                    [finish(*pair) for pair in zip(filled, masks[..., 0], strict=True)]
+                )
+        return filled, offsets

@@ -12,9 +12,10 @@ import numpy.typing as npt
 import tensorflow as tf
 from PIL import Image
 
-from inpaint_tf.inference.inpainter import Inpainter, Int32, UInt8
+from inpaint_tf.inference.inpainter import Inpainter, Int32, OnProgress, UInt8
 from inpaint_tf.inference.large import CELL, LargeAttentionNetwork, LargeNetwork
 from inpaint_tf.masks import MaskMode
+from inpaint_tf.model_source import ModelSource
 from inpaint_tf.models import InpaintingModel
 from inpaint_tf.models.contextual_attention import ContextualAttentionModel
 from neuralgym_lite.errors import UserError
@@ -47,6 +48,8 @@ class NetworkInpainter(Inpainter):
         trained_hole: pixels that holes were wide in training. Without `coarse_at`, pictures of more
             than 512x512 pixels whose widest hole is more than twice as wide are reduced so that it
             has that width. None reduces nothing.
+        detail: whether `fill` adds detail unless told otherwise, default False.
+        source: what the model was loaded from, for reports.
 
     Raises:
         UserError: If `coarse_at` is given for a model without a coarse and an attentive network, or
@@ -61,10 +64,14 @@ class NetworkInpainter(Inpainter):
         memory: int = DEFAULT_MEMORY,
         coarse_at: int | None = None,
         trained_hole: int | None = None,
+        detail: bool = False,
+        source: ModelSource | None = None,
     ) -> None:
         self.model = model
-        self.mask_mode = mask_mode
+        self.mask_mode: MaskMode = mask_mode
         self.name = name
+        self.source = source
+        self._detail = detail
         self.has_attention = model.has_attention
         self.sees_holes = mask_mode.name == "mosaic"
         self.coarse_at = coarse_at
@@ -75,22 +82,30 @@ class NetworkInpainter(Inpainter):
         if isinstance(model, ContextualAttentionModel):
             self._large = LargeAttentionNetwork(model, memory, name)
         elif coarse_at is not None:
-            raise UserError(f"Model '{name}' has no coarse network; leave out --coarse-at")
+            raise UserError(f"Model '{name}' has no coarse network; leave out `coarse_at`")
         elif model.receptive_field is not None:
             self._large = LargeNetwork(model, memory, name)
         if coarse_at is not None and coarse_at < LEAST_COARSE:
-            raise UserError(f"--coarse-at must be at least {LEAST_COARSE} pixels, not {coarse_at}")
+            raise UserError(f"`coarse_at` must be at least {LEAST_COARSE} pixels, not {coarse_at}")
 
-    def _predict(self, images: UInt8, masks: UInt8) -> UInt8:
-        if self._large and self._is_large(images):
-            return self._run_large(self._large, images, masks)[0]
-        return self._run(self._network, images, masks)[0]
+    def _description(self) -> dict[str, Any]:
+        return {
+            "model": type(self.model).__name__,
+            "parameters": int(self.model.count_params()),
+            "mask": self.mask_mode.get_config(),
+        }
 
-    def _predict_with_attention(self, images: UInt8, masks: UInt8) -> tuple[UInt8, Int32 | None]:
-        if not self.has_attention:
-            return self._predict(images, masks), None
+    def _predict(
+        self,
+        images: UInt8,
+        masks: UInt8,
+        return_attention: bool = False,
+        on_progress: OnProgress | None = None,
+    ) -> tuple[UInt8, Int32 | None]:
         if self._large and self._is_large(images):
-            return self._run_large(self._large, images, masks)
+            return self._run_large(self._large, images, masks, on_progress)
+        if not (return_attention and self.has_attention):
+            return self._run(self._network, images, masks)[0], None
         filled, outputs = self._run(self._attentive_network, images, masks)
         return filled, np.asarray(outputs["offsets"], np.int32)
 
@@ -100,7 +115,11 @@ class NetworkInpainter(Inpainter):
         return height * width > LARGE or reduced
 
     def _run_large(
-        self, network: LargeNetwork, images: UInt8, masks: UInt8
+        self,
+        network: LargeNetwork,
+        images: UInt8,
+        masks: UInt8,
+        on_progress: OnProgress | None,
     ) -> tuple[UInt8, Int32 | None]:
         """Fill pictures one at a time; known pixels are those of the picture."""
         height, width = images.shape[1:3]
@@ -110,13 +129,14 @@ class NetworkInpainter(Inpainter):
         for index, (image, mask) in enumerate(zip(images, masks, strict=True)):
 
             def tell(share: float, before: int = index) -> None:
-                self.tell((before + share) / len(images))
+                if on_progress:
+                    on_progress((before + share) / len(images))
 
             if not mask.any():
                 continue
             holes = padded(mask[None].astype(np.float32), multiple)
             guess = self._guess(image[None], mask[None], holes.shape[1:3])
-            with self._explained(mask.shape, "give a smaller --memory"):
+            with self._explained(mask.shape, "give a smaller `memory`"):
                 masked = padded(self.mask_mode.apply(image[None], mask[None]), multiple)
                 refined, looked = network(masked[0], holes[0], tell, guess)
             pixels = self._to_pixels(refined[:height, :width])
@@ -141,7 +161,7 @@ class NetworkInpainter(Inpainter):
         holes = _resized_holes(mask, *small)
         reduced = _resized(image, *small, Image.Resampling.BILINEAR)
         multiple = self.model.multiple
-        with self._explained(small, "give a smaller --coarse-at"):
+        with self._explained(small, "give a smaller `coarse_at`"):
             outputs = self._network(
                 padded(self.mask_mode.apply(reduced, holes), multiple),
                 padded(holes.astype(np.float32), multiple),

@@ -6,16 +6,15 @@ import os
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import cv2
-import numpy as np
 
 from inpaint_tf.data.split import canonical
-from inpaint_tf.inference.inpainter import Inpainter, Int32, UInt8
-from inpaint_tf.masks import NothingKnownError, dilated, hole_window
+from inpaint_tf.inference.inpainter import FillOptions, Inpainter, UInt8
+from inpaint_tf.masks import NothingKnownError
 from inpaint_tf.report.flow_colors import attention_map
 from neuralgym_lite.errors import UserError, reason_of
 from neuralgym_lite.images import (
@@ -31,7 +30,9 @@ from neuralgym_lite.images import (
     write_picture,
 )
 
-_NEAR = 64  # pixels around the holes
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
 Paths: TypeAlias = tuple[Path, ...]
 Status: TypeAlias = Literal["filled", "empty-mask", "failed"]
 
@@ -79,33 +80,34 @@ def plan_jobs(
     mask: Path,
     out: Path,
     attention_maps: bool = False,
-    tell: Tell | None = None,
+    log: Tell | None = None,
 ) -> list[Job]:
-    """Decide what is filled with which mask and written where, before anything is.
+    """Pair photographs with masks and targets, before anything is written.
 
-    Files keep their name below `out`, and those of a folder their path in it. Pictures that lie
-    in `out` or among the masks are not taken for photographs when a folder above is given.
+    Files keep their names below `out`, and those of a folder their paths in it. When a folder is
+    given that contains `out` or the masks, the pictures there are not taken for photographs.
 
     Args:
         inputs: photographs and folders of photographs.
-        mask: one mask for all, or a folder of masks; a mask there has the relative path of its
-            photograph, whatever the suffix. Where none has, Unicode may be composed otherwise, and
-            then letters may be small or capital, if only one photograph and one mask match so.
+        mask: one mask for all, or a folder of masks. A mask there has the relative path of its
+            photograph, with any suffix. If there is none, a path is accepted that differs in the
+            composition of Unicode, or else in case, provided that only one photograph and one mask
+            match.
         out: folder to write to.
         attention_maps: whether `<stem>.attention.png` is to be written beside each.
-        tell: as for `find_images`.
+        log: called with a line about files that are no pictures, if there are any.
 
     Returns:
         One job a photograph, in the order of `inputs`.
 
     Raises:
-        UserError: If something is missing, or two files would be written to one name, or one over
-            an input.
+        UserError: If something is missing, two files would be written to one path, or one would
+            overwrite an input.
     """
     if out.exists() and not out.is_dir():
-        raise UserError(f"{out}: is a file; --out must name a folder")
-    masks = _masks_by_stem(mask, tell)
-    photographs = _photographs(inputs, mask, out, tell)
+        raise UserError(f"{out}: is a file; `out` must name a folder")
+    masks = _masks_by_stem(mask, log)
+    photographs = _photographs(inputs, mask, out, log)
     stems = {relative.with_suffix(""): None for relative in photographs.values()}
     matches = _match(stems, masks) if mask.is_dir() else dict.fromkeys(stems, ((mask,), ()))
     jobs: list[Job] = []
@@ -126,40 +128,35 @@ def fill_photographs(
     inpainter: Inpainter,
     jobs: Iterable[Job],
     max_pixels: int = MAX_PIXELS,
-    blend: bool = False,
-    invert_mask: bool = False,
-    grow: int = 0,
+    **options: Unpack[FillOptions],
 ) -> Iterator[Result]:
     """Fill photographs one at a time; one that fails does not stop the others.
 
-    EXIF orientation is applied, so a mask belongs to the upright photograph. Alpha, greyness,
-    colour profile and file format stay, but what is filled is opaque. A photograph with an empty
-    mask is copied as it is.
+    The EXIF orientation is applied, so a mask belongs to the upright photograph. Alpha, greyness,
+    color profile and file format are kept, but filled pixels are opaque. A photograph with an empty
+    mask is copied unchanged.
 
     Args:
-        inpainter: what fills them.
-        jobs: as `plan_jobs` gives them.
+        inpainter: fills them.
+        jobs: from `plan_jobs`.
         max_pixels: the most pixels of a photograph or mask.
-        blend: whether the holes are blended into what surrounds them.
-        invert_mask: whether what is dark in a mask is missing, in place of what is light.
-        grow: pixels, 0 or more, by which the holes are made wider all around.
+        **options: those of `Inpainter.fill`.
 
     Yields:
         One result a job, as soon as its files are written.
     """
     for job in jobs:
         try:
-            yield _fill(inpainter, job, max_pixels, blend, invert_mask, grow)
+            yield _fill(inpainter, job, max_pixels, FillOptions(**options))
         except ImageError as error:
             yield Result(job.source, job.target, "failed", str(error))
         except (UserError, OSError, MemoryError, cv2.error) as error:
             yield Result(job.source, job.target, "failed", f"{job.source}: {reason_of(error)}")
 
 
-def _fill(
-    inpainter: Inpainter, job: Job, max_pixels: int, blend: bool, invert_mask: bool, grow: int
-) -> Result:
+def _fill(inpainter: Inpainter, job: Job, max_pixels: int, options: FillOptions) -> Result:
     mask_file = _only_mask(job)
+    invert_mask = options.get("invert_mask", False)
     picture = read_picture(job.source, max_pixels)
     levels = _read_levels(mask_file, max_pixels, invert_mask)
     if levels.shape != picture.rgb.shape[:2]:
@@ -171,37 +168,22 @@ def _fill(
         atomic_write(job.target, job.source.read_bytes())
         message = f"{job.source}: {_nothing_missing(mask_file, levels, invert_mask)}; copied"
         return Result(job.source, job.target, "empty-mask", message)
-    mask = dilated((levels > MID_GREY).astype(np.uint8), grow)
+    mapped = job.attention_map is not None
+    inverted: FillOptions = {**options, "invert_mask": False}  # the levels are already
     try:
-        picture, offsets = _filled(inpainter, picture, mask, blend, job.attention_map is not None)
+        filled = inpainter.fill(picture, levels, return_attention=mapped, **inverted)
+        picture, offsets = filled if mapped else (filled, None)
     except NothingKnownError as error:
-        by = f", grown by {grow} pixels" if grow else ""
-        raise UserError(f"with its mask {mask_file}{by}, {error}") from error
+        grown = f", grown by {options['grow']} pixels" if options.get("grow") else ""
+        raise UserError(f"with its mask {mask_file}{grown}, {error}") from error
     job.target.parent.mkdir(parents=True, exist_ok=True)
     if job.attention_map is not None and offsets is not None:
-        write_picture(job.attention_map, Picture(attention_map(offsets[0], mask.shape)))
-    told = [picture.lost, write_picture(job.target, picture)]
+        write_picture(job.attention_map, Picture(attention_map(offsets[0], levels.shape)))
+    notes = [picture.lost, write_picture(job.target, picture)]
     if job.attention_map is not None and offsets is None and inpainter.has_attention:
-        told.append("no attention map, as its smooth surroundings were continued in its holes")
-    notes = ", ".join(filter(None, told))
-    message = f"{job.source}: {notes}" if notes else ""
+        notes.append("no attention map, as its smooth surroundings were continued in its holes")
+    message = f"{job.source}: {', '.join(filter(None, notes))}" if any(notes) else ""
     return Result(job.source, job.target, "filled", message)
-
-
-def _filled(
-    inpainter: Inpainter, picture: Picture, mask: UInt8, blend: bool, attention: bool
-) -> tuple[Picture, Int32 | None]:
-    """Return a picture whose holes are filled and opaque, and where the attention looked."""
-    seen = _seen(picture, mask)
-    offsets = None
-    if attention:
-        filled, offsets = inpainter.fill_with_attention(seen, mask, blend=blend)
-    else:
-        filled = inpainter.fill(seen, mask, blend=blend)
-    if seen is not picture.rgb:
-        np.copyto(filled, picture.rgb, where=mask[..., None] == 0)
-    alpha = None if picture.alpha is None else np.where(mask == 1, np.uint8(255), picture.alpha)
-    return replace(picture, rgb=filled, alpha=alpha), offsets
 
 
 def _only_mask(job: Job) -> Path:
@@ -227,39 +209,14 @@ def _nothing_missing(mask: Path, levels: UInt8, inverted: bool) -> str:
     """Say which level came nearest to missing, and what would be missing."""
     nearest = int(levels.max())
     if inverted:
-        seen = f"darkest pixel has level {255 - nearest} of 255, and with --invert-mask only levels"
+        seen = f"darkest pixel has level {255 - nearest} of 255, and with `invert_mask` only levels"
         return f"its mask {mask} marks nothing as missing: its {seen} up to {MID_GREY} count"
     seen = f"lightest pixel has level {nearest} of 255, and only levels above {MID_GREY} count"
-    return f"its mask {mask} marks nothing as missing: its {seen} (dark ones with --invert-mask)"
-
-
-def _seen(picture: Picture, mask: UInt8) -> UInt8:
-    """Return the colors of a picture, and others where it is transparent and not missing.
-
-    The color of a pixel that nobody sees is arbitrary, and must not get into a hole. It becomes
-    that of the nearest pixel that is seen; far from the holes their mean, which takes less memory.
-    """
-    if picture.alpha is None:
-        return picture.rgb
-    hidden = (picture.alpha == 0) & (mask == 0)
-    shown = (picture.alpha > 0) & (mask == 0)
-    if not (hidden.any() and shown.any()):
-        return picture.rgb
-    seen = picture.rgb.copy()
-    seen[hidden] = np.rint(cv2.mean(picture.rgb, shown.view(np.uint8))[:3])
-    near = hole_window(mask, _NEAR)
-    if shown[near].any():
-        _, places = cv2.distanceTransformWithLabels(
-            1 - shown[near].view(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-        )
-        colors = np.empty((places.max() + 1, 3), np.uint8)
-        colors[places[shown[near]]] = picture.rgb[near][shown[near]]
-        seen[near][hidden[near]] = colors[places[hidden[near]]]
-    return seen
+    return f"its mask {mask} marks nothing as missing: its {seen} (dark ones with `invert_mask`)"
 
 
 def _photographs(
-    inputs: Sequence[Path], mask: Path, out: Path, tell: Tell | None
+    inputs: Sequence[Path], mask: Path, out: Path, log: Tell | None
 ) -> dict[Path, Path]:
     """Return each photograph, once however it is spelt, with its path below `out`."""
     photographs: dict[Path, tuple[Path, Path]] = {}
@@ -271,9 +228,9 @@ def _photographs(
             photographs.setdefault(_place(path), (path, Path(path.name)))
             continue
         below = [place for place in ours if place != _place(path)]
-        found = [file for file in find_images(path, tell) if not _lies_in(file, below)]
+        found = [file for file in find_images(path, log) if not _lies_in(file, below)]
         if not found:
-            raise UserError(f"{path}: no photograph in it beside the masks and --out {out}")
+            raise UserError(f"{path}: no photograph in it beside the masks and `out` {out}")
         for file in found:
             photographs.setdefault(_place(file), (file, file.relative_to(path)))
     return dict(photographs.values())
@@ -289,14 +246,14 @@ def _place(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
-def _masks_by_stem(mask: Path, tell: Tell | None) -> dict[Path, Paths]:
+def _masks_by_stem(mask: Path, log: Tell | None) -> dict[Path, Paths]:
     """Return masks by their relative path without suffix; a single mask under its own."""
     if not mask.exists():
-        raise UserError(f"{mask}: no such mask; --mask takes a file or a folder")
+        raise UserError(f"{mask}: no such mask; `mask` takes a file or a folder")
     if not mask.is_dir():
         return {mask: (mask,)}
     masks: dict[Path, Paths] = defaultdict(tuple)
-    for path in find_images(mask, tell):
+    for path in find_images(mask, log):
         masks[path.relative_to(mask).with_suffix("")] += (path,)
     return dict(masks)
 
@@ -345,12 +302,12 @@ def _refuse_overwriting(jobs: Sequence[Job], masks: Iterable[Path]) -> None:
         if place in inputs:
             raise UserError(
                 f"{target}: would be written over the input {inputs[place]}; "
-                "choose another folder as --out"
+                "choose another folder as `out`"
             )
         if _place(sources.setdefault(place, source)) != _place(source):
             raise UserError(
                 f"{target}: would be written for both {sources[place]} and {source}; "
-                "fill them in two runs with an --out each"
+                "fill them in two runs with an `out` each"
             )
 
 

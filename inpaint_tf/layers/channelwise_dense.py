@@ -29,6 +29,10 @@ class ChannelwiseDense(keras.layers.Layer):
 
     Reference:
         Pathak et al. 2016, "Context Encoders" (arxiv.org/abs/1604.07379), section 3.1.
+
+    Example:
+        >>> inpaint_tf.layers.ChannelwiseDense()(np.ones((1, 4, 4, 8))).shape
+        TensorShape([1, 4, 4, 8])
     """
 
     def build(self, input_shape: tuple[Any, ...]) -> None:

@@ -36,6 +36,11 @@ class CompatConv2D(keras.layers.Conv2D):
 
     Reference:
         github.com/daa233/generative-inpainting-pytorch, issue 5, shows what mixing them gives.
+
+    Example:
+        >>> layer = inpaint_tf.layers.CompatConv2D(8, 3, compat="torch", strides=2)
+        >>> layer(np.ones((1, 16, 16, 3))).shape
+        TensorShape([1, 8, 8, 8])
     """
 
     def __init__(

@@ -78,6 +78,13 @@ class ContextualAttention(keras.layers.Layer):
     Reference:
         Yu et al. 2018, "Generative Image Inpainting with Contextual Attention", section 4
         (arxiv.org/abs/1801.07892).
+
+    Example:
+        >>> layer = inpaint_tf.layers.ContextualAttention(rate=2)
+        >>> features, mask = np.ones((1, 16, 16, 4)), np.zeros((1, 16, 16, 1))
+        >>> output, offsets = layer(features, features, mask, return_attention=True)
+        >>> output.shape, offsets.shape
+        (TensorShape([1, 16, 16, 4]), TensorShape([1, 8, 8, 2]))
     """
 
     def __init__(

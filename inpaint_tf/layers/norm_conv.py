@@ -40,6 +40,11 @@ class NormConv2D(keras.layers.Layer):
 
     Reference:
         Ioffe and Szegedy 2015 (arxiv.org/abs/1502.03167).
+
+    Example:
+        >>> layer = inpaint_tf.layers.NormConv2D(8, 3, strides=2, activation="relu")
+        >>> layer(np.ones((1, 16, 16, 3))).shape
+        TensorShape([1, 8, 8, 8])
     """
 
     def __init__(

@@ -31,6 +31,10 @@ class UpsampleConv2D(keras.layers.Layer):
 
     Raises:
         ValueError: if `filters` is not a positive integer.
+
+    Example:
+        >>> inpaint_tf.layers.UpsampleConv2D(8)(np.ones((1, 16, 16, 3))).shape
+        TensorShape([1, 32, 32, 8])
     """
 
     def __init__(self, filters: int, activation: Any = None, **kwargs: Any) -> None:

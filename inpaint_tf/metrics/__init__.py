@@ -33,6 +33,11 @@ class Metric(NamedTuple):
         region: the pixels that count.
         digits: decimals that are shown.
         best: which value is best: the lowest, the highest, the one nearest to zero, or none.
+
+    Example:
+        >>> metric = inpaint_tf.metrics.METRICS["psnr_hole_db"]
+        >>> metric.title, metric.region, metric.best
+        ('hole PSNR', 'hole', 'high')
     """
 
     function: Callable[..., npt.NDArray[np.float64]]

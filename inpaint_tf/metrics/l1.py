@@ -27,6 +27,12 @@ def l1(
 
     Raises:
         UserError: If a dtype or a shape is wrong, or a mask has no missing pixel.
+
+    Example:
+        >>> truth = np.full((2, 16, 16, 3), 100, np.uint8)
+        >>> result = truth + np.uint8(10)
+        >>> inpaint_tf.metrics.l1(truth, result)
+        array([10., 10.])
     """
     return per_image(_absolute_error, truth, result, mask)
 

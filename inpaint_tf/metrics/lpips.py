@@ -58,6 +58,12 @@ def lpips(
     Reference:
         Zhang et al., "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric",
         CVPR 2018.
+
+    Example:
+        >>> # Needs the weights: `inpaint-tf weights get lpips-alex`.
+        >>> truth = np.full((64, 64, 3), 100, np.uint8)
+        >>> inpaint_tf.metrics.lpips(truth, truth)  # doctest: +SKIP
+        array(0.)
     """
     path = lpips_weights.find(f"lpips-{network}")
     return per_image(_load(network, path).distance, truth, result, mask)

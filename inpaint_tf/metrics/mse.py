@@ -27,6 +27,12 @@ def mse(
 
     Raises:
         UserError: If a dtype or a shape is wrong, or a mask has no missing pixel.
+
+    Example:
+        >>> truth = np.full((2, 16, 16, 3), 100, np.uint8)
+        >>> result = truth + np.uint8(10)
+        >>> inpaint_tf.metrics.mse(truth, result)
+        array([100., 100.])
     """
     return per_image(squared_error, truth, result, mask)
 

@@ -28,6 +28,12 @@ def psnr(
 
     Raises:
         UserError: If a dtype or a shape is wrong, or a mask has no missing pixel.
+
+    Example:
+        >>> truth = np.full((2, 16, 16, 3), 100, np.uint8)
+        >>> result = truth + np.uint8(10)
+        >>> inpaint_tf.metrics.psnr(truth, result)
+        array([28.13080361, 28.13080361])
     """
     return per_image(_decibels, truth, result, mask)
 

@@ -42,6 +42,12 @@ def ssim(
     Reference:
         Wang et al., "Image Quality Assessment: From Error Visibility to Structural Similarity",
         IEEE Transactions on Image Processing 13(4), 2004.
+
+    Example:
+        >>> truth = np.full((2, 16, 16, 3), 100, np.uint8)
+        >>> result = truth + np.uint8(10)
+        >>> inpaint_tf.metrics.ssim(truth, result).round(3)
+        array([0.995, 0.995])
     """
     return per_image(_similarity, truth, result, mask)
 

@@ -30,6 +30,12 @@ def tv(
 
     Raises:
         UserError: If a dtype or a shape is wrong, or a mask has no missing pixel.
+
+    Example:
+        >>> truth = np.full((2, 16, 16, 3), 100, np.uint8)
+        >>> result = truth + np.uint8(10)
+        >>> inpaint_tf.metrics.tv(truth, result)
+        array([0., 0.])
     """
     return per_image(lambda _, result, missing: _variation(result, missing), truth, result, mask)
 
@@ -50,6 +56,12 @@ def tv_gap(
 
     Raises:
         UserError: If a dtype or a shape is wrong, or a mask has no missing pixel.
+
+    Example:
+        >>> truth = np.full((2, 16, 16, 3), 100, np.uint8)
+        >>> result = truth + np.uint8(10)
+        >>> inpaint_tf.metrics.tv_gap(truth, result)
+        array([0., 0.])
     """
     return tv(truth, truth, mask) - tv(truth, result, mask)
 

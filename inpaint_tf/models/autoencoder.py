@@ -38,6 +38,12 @@ class Autoencoder(InpaintingModel):
 
     Raises:
         ValueError: on an argument out of range.
+
+    Example:
+        >>> model = inpaint_tf.models.Autoencoder(width=2)
+        >>> image, mask = np.zeros((1, 32, 32, 3)), np.zeros((1, 32, 32, 1))
+        >>> model((image, mask))["refined"].shape
+        TensorShape([1, 32, 32, 3])
     """
 
     multiple = 16

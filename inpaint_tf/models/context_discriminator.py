@@ -40,6 +40,11 @@ class ContextDiscriminator(keras.Model):
 
     Reference:
         Pathak et al. 2016, "Context Encoders" (arxiv.org/abs/1604.07379), section 3.2.
+
+    Example:
+        >>> judge = inpaint_tf.models.ContextDiscriminator(size=32, width=2)
+        >>> judge(np.zeros((4, 32, 32, 3))).shape
+        TensorShape([4, 1])
     """
 
     def __init__(

@@ -40,6 +40,12 @@ class ContextEncoder(InpaintingModel):
 
     Reference:
         Pathak et al. 2016, "Context Encoders" (arxiv.org/abs/1604.07379).
+
+    Example:
+        >>> model = inpaint_tf.models.ContextEncoder(image_size=32, width=2)
+        >>> image, mask = np.zeros((1, 32, 32, 3)), np.zeros((1, 32, 32, 1))
+        >>> model((image, mask))["refined"].shape
+        TensorShape([1, 32, 32, 3])
     """
 
     multiple = 16

@@ -40,6 +40,13 @@ class ContextualAttentionModel(InpaintingModel):
 
     Reference:
         Yu et al. 2018 (arxiv.org/abs/1801.07892), sections 3 and 4.
+
+    Example:
+        >>> model = inpaint_tf.models.ContextualAttentionModel(width=2)
+        >>> image, mask = np.zeros((1, 32, 32, 3)), np.ones((1, 32, 32, 1))
+        >>> outputs = model((image, mask), return_attention=True)
+        >>> outputs["refined"].shape, outputs["offsets"].shape
+        (TensorShape([1, 32, 32, 3]), TensorShape([1, 4, 4, 2]))
     """
 
     has_attention = True

@@ -36,6 +36,11 @@ class Critic(keras.Model):
 
     Reference:
         Yu et al. 2018, section 3.2.
+
+    Example:
+        >>> critic = inpaint_tf.models.Critic(size=32, width=2)
+        >>> critic(np.zeros((4, 32, 32, 3))).shape
+        TensorShape([4, 1])
     """
 
     def __init__(

@@ -40,6 +40,12 @@ class GLCIC(InpaintingModel):
 
     Reference:
         Iizuka et al. 2017, section 3.2.
+
+    Example:
+        >>> model = inpaint_tf.models.GLCIC(width=2)
+        >>> image, mask = np.zeros((1, 32, 32, 3)), np.zeros((1, 32, 32, 1))
+        >>> model((image, mask))["refined"].shape
+        TensorShape([1, 32, 32, 3])
     """
 
     multiple = 4

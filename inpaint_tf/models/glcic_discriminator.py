@@ -42,6 +42,11 @@ class GLCICDiscriminator(keras.Model):
 
     Reference:
         Iizuka et al. 2017, "Globally and Locally Consistent Image Completion", section 3.3.
+
+    Example:
+        >>> judge = inpaint_tf.models.GLCICDiscriminator(32, 64, width=2, units=4)
+        >>> judge((np.zeros((4, 32, 32, 3)), np.zeros((4, 64, 64, 3)))).shape
+        TensorShape([4, 1])
     """
 
     def __init__(

@@ -33,6 +33,11 @@ class InpaintingModel(keras.Model):
     Returns:
         A dict with at least `"refined"`, the final picture `(B, H, W, 3)` in [-1, 1], float32, not
         composited.
+
+    Example:
+        >>> model = inpaint_tf.models.create("glcic", width=2)
+        >>> isinstance(model, inpaint_tf.models.InpaintingModel), model.multiple
+        (True, 4)
     """
 
     multiple: int = 8

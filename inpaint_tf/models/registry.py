@@ -37,6 +37,12 @@ def create(name: str, /, **options: Any) -> keras.Model:
 
     Raises:
         UserError: if the name is unknown.
+
+    Example:
+        >>> model = inpaint_tf.models.create("autoencoder", width=2, mask_mode="mosaic")
+        >>> image, mask = np.zeros((1, 32, 32, 3)), np.zeros((1, 32, 32, 1))
+        >>> model((image, mask))["refined"].shape
+        TensorShape([1, 32, 32, 3])
     """
     return find(name)(**options)
 
@@ -61,6 +67,11 @@ def create_critic(kind: str, **options: Any) -> Critic:
 
     Raises:
         UserError: if the kind is unknown.
+
+    Example:
+        >>> critic = inpaint_tf.models.create_critic("local", size=32, width=2)
+        >>> critic(np.zeros((4, 32, 32, 3))).shape
+        TensorShape([4, 1])
     """
     if kind not in CRITIC_SIZES:
         raise UserError(f"Unknown critic: '{kind}'. {did_you_mean(kind, CRITIC_SIZES)}")

@@ -39,6 +39,12 @@ class StableGLCIC(InpaintingModel):
 
     Reference:
         Yu et al. 2018 (arxiv.org/abs/1801.07892), section 3.
+
+    Example:
+        >>> model = inpaint_tf.models.StableGLCIC(width=2)
+        >>> image, mask = np.zeros((1, 32, 32, 3)), np.zeros((1, 32, 32, 1))
+        >>> model((image, mask))["refined"].shape
+        TensorShape([1, 32, 32, 3])
     """
 
     multiple = 4

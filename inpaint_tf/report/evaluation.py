@@ -380,7 +380,7 @@ def fill_one(methods: Mapping[str, Any], truth: Images, hole: Images) -> dict[st
                 pictures[name] = filled
             continue
         try:
-            pictures[name], offsets = method.fill_with_attention(truth, hole)
+            pictures[name], offsets = method.fill(truth, hole, return_attention=True)
         except UserError:
             continue
         if offsets is not None:

@@ -57,7 +57,7 @@ class Example:
     pictures: dict[str, Images]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Evaluation:
     """What `evaluate` found.
 
@@ -95,6 +95,13 @@ class Evaluation:
     image_size: int
     versions: dict[str, str]
     settings: dict[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        size = f"{self.image_size}x{self.image_size} pixels"
+        return (
+            f"Evaluation({', '.join(self.scores)}: {len(self.photographs)} photographs of "
+            f"'{self.dataset}', {size})"
+        )
 
     @cached_property
     def summaries(self) -> dict[str, dict[str, Summary]]:

@@ -132,17 +132,14 @@ class RowFiller:
 
     @property
     def has_attention(self) -> bool:
-        """Return whether `fill_with_attention` returns offsets."""
+        """Return whether `fill` can return attention offsets."""
         return bool(self.inpainter.has_attention) and self.name != RAW
 
-    def fill(self, image: Images, mask: Images) -> Images:
+    def fill(self, image: Images, mask: Images, **options: bool) -> Any:
         """Fill as the inpainter does, or predict."""
-        run = self.inpainter.predict if self.name == RAW else self.inpainter.fill
-        return np.asarray(run(image, mask))
-
-    def fill_with_attention(self, image: Images, mask: Images) -> Any:
-        """Fill as the inpainter does."""
-        return self.inpainter.fill_with_attention(image, mask)
+        if self.name == RAW:
+            return self.inpainter.predict(image, mask)
+        return self.inpainter.fill(image, mask, **options)
 
 
 def row(name: str) -> Row:

@@ -1,4 +1,4 @@
-"""A run that starts from the weights of another run, or of any saved model."""
+"""Runs that start from the weights of another run, or of any saved model."""
 
 from __future__ import annotations
 
@@ -10,16 +10,14 @@ from typing import Any
 
 import keras
 
-from inpaint_tf.inference import NetworkInpainter, load
-from inpaint_tf.inference.keras_file import load_keras_file
-from inpaint_tf.models import Critic, InpaintingModel
+from inpaint_tf.model_source import ModelSource
+from inpaint_tf.models import InpaintingModel
 from inpaint_tf.models.registry import MODELS
 from inpaint_tf.models.widening import can_widen, widen
 from inpaint_tf.training.checkpoints import Checkpoints
 from inpaint_tf.training.config import TrainConfig
 from inpaint_tf.training.procedures import find_procedure
 from inpaint_tf.training.run import load_trainer, make_trainer, resolve, start
-from inpaint_tf.weights import locate
 from neuralgym_lite.config import to_dict
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.experiment import RunFolder
@@ -34,12 +32,12 @@ class Parent:
     """What a run starts from.
 
     Attributes:
-        source: a run folder, a name, an imported model or a `.keras` file.
-        generator: its network.
-        critics: its critics by name, as far as there are any.
-        settings: what a run that starts from it has unless told otherwise.
-        iteration: that a run folder's checkpoint was saved at.
-        critics_source: whence the critics, where not from `source`.
+        source: a run folder, a preset, an imported folder or a `.keras` file.
+        generator: its generator.
+        critics: its critics by name; empty if it has none.
+        settings: the default settings of a run that starts from it.
+        iteration: of the checkpoint, if the source is a run folder.
+        critics_source: where the critics come from, if not from `source`.
     """
 
     source: Path
@@ -50,10 +48,10 @@ class Parent:
     critics_source: Path | None = None
 
     def with_critics_of(self, source: str | Path) -> Parent:
-        """Return this one with the critics of another.
+        """Return this parent with the critics of another source.
 
         Raises:
-            UserError: as `open_parent`, and if there are none.
+            UserError: as `open_parent`, and if the other source has no critics.
         """
         other = open_parent(source)
         if not other.critics:
@@ -61,7 +59,7 @@ class Parent:
         return replace(self, critics=other.critics, critics_source=other.source)
 
     def record(self, with_critics: bool) -> dict[str, Any]:
-        """Return what a manifest says of it."""
+        """Return the entry for the manifest of the run."""
         return {
             "source": str(self.source),
             "iteration": self.iteration,
@@ -72,7 +70,7 @@ class Parent:
 
 
 def weights_sha256(network: keras.Model) -> str:
-    """Return the SHA-256 of a network's weights, by which a manifest knows its parent."""
+    """Return the SHA-256 of a network's weights, which identifies the parent in a manifest."""
     digest = hashlib.sha256()
     for weight in network.get_weights():
         digest.update(weight.tobytes())
@@ -80,35 +78,29 @@ def weights_sha256(network: keras.Model) -> str:
 
 
 def open_parent(source: str | Path) -> Parent:
-    """Open what a run is to start from.
+    """Load what a run is to start from.
 
     Args:
-        source: a run folder, whose newest checkpoint is taken, with its settings but for
-            photographs and phases; a network that comes with the install, by name; a folder that
-            `inpaint-tf import` wrote; or a model saved as `.keras`, which has no critics.
+        source: a run folder, whose newest checkpoint is loaded, with its settings except for the
+            data set and the phases; the name of a preset; a folder that `inpaint-tf import` wrote;
+            or a model saved as `.keras`, which has no critics.
 
     Raises:
-        UserError: if there is none, it is damaged, or has no weights to train.
+        UserError: if the source does not exist, is damaged, or has no weights to train.
     """
-    path = locate(source)
-    if (path / "manifest.json").is_file():
-        trainer, config, iteration = load_trainer(RunFolder.open(path))
-        # The photographs are this run's own, and what learned alone in the parent has learned.
+    found = ModelSource.find(source)
+    if found.run:
+        trainer, config, iteration = load_trainer(found.run)
+        # The data set is the new run's own, and the networks have been through their first phases.
         settings = {
             **to_dict(config),
             "data": {"image_size": config.data.image_size},
             "phases": {"completion": 0, "discriminator": 0},
         }
-        return Parent(path, trainer.generator, trainer.critics, settings, iteration)
-    inpainter = load(source)
-    if not isinstance(inpainter, NetworkInpainter):
+        return Parent(found.path, trainer.generator, trainer.critics, settings, iteration)
+    if found.kind == "classical":
         raise UserError(f"'{source}' has no weights to start from. Give a run or a saved model.")
-    generator = inpainter.model
-    critics = {}
-    for name in ("local_critic", "global_critic"):
-        file = path / f"{name}.keras"
-        if file.is_file():
-            critics[name] = load_keras_file(file, Critic)
+    generator, critics = found.load_generator(), found.load_critics()
     return Parent(Path(source), generator, critics, _settings_of(generator, critics))
 
 
@@ -121,30 +113,30 @@ def start_from(
     generator_only: bool = False,
     lock: RunLock | None = None,
 ) -> tuple[RunFolder, TrainConfig]:
-    """Make the folder of a new run whose first checkpoint has another's weights.
+    """Create a run whose first checkpoint has the weights of a parent.
 
     The optimizers start afresh. A contextual attention model may get a multiple of its width.
 
     Args:
-        parent: whose weights are taken.
+        parent: the source of the weights.
         config: the settings.
         path: a folder that does not exist or is empty.
-        overwrite: clear an earlier run from it first.
-        command: the command line, for the record.
-        generator_only: leave the parent's critics.
+        overwrite: delete an earlier run in it first.
+        command: the command line, for the manifest.
+        generator_only: start with new critics.
         lock: as for `start`.
 
     Returns:
         As `start`.
 
     Raises:
-        UserError: as `start`, and if the settings are of another architecture or of several
+        UserError: as `start`, and if the settings ask for another architecture or for several
             machines.
     """
     if config.strategy == "multiworker":
         raise UserError(
-            "A finetuned run is begun on one machine: leave out --strategy multiworker, stop it "
-            "with Ctrl-C, and go on with 'inpaint-tf train --resume --strategy multiworker' on "
+            "A finetuned run is begun on one machine: leave out `strategy=multiworker`, stop it "
+            "with Ctrl-C, and resume it with 'inpaint-tf train --resume --strategy multiworker' on "
             "each."
         )
     config = resolve(config)
@@ -166,7 +158,7 @@ def start_from(
 
 
 def _settings_of(generator: InpaintingModel, critics: Mapping[str, keras.Model]) -> dict[str, Any]:
-    """Return the settings that follow from networks without a run."""
+    """Return the settings that can be read from networks that have no run."""
     name = next(name for name, kind in MODELS.items() if type(generator) is kind)
     mode = generator.mask_mode
     settings = {
@@ -203,7 +195,7 @@ def _check_architecture(parent: Parent, generator: InpaintingModel, free: set[st
         asked = ", ".join(f"{key} {ours.get(key, '-')}" for key in wrong)
         raise UserError(
             f"'{parent.source}' is another network than the settings ask for: it has {has}; they "
-            f"have {asked}. Leave those settings out to finetune it."
+            f"have {asked}. Leave out those settings to finetune it."
         )
 
 
@@ -222,5 +214,5 @@ def _check_critics(parent: Parent, critics: Mapping[str, keras.Model]) -> None:
             raise UserError(
                 f"The {name.replace('_', ' ')} of '{parent.critics_source or parent.source}' does "
                 "not fit these settings, which have another size of pictures or holes, or another "
-                "width. Keep the parent's, or start with fresh critics: --generator-only."
+                "width. Keep the parent's, or start with fresh critics: `generator_only`."
             )

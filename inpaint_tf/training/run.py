@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from inpaint_tf.data import open_photos
 from inpaint_tf.data.photo_set import PhotoSet
-from inpaint_tf.inference.loading import newest_checkpoint
+from inpaint_tf.model_source import newest_checkpoint
 from inpaint_tf.report.evaluation import draw
 from inpaint_tf.training.checkpoints import MAY_CHANGE, Checkpoints
 from inpaint_tf.training.config import TrainConfig

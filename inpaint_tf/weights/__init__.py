@@ -1,4 +1,4 @@
-"""Networks that come with the install: a folder each, called by its name, with a model card."""
+"""The networks that come with the install: a folder for each name, with its model card."""
 
 from __future__ import annotations
 
@@ -21,25 +21,11 @@ def names() -> tuple[str, ...]:
 
 
 def locate(source: str | Path) -> Path:
-    """Return where a model lies: the folder of a name, or the path itself."""
+    """Return the folder of a network that comes with the install; any other path unchanged."""
     return _HERE / source if str(source) in names() else Path(source)
 
 
-def comes_with_detail(source: str | Path) -> bool:
-    """Return whether a model is one that comes with the install and fills with detail."""
-    return str(source) in names() and bool(facts(str(source)).get("detail"))
-
-
-def trained_hole(source: str | Path) -> int | None:
-    """Return how wide the holes of a network of the package were in training, in pixels.
-
-    None for other models, and for those that are shown a mosaic.
-    """
-    known = facts(str(source)) if str(source) in names() else {}
-    return int(known["history"][-1]["size"]) // 2 if known.get("mask mode") == "hole" else None
-
-
 def facts(name: str) -> dict[str, Any]:
-    """Return what is known of a network that comes with the install: training, scores, licence."""
+    """Return the facts about a network that comes with the install: training, scores, license."""
     found: dict[str, Any] = json.loads((_HERE / name / FACTS_FILE).read_text(encoding="utf-8"))
     return found

@@ -14,10 +14,9 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-import inpaint_tf
+from inpaint_tf import api
 from inpaint_tf.cli.evaluate import command
 from inpaint_tf.data import open_photos
-from inpaint_tf.inference import provenance
 from inpaint_tf.masks import MaskMode, opencv_inpaint
 from neuralgym_lite.errors import UserError
 
@@ -28,11 +27,14 @@ SMALL = ["--dataset", "samples", "--image-size", "32", "--limit", "3"]
 class Fake:
     """An inpainter that needs no network; a run folder's reads mosaic."""
 
-    def __init__(self, source: str, detail: bool = False) -> None:
+    def __init__(self, source: str, detail: bool | None = None) -> None:
         self.name = Path(source).name
         self.detail = detail
         if source not in ("ns", "telea"):
             self.mask_mode = MaskMode("mosaic", unit=4)
+
+    def provenance(self) -> dict[str, str]:
+        return {"source": self.name}
 
     def fill(self, image: Images, mask: Images, blend: bool = False) -> Images:
         method = "telea" if self.name == "telea" or blend or self.detail else "ns"
@@ -42,14 +44,14 @@ class Fake:
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(inpaint_tf, "load", Fake, raising=False)
-    monkeypatch.setattr(provenance, "provenance", lambda source, _: {"source": source})
+    monkeypatch.setattr(api, "load", Fake)
     monkeypatch.delenv("INPAINT_TF_WEIGHTS", raising=False)
     monkeypatch.setenv("INPAINT_TF_CACHE", str(tmp_path / "cache"))
 
 
 def _run_folder(path: Path, **data: object) -> Path:
     path.mkdir(parents=True)
+    (path / "manifest.json").write_text("{}")
     (path / "config.json").write_text(json.dumps({"data": data}))
     return path
 
@@ -217,13 +219,14 @@ def test_a_model_that_fails_is_named_and_the_rest_scored(monkeypatch: pytest.Mon
         (["ns", "--data-dir", "missing"], "missing"),
         (["ns", "--dataset", "samples", "--out", "file"], "'file' cannot be made: File exists"),
         # Nobody may write there, root neither.
-        (["ns", "--dataset", "samples", "--out", "/proc"], "'/proc' cannot be written to: .*--out"),
+        (["ns", "--dataset", "samples", "--out", "/proc"], "'/proc' cannot be written to: .*`out`"),
         (["broken", "--dataset", "samples"], "no config of a run"),
     ],
 )
 def test_refusals(tmp_path: Path, arguments: list[str], message: str) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "manifest.json").write_text("{}")
     (tmp_path / "broken" / "config.json").write_text('{"data":')
     with pytest.raises(UserError, match=message) as refused:
         CliRunner().invoke(command, arguments, catch_exceptions=False)

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from tensorflow_serving.apis import prediction_log_pb2
 
 from inpaint_tf.cli.export import command
-from inpaint_tf.export import exporter, portable
+from inpaint_tf.exporters import exporter, portable
 from inpaint_tf.models import create
 from neuralgym_lite.errors import UserError
 

@@ -15,6 +15,7 @@ from PIL import Image
 import inpaint_tf
 from inpaint_tf.cli.fill import command
 from inpaint_tf.inference import ClassicalInpainter, Inpainter
+from inpaint_tf.inference.inpainter import OnProgress
 from neuralgym_lite import progress
 from neuralgym_lite.errors import UserError
 
@@ -25,13 +26,14 @@ class Attentive(Inpainter):
     name = "attentive"
     has_attention = True
 
-    def _predict(self, images: np.ndarray, masks: np.ndarray) -> np.ndarray:
-        return np.zeros_like(images)
-
-    def _predict_with_attention(
-        self, images: np.ndarray, masks: np.ndarray
+    def _predict(
+        self,
+        images: np.ndarray,
+        masks: np.ndarray,
+        return_attention: bool = False,
+        on_progress: OnProgress | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
-        return self._predict(images, masks), np.zeros((1, 2, 3, 2), np.int32)
+        return np.zeros_like(images), np.zeros((1, 2, 3, 2), np.int32)
 
 
 @pytest.fixture(autouse=True)
@@ -47,10 +49,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     mask[3:7, 4:9] = 255
     Image.fromarray(mask).save("mask.png")
 
-    def load(name: str, detail: bool = False) -> Inpainter:
-        inpainter = Attentive() if name == "attentive" else ClassicalInpainter(name)
-        inpainter.detail = detail
-        return inpainter
+    def load(name: str, **_: object) -> Inpainter:
+        return Attentive() if name == "attentive" else ClassicalInpainter(name)
 
     monkeypatch.setattr(inpaint_tf, "load", load, raising=False)
     return tmp_path
@@ -294,14 +294,20 @@ def test_help_and_missing_options_need_no_model() -> None:
 class Slow(Attentive):
     """Tells of its progress."""
 
-    def _predict(self, images: np.ndarray, masks: np.ndarray) -> np.ndarray:
+    def _predict(
+        self,
+        images: np.ndarray,
+        masks: np.ndarray,
+        return_attention: bool = False,
+        on_progress: OnProgress | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
         for share in (0.25, 0.5, 1.0):
-            self.tell(share)
+            on_progress(share)
         return super()._predict(images, masks)
 
 
 def test_progress_within_a_photograph(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inpaint_tf, "load", lambda name: Slow())
+    monkeypatch.setattr(inpaint_tf, "load", lambda name, **_: Slow())
     real = progress.Progress.__init__
     monkeypatch.setattr(progress.Progress, "__init__", lambda self: real(self, every=0))
     result = fill("photos/a.png", "photos/b.png")
@@ -319,8 +325,8 @@ def test_memory_and_coarse_at_reach_the_network(
 ) -> None:
     given: list[dict[str, int]] = []
 
-    def load(name: str, **options: int) -> Inpainter:
-        given.append(options)
+    def load(name: str, **options: int | None) -> Inpainter:
+        given.append({key: value for key, value in options.items() if value is not None})
         return Attentive()
 
     monkeypatch.setattr(inpaint_tf, "load", load)

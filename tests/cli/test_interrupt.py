@@ -34,7 +34,9 @@ def _photographs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mask = np.zeros((40, 40), np.uint8)
     mask[8:16, 8:16] = 255
     Image.fromarray(mask).save("mask.png")
-    monkeypatch.setattr(inpaint_tf, "load", ClassicalInpainter, raising=False)
+    monkeypatch.setattr(
+        inpaint_tf, "load", lambda name, **_: ClassicalInpainter(name), raising=False
+    )
 
 
 def interrupted(capfd: pytest.CaptureFixture[str], *arguments: str) -> str:

@@ -19,6 +19,7 @@ import yaml
 from PIL import Image
 
 import inpaint_tf
+from inpaint_tf.api import TrainedRun
 from inpaint_tf.cli.main import cli
 from inpaint_tf.training import session
 from neuralgym_lite.callbacks import ScalarLog
@@ -118,7 +119,12 @@ def settings(folder):
 
 def test_options_of_a_resumed_run_are_not_those_of_the_default_model(tmp_path, monkeypatch):
     carried_out = []
-    monkeypatch.setattr("inpaint_tf.cli.train.carry_out", lambda *given: carried_out.append(given))
+
+    def carry_out(run, config, *_):
+        carried_out.append((run, config))
+        return TrainedRun(run.path, config, finished=True)
+
+    monkeypatch.setattr("inpaint_tf.api._carry_out", carry_out)
     monkeypatch.chdir(tmp_path)
     begin = ("train", "--dataset", "samples", "--model", "autoencoder", "--iterations")
     run(*begin, 2)
@@ -232,7 +238,7 @@ def test_finetune_the_run(trained, tmp_path, capsys):
 
 
 def test_critics_are_fresh_or_anothers(trained):
-    with pytest.raises(click.UsageError, match="Give --critics or --generator-only, not both."):
+    with pytest.raises(UserError, match="Give --critics or --generator-only, not both."):
         run("finetune", trained, "--critics", trained, "--generator-only")
 
 

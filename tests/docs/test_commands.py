@@ -28,9 +28,9 @@ from documents import LANGUAGES, ROOT, SERVED, blocks, read
 from PIL import Image
 from weight_files import critic_dict, generator_dict, release_dict, save_tf1, save_torch
 
-from inpaint_tf.cli._settings import as_flags
+from inpaint_tf.api import with_keys
 from inpaint_tf.cli.main import cli
-from inpaint_tf.export import exporter
+from inpaint_tf.exporters import exporter
 from inpaint_tf.models import create, create_critic
 from inpaint_tf.training.procedures import load_train_config
 
@@ -242,7 +242,7 @@ def parse_click(command, arguments):
         assert command is not None, name
     given = command.make_context(name, arguments).params
     if "overrides" in given:
-        flags = as_flags({name: given[name] for name in OF_SETTINGS})
+        flags = with_keys({name: given[name] for name in OF_SETTINGS})
         load_train_config(given["config_file"], flags, given["overrides"])
 
 

@@ -11,10 +11,10 @@ ROOT = Path(__file__).parents[2]
 LAYERS = (
     {"neuralgym_lite"},
     {"layers", "losses", "masks"},
-    {"models", "data", "metrics", "weights"},
-    {"training", "inference", "report", "export", "importers"},
+    {"models", "data", "metrics", "weights", "model_source"},
+    {"training", "inference", "report", "exporters", "importers"},
     # The package itself hands out names of everything below.
-    {"__init__"},
+    {"__init__", "api"},
     {"cli", "__main__"},
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

@@ -66,7 +66,7 @@ def test_an_existing_run_is_kept_unless_asked(tmp_path):
     run.scalars.write_text("{}\n")
     message = refusal(RunFolder.create, run.path)
     assert str(run.path) in message
-    assert "--resume or --overwrite" in message
+    assert "`resume` or `overwrite`" in message
     assert run.scalars.exists()
 
 

@@ -51,8 +51,8 @@ def test_what_is_in_a_folder_stays(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("file", "file' cannot be made: File exists; choose another with --out"),
-        ("file/below", "below' cannot be made: Not a directory; choose another with --out"),
+        ("file", "file' cannot be made: File exists; choose another `out`"),
+        ("file/below", "below' cannot be made: Not a directory; choose another `out`"),
     ],
 )
 def test_no_folder_is_refused(tmp_path: Path, name: str, words: str) -> None:

@@ -22,8 +22,8 @@ from documents import SERVED, blocks
 from PIL import Image
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-from inpaint_tf.export.exporter import write_saved_model
-from inpaint_tf.export.versions import new_version
+from inpaint_tf.exporters.exporter import write_saved_model
+from inpaint_tf.exporters.versions import new_version
 from inpaint_tf.inference.detail import add_detail
 from inpaint_tf.inference.network import NetworkInpainter
 from inpaint_tf.models import create

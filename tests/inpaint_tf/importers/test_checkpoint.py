@@ -77,7 +77,7 @@ def test_the_2018_release(arrays, tmp_path):
     assert (imported.architecture, imported.generator.compat) == ("ca", "tf1")
     assert imported.licence.startswith("CC BY-NC 4.0")
     assert [path.name for path in imported.files][0] == "snap-0.index"
-    with pytest.raises(UserError, match="Leave out --critics"):
+    with pytest.raises(UserError, match="Leave out `critics`"):
         read_checkpoint(tmp_path, critics=tmp_path / "dis.pt")
 
 

@@ -21,11 +21,11 @@ class Inverting(Inpainter):
 
     name = "inverting"
 
-    def _predict(self, images: np.ndarray, masks: np.ndarray) -> np.ndarray:
+    def _predict(self, images: np.ndarray, masks: np.ndarray, *_: Any) -> tuple[np.ndarray, None]:
         assert images.dtype == masks.dtype == np.uint8
         assert masks.shape == (*images.shape[:3], 1)
         assert set(np.unique(masks)) <= {0, 1}
-        return 255 - images
+        return 255 - images, None
 
 
 def photo(*shape: int) -> np.ndarray:
@@ -88,7 +88,7 @@ def test_blending_keeps_known_pixels_too(
     filled = inpainter.fill(image, mask, blend=True)
     assert filled.dtype == np.uint8
     np.testing.assert_array_equal(filled[~mask], image[~mask])
-    again, _ = inpainter.fill_with_attention(image, mask, blend=True)
+    again, _ = inpainter.fill(image, mask, blend=True, return_attention=True)
     np.testing.assert_array_equal(again, filled)
 
 
@@ -112,17 +112,19 @@ def test_detail_is_added_last() -> None:
     masks[0, 4:20, 4:16] = masks[1, 8:, 16:] = 1
     inpainter = ClassicalInpainter("telea")
     for blend in (False, True):
-        inpainter.detail = False
         plain = inpainter.fill(images, masks, blend=blend)
         expected = [add_detail(*pair) for pair in zip(plain, masks[..., 0], strict=True)]
         assert not np.array_equal(expected, plain)
-        inpainter.detail = True
-        np.testing.assert_array_equal(inpainter.fill(images, masks, blend=blend), expected)
+        for detailed in (
+            inpainter.fill(images, masks, blend=blend, detail=True),
+            ClassicalInpainter("telea", detail=True).fill(images, masks, blend=blend),
+        ):
+            np.testing.assert_array_equal(detailed, expected)
 
 
 def test_an_empty_mask_gives_a_copy() -> None:
     image = photo(8, 8)
-    filled, offsets = Inverting().fill_with_attention(image, np.zeros((8, 8)))
+    filled, offsets = Inverting().fill(image, np.zeros((8, 8)), return_attention=True)
     np.testing.assert_array_equal(filled, image)
     assert filled is not image
     assert not np.shares_memory(filled, image)
@@ -205,9 +207,9 @@ def test_a_classical_method_refuses_to_fill_from_nothing(
     words = f"^everything is missing, and '{name}' takes what is known from around a hole$"
     masks = np.stack([hole(9, 10), np.ones((9, 10), np.uint8)])[..., None]
     for image, mask in ((photo(9, 10), 255 * masks[1]), (photo(2, 9, 10), masks)):
-        for function in (inpainter.fill, inpainter.fill_with_attention):
+        for attention in (False, True):
             with pytest.raises(UserError, match=words):
-                function(image, mask, **options)
+                inpainter.fill(image, mask, return_attention=attention, **options)
     with pytest.raises(UserError, match=words):
         inpainter.fill(photo(9, 10), hole(9, 10), grow=9)
     with pytest.raises(UserError, match=words):
@@ -223,7 +225,9 @@ def test_masks_are_inverted_and_then_grown(dtype: Any) -> None:
     y, x = np.mgrid[:12, :14]
     for far in (0, 1, 3):
         filled = Inverting().fill(images, masks, invert_mask=True, grow=far)
-        again, _ = Inverting().fill_with_attention(images, masks, invert_mask=True, grow=far)
+        again, _ = Inverting().fill(
+            images, masks, invert_mask=True, grow=far, return_attention=True
+        )
         np.testing.assert_array_equal(filled, again)
         expected = [np.hypot(y - 5, x - 6) <= far, np.hypot(y, x - 13) <= far]
         np.testing.assert_array_equal((filled != images).any(axis=-1), expected)

@@ -113,11 +113,10 @@ def photograph(height, width, seed=0):
 def test_large_photographs_are_filled_as_small_ones_are(monkeypatch, mode):
     image, mask = photograph(203, 307)
     filler = NetworkInpainter(model("ca", mask_mode=mode), MaskMode(mode), "ca")
-    expected, offsets = filler.fill_with_attention(image, mask)
+    expected, offsets = filler.fill(image, mask, return_attention=True)
     monkeypatch.setattr(network, "LARGE", 100)
     told = []
-    filler.tell = told.append
-    filled, found = filler.fill_with_attention(image, mask)
+    filled, found = filler.fill(image, mask, return_attention=True, on_progress=told.append)
     assert told[-1] == pytest.approx(1)
     # Rounding may fall to either side.
     assert np.abs(filled.astype(int) - expected).max() <= 1
@@ -183,8 +182,8 @@ def test_a_reduced_flat_picture_gives_a_flat_guess():
 @pytest.mark.parametrize(
     ("part", "fails"),
     [
-        ("_large", "on 120x96 pixels .*; give a smaller --memory"),
-        ("_network", "on 64x51 pixels .*; give a smaller --coarse-at"),
+        ("_large", "on 120x96 pixels .*; give a smaller `memory`"),
+        ("_network", "on 64x51 pixels .*; give a smaller `coarse_at`"),
     ],
 )
 def test_out_of_memory_is_one_line(monkeypatch, part, fails):
@@ -200,16 +199,16 @@ def test_out_of_memory_is_one_line(monkeypatch, part, fails):
 
 @pytest.mark.parametrize("value", [0, 63, -5])
 def test_coarse_at_must_be_large_enough(value):
-    with pytest.raises(UserError, match=f"--coarse-at must be at least 64 pixels, not {value}"):
+    with pytest.raises(UserError, match=f"`coarse_at` must be at least 64 pixels, not {value}"):
         inpainter(coarse_at=value)
 
 
 def test_a_network_without_two_stages_has_no_coarse_one():
-    with pytest.raises(UserError, match="'glcic' has no coarse network; leave out --coarse-at"):
+    with pytest.raises(UserError, match="'glcic' has no coarse network; leave out `coarse_at`"):
         NetworkInpainter(model("glcic"), MaskMode("hole"), "glcic", coarse_at=256)
 
 
 def test_opencv_has_no_coarse_network():
     assert load("ns", memory=10**9).name == "ns"
-    with pytest.raises(UserError, match="'ns' has no coarse network; leave out --coarse-at"):
+    with pytest.raises(UserError, match="'ns' has no coarse network; leave out `coarse_at`"):
         load("ns", coarse_at=256)

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 import inpaint_tf
-from inpaint_tf.inference.keras_file import load_keras_file
 from inpaint_tf.models import Critic, create, create_critic
+from inpaint_tf.models.keras_file import load_keras_file
 from inpaint_tf.models.registry import MODELS
 from neuralgym_lite.errors import UserError
 

@@ -82,14 +82,14 @@ def test_padding_mirrors_image_and_hole() -> None:
     inpainter = NetworkInpainter(Looking(), MaskMode("hole"), "looking")
     mask = np.zeros((9, 12))
     mask[7, 3] = 1
-    _, offsets = inpainter.fill_with_attention(photo(9, 12), mask)
+    _, offsets = inpainter.fill(photo(9, 12), mask, return_attention=True)
     assert offsets is not None
     assert offsets.shape == (1, 2, 2, 2)
     assert offsets.dtype == np.int32
     # Row 8 of the padded picture is the last row; nothing of the hole lies on the grid.
     assert not offsets.any()
     mask[8, 8] = 1
-    _, offsets = inpainter.fill_with_attention(photo(9, 12), mask)
+    _, offsets = inpainter.fill(photo(9, 12), mask, return_attention=True)
     assert offsets is not None
     assert offsets[0, 1, 1].tolist() == [1, 1]
 
@@ -181,7 +181,7 @@ def test_one_graph_serves_all_sizes() -> None:
 def test_a_model_without_attention_says_so() -> None:
     plain = NetworkInpainter(Echo(), MaskMode("hole"), "echo")
     assert not plain.has_attention
-    assert plain.fill_with_attention(photo(8, 8), np.ones((8, 8)))[1] is None
+    assert plain.fill(photo(8, 8), np.ones((8, 8)), return_attention=True)[1] is None
     assert NetworkInpainter(Looking(), MaskMode("hole"), "looking").has_attention
 
 
@@ -218,7 +218,7 @@ def test_the_real_network_fills_any_size(
 ) -> None:
     image, mask = photo(*size), np.zeros(size, np.uint8)
     mask[2:6, 3:8] = 1
-    filled, offsets = contextual_attention.fill_with_attention(image, mask)
+    filled, offsets = contextual_attention.fill(image, mask, return_attention=True)
     np.testing.assert_array_equal(filled[mask == 0], image[mask == 0])
     assert (filled[mask == 1] != image[mask == 1]).any()
     assert offsets is not None

@@ -25,12 +25,9 @@ class Attentive(Inpainter):
     name = "attentive"
     has_attention = True
 
-    def _predict(self, images: np.ndarray, masks: np.ndarray) -> np.ndarray:
-        return np.zeros_like(images)
-
-    def _predict_with_attention(self, images: np.ndarray, masks: np.ndarray) -> tuple[Any, Any]:
+    def _predict(self, images: np.ndarray, masks: np.ndarray, *_: Any) -> tuple[Any, Any]:
         cells = (-(-images.shape[1] // 8), -(-images.shape[2] // 8))
-        return self._predict(images, masks), np.full((1, *cells, 2), (0, 1), np.int32)
+        return np.zeros_like(images), np.full((1, *cells, 2), (0, 1), np.int32)
 
 
 def photo(mode: str = "RGB", size: tuple[int, int] = (20, 30)) -> Image.Image:
@@ -174,7 +171,7 @@ def test_an_empty_mask_copies_the_file_and_says_so(tmp_path: Path) -> None:
     assert result.status == "empty-mask"
     assert result.message == (
         f"{source}: its mask {mask} marks nothing as missing: its lightest pixel has level 0 of "
-        "255, and only levels above 127 count (dark ones with --invert-mask); copied"
+        "255, and only levels above 127 count (dark ones with `invert_mask`); copied"
     )
     assert result.target.read_bytes() == source.read_bytes()
 
@@ -245,9 +242,9 @@ def test_no_inpainter_sees_a_color_that_cannot_be_seen(
     Image.fromarray(image).save(tmp_path / "a.png")
     seen: list[np.ndarray] = []
 
-    def predict(self: Inpainter, images: np.ndarray, masks: np.ndarray) -> np.ndarray:
+    def predict(self: Inpainter, images: np.ndarray, *_: Any) -> tuple[np.ndarray, None]:
         seen.extend(images)
-        return images
+        return images, None
 
     monkeypatch.setattr(Attentive, "_predict", predict)
     for left, maps in ((0, False), (295, True)):  # where nothing is seen nearby, and something
@@ -295,7 +292,7 @@ def test_an_inverted_mask_is_missing_where_it_is_black(tmp_path: Path) -> None:
     (result,) = fill_photographs(Attentive(), jobs, invert_mask=True)
     assert result.message == (
         f"{tmp_path / 'a.png'}: its mask {tmp_path / 'mask.png'} marks nothing as missing: its "
-        "darkest pixel has level 128 of 255, and with --invert-mask only levels up to 127 count; "
+        "darkest pixel has level 128 of 255, and with `invert_mask` only levels up to 127 count; "
         "copied"
     )
 

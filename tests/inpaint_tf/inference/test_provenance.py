@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from inpaint_tf.inference import load
-from inpaint_tf.inference.provenance import provenance
 from inpaint_tf.models import create
 from neuralgym_lite.checkpoint import save_checkpoint
 from neuralgym_lite.experiment import RunFolder
@@ -26,7 +25,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_of_a_run(run: Path) -> None:
-    known = provenance(run, load(run))
+    known = load(run).provenance()
     file = run / "checkpoints" / "iteration-7" / "generator.keras"
     assert known["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
     assert (known["iteration"], known["checkpoint"]) == (7, "iteration-7")
@@ -38,11 +37,11 @@ def test_of_a_run(run: Path) -> None:
 
 def test_of_a_file(run: Path) -> None:
     file = run / "checkpoints" / "iteration-7" / "generator.keras"
-    known = provenance(file, load(file))
+    known = load(file).provenance()
     assert known["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
     assert "iteration" not in known
 
 
 def test_of_a_classical_method() -> None:
-    known = provenance("telea", load("telea"))
+    known = load("telea").provenance()
     assert known == {"name": "telea", "source": "telea", "model": "OpenCV telea", "radius": 3}

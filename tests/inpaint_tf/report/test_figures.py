@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,13 +26,9 @@ class Attentive:
     name = "attentive"
     has_attention = True
 
-    def fill(self, image: Images, mask: Images) -> Images:
-        return np.where(mask == 1, np.uint8(9), image)
-
-    def fill_with_attention(
-        self, image: Images, mask: Images
-    ) -> tuple[Images, npt.NDArray[np.int32]]:
-        return self.fill(image, mask), np.full((1, 16, 16, 2), 3, np.int32)
+    def fill(self, image: Images, mask: Images, return_attention: bool = False) -> Any:
+        filled = np.where(mask == 1, np.uint8(9), image)
+        return (filled, np.full((1, 16, 16, 2), 3, np.int32)) if return_attention else filled
 
 
 @pytest.fixture

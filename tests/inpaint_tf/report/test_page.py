@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -59,13 +60,10 @@ class Attentive:
     mask_mode = MaskMode("mosaic", unit=6)
     has_attention = True
 
-    def fill(self, image: Images, mask: Images) -> Images:
+    def fill(self, image: Images, mask: Images, return_attention: bool = False) -> Any:
+        if return_attention:
+            return opencv_inpaint(image, mask, "telea"), np.ones((1, 6, 6, 2), np.int32)
         return np.stack([opencv_inpaint(*pair, "telea") for pair in zip(image, mask, strict=True)])
-
-    def fill_with_attention(
-        self, image: Images, mask: Images
-    ) -> tuple[Images, npt.NDArray[np.int32]]:
-        return opencv_inpaint(image, mask, "telea"), np.ones((1, 6, 6, 2), np.int32)
 
 
 @pytest.fixture(scope="module")

@@ -226,7 +226,7 @@ def test_several_machines(parent_run, tmp_path):
 
 def test_critics_that_do_not_fit(parent_run, tmp_path):
     parent = open_parent(parent_run.path)
-    with pytest.raises(UserError, match="local critic of .*--generator-only"):
+    with pytest.raises(UserError, match="local critic of .*`generator_only`"):
         start_from(parent, settings(parent, "model.critic_width=3"), tmp_path / "child")
     assert not (tmp_path / "child").exists()
 

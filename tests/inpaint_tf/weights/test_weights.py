@@ -15,9 +15,8 @@ import inpaint_tf
 from inpaint_tf import weights
 from inpaint_tf.cli.fill import command as fill
 from inpaint_tf.data.samples import open_samples
-from inpaint_tf.export.card import gather
+from inpaint_tf.exporters.card import gather
 from inpaint_tf.inference.detail import add_detail
-from inpaint_tf.inference.provenance import provenance
 from inpaint_tf.masks import evaluation_masks
 from inpaint_tf.training.finetune import open_parent
 
@@ -88,8 +87,8 @@ def test_nothing_names_the_machine_that_trained(name):
 @every
 def test_reports_and_exports_know_where_it_comes_from(name):
     inpainter = inpaint_tf.load(name)
-    assert provenance(name, inpainter)["source"] == inpainter.name == name
-    facts = gather(name, inpainter)
+    assert inpainter.provenance()["source"] == inpainter.name == name
+    facts = gather(inpainter)
     stages = weights.facts(name)["history"]
     assert facts.training.iterations == sum(stage["iterations"] for stage in stages)
     assert facts.training.photographs > 0
@@ -144,7 +143,7 @@ def test_a_mosaic_is_not_continued_from_its_surroundings():
 def test_wide_holes_are_reduced_to_those_of_the_training():
     assert inpaint_tf.load("ca-photos").trained_hole == 128
     assert inpaint_tf.load("ca-mosaic").trained_hole is None
-    assert weights.trained_hole("runs/ca-photos") is None
+    assert inpaint_tf.load(weights.locate("ca-photos")).trained_hole is None
 
 
 def test_fill_needs_no_model(tmp_path, photographs):

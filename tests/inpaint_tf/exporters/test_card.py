@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import hashlib
 import json
-from types import SimpleNamespace
 
 import pytest
 
 import inpaint_tf
 from inpaint_tf import weights
-from inpaint_tf.export.card import EVALUATION, Facts, Training, gather, score_lines, write_card
-from inpaint_tf.export.check import Difference
+from inpaint_tf.exporters.card import EVALUATION, Facts, Training, gather, score_lines, write_card
+from inpaint_tf.exporters.check import Difference
+from inpaint_tf.inference import Inpainter
 from inpaint_tf.masks import MaskMode
+from inpaint_tf.model_source import ModelSource
 from inpaint_tf.weights import FACTS_FILE, GENERATOR_FILE
 from neuralgym_lite.errors import UserError
 
-INPAINTER = SimpleNamespace(name="network", detail=False)
+
+class Fake(Inpainter):
+    """Comes from a folder whose network cannot be loaded."""
+
+    name = "network"
+
+    def __init__(self, folder):
+        self.source = ModelSource.find(folder)
+
+    def _predict(self, *_):
+        raise NotImplementedError
 
 
 @pytest.fixture
@@ -40,12 +51,12 @@ def scored(tmp_path):
 
 
 def test_scores_of_these_weights_are_shown(scored):
-    assert "21.5" in gather(str(scored), INPAINTER).scores[-1]
+    assert "21.5" in gather(Fake(scored)).scores[-1]
 
 
 def test_scores_of_other_weights_are_not(scored):
     (scored / GENERATOR_FILE).write_bytes(b"trained further")
-    (line,) = gather(str(scored), INPAINTER).scores
+    (line,) = gather(Fake(scored)).scores
     assert "of another state" in line and "`inpaint-tf evaluate`, then export again" in line
 
 
@@ -58,7 +69,7 @@ def test_a_card_says_over_what_its_means_are(scored):
         "mse_whole_255": {"mean": None, "n": 3, "infinite": 0, "failed": 2},
     }
     path.write_text(json.dumps(document))
-    lines = gather(str(scored), INPAINTER).scores
+    lines = gather(Fake(scored)).scores
     assert lines[1].startswith("PSNR: 1 of 3 photographs left out, on which a method is exact")
     assert lines[-1] == "| exact | failed on 2 | not measured | infinite | not measured |"
 
@@ -67,7 +78,7 @@ def test_a_card_says_over_what_its_means_are(scored):
 def test_a_damaged_evaluation_is_named(scored, content):
     (scored / EVALUATION).write_text(content)
     with pytest.raises(UserError, match=r"metrics.json' is no evaluation .*: evaluate again"):
-        gather(str(scored), INPAINTER)
+        gather(Fake(scored))
 
 
 @pytest.mark.parametrize(
@@ -78,7 +89,7 @@ def test_a_damaged_record_is_named(scored, content):
     with pytest.raises(
         UserError, match=r"model.json' is no record of a network .*: get the folder"
     ):
-        gather(str(scored), INPAINTER)
+        gather(Fake(scored))
 
 
 @pytest.mark.parametrize(
@@ -107,7 +118,7 @@ def test_what_a_run_began_with(tmp_path, parent, words):
 )
 def test_what_comes_with_the_install(tmp_path, name, sees):
     known = weights.facts(name)
-    facts = gather(name, inpaint_tf.load(name))
+    facts = gather(inpaint_tf.load(name))
     write_card(tmp_path, facts, "saved_model", "float32", Difference(None, 0.0, 0))
     card = (tmp_path / "MODEL_CARD.md").read_text()
     assert sees in card

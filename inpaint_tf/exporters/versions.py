@@ -1,4 +1,4 @@
-"""Folders of numbered versions, which a server polls: each is there as a whole, or not."""
+"""Folders of numbered versions, which a server polls: each appears as a whole or not at all."""
 
 from __future__ import annotations
 
@@ -6,28 +6,26 @@ import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from inpaint_tf.model_source import EXPORT_FILES
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.folders import temporary_folder
-
-# What tells which format a version is of.
-MODEL_FILES = {"saved_model": "saved_model.pb", "onnx": "model.onnx", "tflite": "model.tflite"}
 
 
 @contextlib.contextmanager
 def new_version(out: Path, file_format: str) -> Iterator[tuple[Path, Callable[[], Path]]]:
     """Yield a hidden folder to write to, and a function that makes it the next version.
 
-    A folder that was not made one is removed at the end.
+    A folder that did not become a version is removed at the end.
 
     Args:
-        out: where versions are.
-        file_format: one of `MODEL_FILES`.
+        out: the folder of the versions.
+        file_format: a key of `EXPORT_FILES`.
 
     Raises:
         UserError: if `out` is no folder, has versions of another format, or cannot be written.
     """
     if out.exists() and not out.is_dir():
-        raise UserError(f"'{out}' is a file, not a folder. Choose another --out.")
+        raise UserError(f"'{out}' is a file, not a folder. Choose another `out`.")
     _check_format(out, file_format)
     try:
         with temporary_folder(out) as hidden:
@@ -57,10 +55,10 @@ def _publish(hidden: Path, out: Path) -> Path:
 def _check_format(out: Path, file_format: str) -> None:
     for number in versions(out):
         folder = out / str(number)
-        found = [name for name, file in MODEL_FILES.items() if (folder / file).is_file()]
+        found = [name for name, file in EXPORT_FILES.items() if (folder / file).is_file()]
         if found != [file_format]:
             what = f"a model of format {found[0]}" if found else "something else"
             raise UserError(
                 f"'{folder}' holds {what}, and a server takes all versions for the same. "
-                f"Choose another --out for format {file_format}."
+                f"Choose another `out` for format {file_format}."
             )

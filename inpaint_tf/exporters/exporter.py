@@ -1,4 +1,4 @@
-"""A trained network as the next version of a folder, checked before anyone sees it."""
+"""Export a network as the next version in a folder, checked before it appears."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ import numpy as np
 import tensorflow as tf
 
 from inpaint_tf.data.samples import open_samples
-from inpaint_tf.export.card import Facts, write_card
-from inpaint_tf.export.check import Difference, Limit, compare, fill_in_clean_process, probes
-from inpaint_tf.export.portable import (
+from inpaint_tf.exporters.card import Facts, write_card
+from inpaint_tf.exporters.check import Difference, Limit, compare, fill_in_clean_process, probes
+from inpaint_tf.exporters.portable import (
     fill_with_onnx,
     fill_with_tflite,
     write_onnx,
     write_tflite,
 )
-from inpaint_tf.export.served_inpainter import ServedInpainter
-from inpaint_tf.export.versions import MODEL_FILES, new_version
-from inpaint_tf.export.warmup import write_warmup
+from inpaint_tf.exporters.served_inpainter import ServedInpainter
+from inpaint_tf.exporters.versions import new_version
+from inpaint_tf.exporters.warmup import write_warmup
+from inpaint_tf.model_source import EXPORT_FILES
 from inpaint_tf.models import InpaintingModel
 from inpaint_tf.models.precision import with_policy
 from neuralgym_lite.errors import UserError
@@ -49,12 +50,12 @@ MEANINGS = {
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written.
+    """What `export` wrote.
 
     Attributes:
-        folder: of the version.
-        difference: from the Keras model.
-        sizes: bytes of what is in it, by name.
+        folder: the folder of the version.
+        difference: the difference from the Keras model.
+        sizes: bytes of each file and folder in it, by name.
     """
 
     folder: Path
@@ -62,44 +63,44 @@ class Exported:
     sizes: dict[str, int]
 
 
-def export(
+def export_model(
     model: InpaintingModel,
     out: Path,
     facts: Facts,
     file_format: str = "saved_model",
     precision: str = "float32",
     max_pixels: int = 4_000_000,
-    say: Callable[[str], object] = lambda text: None,
+    log: Callable[[str], object] = lambda text: None,
 ) -> Exported:
-    """Write a network as the next version in a folder, and compare that with the network.
+    """Write a network as the next version in a folder, and compare the export with the network.
 
     Args:
         model: the network.
-        out: where versions are: `out/1`, `out/2` and so on.
-        facts: for the model card, of `card.gather`.
+        out: the folder of the versions `out/1`, `out/2` and so on.
+        facts: for the model card, from `card.gather`.
         file_format: `"saved_model"`, which TF Serving loads, `"onnx"` or `"tflite"`.
-        precision: `"float32"` or, of a SavedModel, `"bfloat16"`.
-        max_pixels: of a photograph; a SavedModel refuses larger ones.
-        say: called with what is being done.
+        precision: `"float32"` or, for a SavedModel, `"bfloat16"`.
+        max_pixels: a SavedModel refuses photographs with more pixels.
+        log: called with a line about each step.
 
     Raises:
-        UserError: if such a network cannot be exported so, the folder cannot be written, or what
-            was exported differs from the network; then no version is left behind.
+        UserError: if the network cannot be exported in this format, the folder cannot be written,
+            or the export differs from the network; then no version is left behind.
     """
     if (file_format, precision) not in LIMITS:
         raise UserError(
-            f"Format {file_format} has float32 alone; leave out --precision. Received: {precision}"
+            f"Format {file_format} has float32 alone; leave out `precision`. Received: {precision}"
         )
     limit = LIMITS[file_format, precision]
     model = with_policy(model, POLICIES[precision])
     with new_version(out, file_format) as (folder, publish):
-        say(f"Writing {file_format}, {precision}.")
+        log(f"Writing {file_format}, {precision}.")
         if file_format == "saved_model":
             write_saved_model(model, folder, max_pixels)
         else:
             write = {"onnx": write_onnx, "tflite": write_tflite}[file_format]
-            write(model, folder / MODEL_FILES[file_format])
-        say("Comparing it with the Keras model.")
+            write(model, folder / EXPORT_FILES[file_format])
+        log("Comparing it with the Keras model.")
         difference = _check(model, folder, file_format)
         if not difference.within(limit):
             raise UserError(
@@ -140,7 +141,7 @@ def _check(model: InpaintingModel, folder: Path, file_format: str) -> Difference
     if file_format == "saved_model":
         return compare(fill_in_clean_process(folder, pairs), pairs, model)
     fill = {"onnx": fill_with_onnx, "tflite": fill_with_tflite}[file_format]
-    return compare(fill(folder / MODEL_FILES[file_format], pairs), pairs, model)
+    return compare(fill(folder / EXPORT_FILES[file_format], pairs), pairs, model)
 
 
 def _signatures(served: ServedInpainter) -> dict[str, Any]:

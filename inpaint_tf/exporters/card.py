@@ -1,4 +1,4 @@
-"""What an exported model says of itself: `MODEL_CARD.md`."""
+"""The model card of an export, `MODEL_CARD.md`."""
 
 from __future__ import annotations
 
@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from inpaint_tf.export.check import Difference
+from inpaint_tf.exporters.check import Difference
 from inpaint_tf.inference.inpainter import Inpainter
-from inpaint_tf.inference.provenance import provenance
 from inpaint_tf.report.statistics import left_out_lines
-from inpaint_tf.weights import CARD_FILE, FACTS_FILE, locate
+from inpaint_tf.weights import CARD_FILE
 from neuralgym_lite import strict_json
 from neuralgym_lite.errors import UserError
-from neuralgym_lite.experiment import RunFolder
 
 EVALUATION = Path("evaluation") / "metrics.json"
 METRICS = {
@@ -46,10 +44,10 @@ class Training:
     """How a network was trained.
 
     Attributes:
-        dataset: on whose training photographs.
-        photographs: how many they were.
-        iterations: of all its runs, if it comes with the install; else of this run.
-        parent: what the run's manifest says of what it began with, if it began with something.
+        dataset: name of the data set.
+        photographs: number of its training photographs.
+        iterations: of this run; for a preset, of all its runs.
+        parent: the entry of the run's manifest about what it was finetuned from, if it was.
     """
 
     dataset: str
@@ -60,13 +58,13 @@ class Training:
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of a network.
+    """The contents of a model card.
 
     Attributes:
-        network: what `provenance` says of it.
-        training: None where it is not known.
-        imported: the format that it was imported from, None if it was not.
-        licence: of the weights, as a sentence.
+        network: the inpainter's `provenance`.
+        training: None if unknown.
+        imported: the format that the network was imported from; None if it was not imported.
+        licence: license of the weights, as a sentence.
         scores: lines of Markdown.
     """
 
@@ -77,44 +75,45 @@ class Facts:
     scores: Sequence[str]
 
 
-def gather(source: str, inpainter: Inpainter) -> Facts:
-    """Return what is known of a network.
+def gather(inpainter: Inpainter) -> Facts:
+    """Collect the contents of a model card.
 
     Args:
-        source: what `load` was given: a run, a name, an imported folder or a file.
-        inpainter: what it returned.
+        inpainter: as `inpaint_tf.load` returns it.
 
     Raises:
-        UserError: If the source, or what is recorded beside it, is damaged.
+        UserError: If the inpainter was not loaded from a file, or a file beside it is damaged.
     """
-    network = provenance(source, inpainter)
-    recorded = locate(source) / FACTS_FILE
-    if recorded.is_file():
-        with _read_as(recorded, "no record of a network", "get the folder again") as record:
-            return _recorded(network, record)
+    source = inpainter.source
+    if source is None:
+        raise UserError(f"'{inpainter.name}' was not loaded from a file: nothing is known of it.")
+    network = inpainter.provenance()
+    if source.facts_file:
+        with _read_as(source.facts_file, "no record of a network", "get the folder again") as facts:
+            return _recorded(network, facts)
     training = None
-    if "iteration" in network:
-        manifest = RunFolder.open(Path(source)).read_manifest()
+    if source.run:
+        manifest = source.run.read_manifest()
         photographs, parent = manifest["data"]["train"], manifest.get("parent")
         training = Training(network["trained on"], photographs, network["iteration"], parent)
-    return Facts(network, training, None, LICENCE, _scores(Path(source), network["sha256"]))
+    return Facts(network, training, None, LICENCE, _scores(source.path, network["sha256"]))
 
 
 def _recorded(network: Mapping[str, Any], record: Mapping[str, Any]) -> Facts:
-    """Return what a `model.json` says: of an import, or of what comes with the install.
+    """Return the facts in the `model.json` of an import or of a preset.
 
-    Both have keys that `provenance` has, and that mean something else there.
+    Both have keys of `provenance` with another meaning.
     """
     if "source" in record:
-        told = record["source"]
-        return Facts(network, None, told["format"], f"{told['licence']}.", score_lines(None))
+        source = record["source"]
+        return Facts(network, None, source["format"], f"{source['licence']}.", score_lines(None))
     photographs = record["run"]["data"]["train"]
     training = Training(record["trained on"], photographs, record["iteration"])
     return Facts(network, training, None, record["licence"], score_lines(record["evaluation"]))
 
 
 def _scores(folder: Path, sha256: str) -> list[str]:
-    """Return the scores that a folder has of the file of this digest."""
+    """Return the scores in a folder, if they are those of the file with this digest."""
     path = folder / EVALUATION
     if not path.is_file():
         return score_lines(None)
@@ -126,7 +125,7 @@ def _scores(folder: Path, sha256: str) -> list[str]:
 
 @contextlib.contextmanager
 def _read_as(path: Path, wrong: str, way_out: str) -> Iterator[dict[str, Any]]:
-    """Yield what is in a JSON file; refuse one that lacks what is looked for in it."""
+    """Yield the contents of a JSON file; turn a missing or wrong key in the block into an error."""
     try:
         yield strict_json.read(path, _MAX_JSON)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
@@ -136,14 +135,14 @@ def _read_as(path: Path, wrong: str, way_out: str) -> Iterator[dict[str, Any]]:
 def write_card(
     folder: Path, facts: Facts, file_format: str, precision: str, difference: Difference
 ) -> None:
-    """Write the card of a version.
+    """Write the model card of a version.
 
     Args:
-        folder: of the version.
-        facts: of `gather`.
-        file_format: of `export`.
-        precision: of `export`.
-        difference: from the Keras model.
+        folder: the folder of the version.
+        facts: from `gather`.
+        file_format: as for `export_model`.
+        precision: as for `export_model`.
+        difference: the difference from the Keras model.
     """
     network, mask = facts.network, facts.network["mask"]
     sees = _SEES[mask["name"]].format(**mask)
@@ -186,7 +185,7 @@ def _training(facts: Facts) -> str:
 
 
 def _after(parent: Mapping[str, Any] | None) -> str:
-    """Say what a run began with; of what is no run the iterations are not known."""
+    """Return what a run was finetuned from; only a run has a known iteration."""
     if not parent:
         return ""
     iterations = "" if parent["iteration"] is None else f"{parent['iteration']:,} of "
@@ -194,7 +193,7 @@ def _after(parent: Mapping[str, Any] | None) -> str:
 
 
 def score_lines(evaluation: Mapping[str, Any] | None) -> list[str]:
-    """Return the scores of an evaluation as a Markdown table, or what to do where there is none."""
+    """Return the scores of an evaluation as a Markdown table, or how to get some."""
     if evaluation is None:
         return ["Not scored yet: `inpaint-tf evaluate`, then export again."]
     data, dataset = evaluation["methods"], evaluation["dataset"]

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from inpaint_tf.export.resizing import resize
+from inpaint_tf.exporters.resizing import resize
 from inpaint_tf.inference.network import _resized
 
 METHODS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}

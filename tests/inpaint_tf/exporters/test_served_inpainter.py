@@ -11,8 +11,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from inpaint_tf.export import served_inpainter
-from inpaint_tf.export.served_inpainter import ServedInpainter, around, reflected
+from inpaint_tf.exporters import served_inpainter
+from inpaint_tf.exporters.served_inpainter import ServedInpainter, around, reflected
 from inpaint_tf.inference.network import NetworkInpainter
 from inpaint_tf.masks import MaskMode
 from inpaint_tf.models import create
@@ -95,7 +95,7 @@ def test_offsets_are_those_of_the_inpainter(model, served):
     inpainter = NetworkInpainter(model, model.mask_mode, "ca")
     image, mask = photographs(2, 48, 72), middle(2, 48, 72)
     found = run(served, image, mask, "attention")
-    expected = inpainter.fill_with_attention(image, mask)
+    expected = inpainter.fill(image, mask, return_attention=True)
     assert_pixels(found["output"], expected[0])
     assert found["offsets"].dtype == np.int32
     assert (found["offsets"] == expected[1]).mean() > 0.99

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from inpaint_tf.export.check import Pair, Results
-from inpaint_tf.export.served_inpainter import PHOTOGRAPHS, Refiner, filled
+from inpaint_tf.exporters.check import Pair, Results
+from inpaint_tf.exporters.served_inpainter import PHOTOGRAPHS, Refiner, filled
 from inpaint_tf.models import InpaintingModel
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.quiet import held_back_stderr

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import tensorflow as tf
 
-from inpaint_tf.export.resizing import resize
-from inpaint_tf.inference.inpainter import MIN_SIDE
+from inpaint_tf.exporters.resizing import resize
+from inpaint_tf.inference.conversion import MIN_SIDE
 from inpaint_tf.inference.network import LARGE
 from inpaint_tf.layers import ContextualAttention
 from inpaint_tf.models import InpaintingModel

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from inpaint_tf.export.versions import new_version, versions
+from inpaint_tf.exporters.versions import new_version, versions
 from neuralgym_lite.errors import UserError
 
 

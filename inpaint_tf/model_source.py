@@ -1,0 +1,254 @@
+"""Where a model comes from: the one place that knows names, run folders, files and exports."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from inpaint_tf import weights
+from inpaint_tf.weights import FACTS_FILE, GENERATOR_FILE
+from neuralgym_lite.checkpoint import latest_checkpoint, newest_whole, read_meta, verify
+from neuralgym_lite.errors import UserError
+from neuralgym_lite.experiment import RunFolder
+
+if TYPE_CHECKING:
+    from inpaint_tf.models import Critic, InpaintingModel
+
+Kind: TypeAlias = Literal["classical", "preset", "run", "folder", "file", "export"]
+
+CLASSICAL = {
+    "ns": "Navier-Stokes inpainting of OpenCV, radius 3 pixels; needs no network.",
+    "telea": "Fast marching inpainting of OpenCV (Telea), radius 3 pixels; needs no network.",
+}
+CRITICS = ("local_critic", "global_critic")
+# The file by which an exported version is known.
+EXPORT_FILES = {"saved_model": "saved_model.pb", "onnx": "model.onnx", "tflite": "model.tflite"}
+MAX_SIDE = 8192  # pixels
+_DATA_TYPES: dict[str, tuple[type, ...]] = {
+    "dataset": (str, type(None)),
+    "dir": (str, type(None)),
+    "image_size": (int, type(None)),
+}
+
+
+def presets() -> dict[str, str]:
+    """Return the names that `load` accepts, each with a description.
+
+    Returns:
+        The networks that come with the install, then OpenCV's methods.
+
+    Example:
+        >>> sorted(inpaint_tf.presets())
+        ['ca-mosaic', 'ca-photos', 'ns', 'telea']
+    """
+    return {name: weights.facts(name)["summary"] for name in weights.names()} | CLASSICAL
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """Where a model comes from, and what is recorded about it. Make one with `find`.
+
+    Attributes:
+        given: the name or path as the caller gave it.
+        kind: `"classical"` (OpenCV), `"preset"` (comes with the install), `"run"` (a run folder),
+            `"folder"` (holds a `generator.keras`: written by `inpaint-tf import`, or a checkpoint),
+            `"file"` (`.keras`) or `"export"` (written by `inpaint-tf export`; cannot be loaded).
+        path: the file or folder; for a classical method its name.
+
+    Example:
+        >>> from inpaint_tf.model_source import ModelSource
+        >>> ModelSource.find("ca-photos").kind
+        'preset'
+        >>> ModelSource.find("telea").provenance()
+        {'source': 'telea'}
+    """
+
+    given: str
+    kind: Kind
+    path: Path
+
+    @classmethod
+    def find(cls, source: str | Path) -> ModelSource:
+        """Decide what a name or path is.
+
+        Args:
+            source: one of `presets()`, a run folder, a folder written by `inpaint-tf import`, a
+                `.keras` file, or an exported model.
+
+        Raises:
+            UserError: if there is no such thing, or the folder holds no model.
+        """
+        given = str(source)
+        if given in CLASSICAL:
+            return cls(given, "classical", Path(given))
+        path = weights.locate(source)
+        if given in weights.names():
+            return cls(given, "preset", path)
+        if (path / GENERATOR_FILE).is_file():
+            return cls(given, "folder", path)
+        if _export_format(path):
+            return cls(given, "export", path)
+        if path.is_dir():
+            return cls(given, "run", RunFolder.open(path).path)
+        if path.is_file():
+            return cls(given, "file", path)
+        raise UserError(
+            f"There is no model '{path}'. Give a run folder, a .keras file, or one of: "
+            f"{', '.join(presets())}."
+        )
+
+    @property
+    def name(self) -> str:
+        """What tables and messages call the model."""
+        return self.path.stem if self.kind == "file" else self.path.name
+
+    @property
+    def run(self) -> RunFolder | None:
+        """The run folder; None for anything else."""
+        return RunFolder(self.path) if self.kind == "run" else None
+
+    @cached_property
+    def checkpoint(self) -> Path | None:
+        """The newest checkpoint of a run, complete; None for anything else.
+
+        Raises:
+            UserError: if the run has no checkpoint yet, or the newest one is damaged.
+        """
+        return newest_checkpoint(self.run) if self.run else None
+
+    @property
+    def generator_file(self) -> Path:
+        """The `.keras` file of the generator.
+
+        Raises:
+            UserError: if there is none, or it is in a damaged checkpoint.
+        """
+        if self.kind == "classical":
+            raise UserError(f"'{self.given}' is not a network: it has no weights.")
+        if self.kind == "export":
+            raise UserError(
+                f"'{self.given}' is an exported model ({_export_format(self.path)}), which cannot "
+                "be loaded. Give what it was exported from: a run folder or a .keras file."
+            )
+        return self.path if self.kind == "file" else (self.checkpoint or self.path) / GENERATOR_FILE
+
+    @property
+    def facts_file(self) -> Path | None:
+        """The `model.json` beside the generator; None if there is none."""
+        file = self.path / FACTS_FILE
+        return file if file.is_file() else None
+
+    @property
+    def default_detail(self) -> bool:
+        """Whether fills get detail unless told otherwise."""
+        return self.kind == "preset" and bool(weights.facts(self.given).get("detail"))
+
+    @property
+    def trained_hole(self) -> int | None:
+        """How wide holes were in training, in pixels; None if unknown, or trained on mosaics."""
+        facts = weights.facts(self.given) if self.kind == "preset" else {}
+        return int(facts["history"][-1]["size"]) // 2 if facts.get("mask mode") == "hole" else None
+
+    def load_generator(self) -> InpaintingModel:
+        """Load the generator.
+
+        Raises:
+            UserError: if there is none, or its file is damaged or not safe to load.
+        """
+        from inpaint_tf.models import InpaintingModel
+        from inpaint_tf.models.keras_file import load_keras_file
+
+        return load_keras_file(self.generator_file, InpaintingModel)
+
+    def load_critics(self) -> dict[str, Critic]:
+        """Load the critics that lie beside the generator as `.keras` files, by name.
+
+        A run keeps its critics in its checkpoints, for `training.run.load_trainer` to read.
+
+        Raises:
+            UserError: if a file is damaged or not safe to load.
+        """
+        from inpaint_tf.models import Critic
+        from inpaint_tf.models.keras_file import load_keras_file
+
+        files = {name: self.path / f"{name}.keras" for name in CRITICS}
+        return {
+            name: load_keras_file(file, Critic) for name, file in files.items() if file.is_file()
+        }
+
+    def provenance(self) -> dict[str, Any]:
+        """Return what a report says about the origin of the model, of JSON types.
+
+        Returns:
+            The source; for a network the SHA-256 of its file; for a run also its checkpoint,
+            iteration and data set.
+
+        Raises:
+            UserError: if the source has been removed or is damaged.
+        """
+        known: dict[str, Any] = {"source": self.given}
+        if self.kind == "classical":
+            return known
+        if self.run and self.checkpoint:
+            known["checkpoint"] = self.checkpoint.name
+            known["iteration"] = read_meta(self.checkpoint)["iteration"]
+            known["trained on"] = self.run.read_config().get("data", {}).get("dataset")
+        return {**known, "sha256": hashlib.sha256(self.generator_file.read_bytes()).hexdigest()}
+
+    def data_settings(self) -> dict[str, Any]:
+        """Return the section `data` of a run's settings; nothing for anything else.
+
+        Raises:
+            UserError: if the settings are damaged.
+        """
+        if self.run is None:
+            return {}
+        try:
+            data = dict(self.run.read_config().get("data", {}))
+            wrong = [key for key, kinds in _DATA_TYPES.items() if type(data.get(key)) not in kinds]
+            if wrong:
+                raise TypeError(f"data.{wrong[0]} is {str(data.get(wrong[0]))[:80]!r}")
+            if not 16 <= (data.get("image_size") or 256) <= MAX_SIDE:
+                raise ValueError(f"data.image_size is {data['image_size']}")
+            return data
+        except (ValueError, TypeError) as error:
+            file = self.path / "config.json"
+            raise UserError(f"'{file}' is no config of a run: {error}") from error
+
+
+def newest_checkpoint(run: RunFolder) -> Path:
+    """Return the folder of a run's newest checkpoint, which is complete.
+
+    Raises:
+        UserError: if there is none, or it is damaged.
+    """
+    latest = latest_checkpoint(run.checkpoints)
+    if latest is None:
+        raise UserError(f"Run '{run.path}' has no checkpoint yet. Train it further first.")
+    try:
+        verify(latest)
+    except UserError as error:
+        # Never an older one without being asked: it would pass for the newest.
+        before = newest_whole(run.checkpoints)
+        give = f"Give '{before / GENERATOR_FILE}' to take the one before it" if before else ""
+        way_out = f"{give}, or resume the training" if before else "Resume the training"
+        raise UserError(f"{error} {way_out}, which sets damaged ones aside.") from None
+    return latest
+
+
+def _export_format(path: Path) -> str:
+    """Return the format of an exported model, or an empty string.
+
+    Args:
+        path: a version, a folder of numbered versions, or a file.
+    """
+    if path.is_file():
+        return path.suffix[1:] if path.suffix in (".onnx", ".tflite") else ""
+    folders = [path, *(each for each in path.glob("[0-9]*") if each.name.isdecimal())]
+    formats = (
+        name for name, file in EXPORT_FILES.items() if any((f / file).is_file() for f in folders)
+    )
+    return next(formats, "")
