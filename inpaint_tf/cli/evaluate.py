@@ -12,10 +12,10 @@ import click
 
 from inpaint_tf.cli._echo import echo, echo_json
 from neuralgym_lite import strict_json
+from neuralgym_lite.backend import import_backend
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.folders import make_folder
 from neuralgym_lite.progress import Progress, Track
-from neuralgym_lite.quiet import import_tensorflow
 
 if TYPE_CHECKING:
     from inpaint_tf.report.result import Evaluation
@@ -102,7 +102,7 @@ def command(
     All fill the same holes. The table goes to stdout; report.html, metrics.json, per_image.csv and
     grid.png to the folder of --out.
     """
-    import_tensorflow()
+    import_backend()
     import inpaint_tf
     from inpaint_tf.data import open_photos
     from inpaint_tf.inference.blended import BlendedInpainter

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from inpaint_tf.cli._echo import echo, echo_json
+from neuralgym_lite.backend import import_backend
 from neuralgym_lite.errors import UserError
-from neuralgym_lite.quiet import import_tensorflow
 
 
 @click.command("export")
@@ -56,7 +56,7 @@ def command(
 
     The version is compared with the Keras model on probe photographs before it appears.
     """
-    import_tensorflow()
+    import_backend("tensorflow")
     import inpaint_tf
     from inpaint_tf.export.card import gather
     from inpaint_tf.export.exporter import export

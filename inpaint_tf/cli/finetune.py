@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from inpaint_tf.cli._settings import as_flags, carry_out, run_folder, with_settings
-from neuralgym_lite.quiet import import_tensorflow
+from neuralgym_lite.backend import import_backend
 
 
 @click.command("finetune")
@@ -28,6 +28,7 @@ def command(
     overrides: tuple[str, ...],
     run_dir: Path | None,
     overwrite: bool,
+    backend: str | None,
     generator_only: bool,
     critics: Path | None,
     **options: Any,
@@ -41,12 +42,12 @@ def command(
     """
     if critics and generator_only:
         raise click.UsageError("Give --critics or --generator-only, not both.")
-    import_tensorflow()
-    from inpaint_tf.training.finetune import open_parent, start_from
+    import_backend(backend, prefer_gpu=True)
+    from inpaint_tf.training.finetune import open_initial_weights, start_from
     from inpaint_tf.training.procedures import load_train_config
     from neuralgym_lite.run_lock import RunLock
 
-    parent = open_parent(source)
+    parent = open_initial_weights(source)
     if critics:
         parent = parent.with_critics_of(critics)
     config = load_train_config(config_file, as_flags(options), overrides, parent.settings)

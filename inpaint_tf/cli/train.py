@@ -9,9 +9,9 @@ from typing import Any
 import click
 
 from inpaint_tf.cli._settings import as_flags, carry_out, run_folder, with_settings
+from neuralgym_lite.backend import import_backend
 from neuralgym_lite.config import load_config
 from neuralgym_lite.errors import UserError
-from neuralgym_lite.quiet import import_tensorflow
 
 
 @click.command("train")
@@ -25,13 +25,14 @@ def command(
     resume: bool,
     force: bool,
     overwrite: bool,
+    backend: str | None,
     **options: Any,
 ) -> None:
     """Train a network: `inpaint-tf train --dataset animals --mask mosaic`.
 
     The run folder holds the settings, every scalar, TensorBoard events, pictures and checkpoints.
     """
-    import_tensorflow()
+    import_backend(backend, prefer_gpu=True)
     from inpaint_tf.training.config import TrainConfig
     from inpaint_tf.training.procedures import load_train_config
     from inpaint_tf.training.run import resume as resume_run

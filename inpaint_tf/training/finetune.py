@@ -30,16 +30,16 @@ _NOT_ARCHITECTURE = {"name", "dtype", "trainable", "mask_mode", "formulation"}
 
 
 @dataclass(frozen=True)
-class Parent:
-    """What a run starts from.
+class InitialWeights:
+    """Networks whose weights a run starts from.
 
     Attributes:
-        source: a run folder, a name, an imported model or a `.keras` file.
-        generator: its network.
-        critics: its critics by name, as far as there are any.
-        settings: what a run that starts from it has unless told otherwise.
-        iteration: that a run folder's checkpoint was saved at.
-        critics_source: whence the critics, where not from `source`.
+        source: A run folder, a name, an imported model or a `.keras` file.
+        generator: The generator.
+        critics: The critics by name, if there are any.
+        settings: Defaults of a run that starts from these weights.
+        iteration: Iteration of the checkpoint of a run folder. Defaults to None.
+        critics_source: Source of the critics, if it is another one. Defaults to None.
     """
 
     source: Path
@@ -49,19 +49,19 @@ class Parent:
     iteration: int | None = None
     critics_source: Path | None = None
 
-    def with_critics_of(self, source: str | Path) -> Parent:
-        """Return this one with the critics of another.
+    def with_critics_of(self, source: str | Path) -> InitialWeights:
+        """Return a copy with the critics of another source.
 
         Raises:
-            UserError: as `open_parent`, and if there are none.
+            UserError: As for `open_initial_weights`, and if the source has no critics.
         """
-        other = open_parent(source)
+        other = open_initial_weights(source)
         if not other.critics:
             raise UserError(f"'{source}' has no critics. Give a run that was trained with some.")
         return replace(self, critics=other.critics, critics_source=other.source)
 
     def record(self, with_critics: bool) -> dict[str, Any]:
-        """Return what a manifest says of it."""
+        """Return the entry in a manifest."""
         return {
             "source": str(self.source),
             "iteration": self.iteration,
@@ -72,23 +72,23 @@ class Parent:
 
 
 def weights_sha256(network: keras.Model) -> str:
-    """Return the SHA-256 of a network's weights, by which a manifest knows its parent."""
+    """Return the SHA-256 of a network's weights, which a manifest records."""
     digest = hashlib.sha256()
     for weight in network.get_weights():
         digest.update(weight.tobytes())
     return digest.hexdigest()
 
 
-def open_parent(source: str | Path) -> Parent:
-    """Open what a run is to start from.
+def open_initial_weights(source: str | Path) -> InitialWeights:
+    """Load the weights that a run starts from.
 
     Args:
-        source: a run folder, whose newest checkpoint is taken, with its settings but for
-            photographs and phases; a network that comes with the install, by name; a folder that
+        source: A run folder, of which the newest checkpoint is used, with its settings except for
+            photographs and phases; the name of a network that comes with the install; a folder that
             `inpaint-tf import` wrote; or a model saved as `.keras`, which has no critics.
 
     Raises:
-        UserError: if there is none, it is damaged, or has no weights to train.
+        UserError: If there is none, it is damaged, or it has no weights to train.
     """
     path = locate(source)
     if (path / "manifest.json").is_file():
@@ -99,7 +99,7 @@ def open_parent(source: str | Path) -> Parent:
             "data": {"image_size": config.data.image_size},
             "phases": {"completion": 0, "discriminator": 0},
         }
-        return Parent(path, trainer.generator, trainer.critics, settings, iteration)
+        return InitialWeights(path, trainer.generator, trainer.critics, settings, iteration)
     inpainter = load(source)
     if not isinstance(inpainter, NetworkInpainter):
         raise UserError(f"'{source}' has no weights to start from. Give a run or a saved model.")
@@ -109,11 +109,11 @@ def open_parent(source: str | Path) -> Parent:
         file = path / f"{name}.keras"
         if file.is_file():
             critics[name] = load_keras_file(file, Critic)
-    return Parent(Path(source), generator, critics, _settings_of(generator, critics))
+    return InitialWeights(Path(source), generator, critics, _settings_of(generator, critics))
 
 
 def start_from(
-    parent: Parent,
+    parent: InitialWeights,
     config: TrainConfig,
     path: str | Path,
     overwrite: bool = False,
@@ -121,24 +121,24 @@ def start_from(
     generator_only: bool = False,
     lock: RunLock | None = None,
 ) -> tuple[RunFolder, TrainConfig]:
-    """Make the folder of a new run whose first checkpoint has another's weights.
+    """Create the folder of a new run whose first checkpoint has the given weights.
 
-    The optimizers start afresh. A contextual attention model may get a multiple of its width.
+    The optimizers start afresh. A contextual attention model may become a multiple as wide.
 
     Args:
-        parent: whose weights are taken.
-        config: the settings.
-        path: a folder that does not exist or is empty.
-        overwrite: clear an earlier run from it first.
-        command: the command line, for the record.
-        generator_only: leave the parent's critics.
-        lock: as for `start`.
+        parent: The initial weights.
+        config: The settings.
+        path: A folder that does not exist or is empty.
+        overwrite: Whether to clear an earlier run from the folder first. Defaults to False.
+        command: The command line, for the manifest.
+        generator_only: Whether to start with fresh critics. Defaults to False.
+        lock: As for `start`.
 
     Returns:
         As `start`.
 
     Raises:
-        UserError: as `start`, and if the settings are of another architecture or of several
+        UserError: As for `start`, and if the settings are for another architecture or for several
             machines.
     """
     if config.strategy == "multiworker":
@@ -195,7 +195,7 @@ def _settings_of(generator: InpaintingModel, critics: Mapping[str, keras.Model])
     return settings
 
 
-def _check_architecture(parent: Parent, generator: InpaintingModel, free: set[str]) -> None:
+def _check_architecture(parent: InitialWeights, generator: InpaintingModel, free: set[str]) -> None:
     theirs, ours = (_architecture(model) for model in (parent.generator, generator))
     wrong = [key for key in theirs if key not in free and theirs[key] != ours.get(key)]
     if wrong:
@@ -214,7 +214,7 @@ def _architecture(model: InpaintingModel) -> dict[str, Any]:
     return {"model": name, **options}
 
 
-def _check_critics(parent: Parent, critics: Mapping[str, keras.Model]) -> None:
+def _check_critics(parent: InitialWeights, critics: Mapping[str, keras.Model]) -> None:
     for name, critic in critics.items():
         theirs = parent.critics.get(name)
         shapes = [tuple(weight.shape) for weight in theirs.weights] if theirs else None
