@@ -54,7 +54,7 @@ def with_nan_at(index):
             made = original(self, index)
             if index in left and self.config.n_critic == 2:
                 left.remove(index)
-                made["alpha"] = made["alpha"] * float("nan")
+                made["discount"] = made["discount"] * float("nan")
             return made
 
         return make
