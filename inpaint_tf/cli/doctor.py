@@ -17,7 +17,7 @@ def command(as_json: bool) -> None:
 
     Exits with 1 if something does not work.
     """
-    import_backend()
+    import_backend(prefer_gpu=True)
     from inpaint_tf.training.doctor import examine
 
     echo("A training of two rounds takes some seconds.", err=True)
