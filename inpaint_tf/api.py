@@ -6,15 +6,13 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from inpaint_tf.data import open_photos
-from inpaint_tf.exporters import exporter
-from inpaint_tf.exporters.card import gather
-from inpaint_tf.exporters.exporter import Exported
+from inpaint_tf.data.split import draw
 from inpaint_tf.inference import Inpainter, NetworkInpainter, load
 from inpaint_tf.masks import EvaluationMasks
 from inpaint_tf.metrics.lpips_weights import weights_from
@@ -23,7 +21,7 @@ from inpaint_tf.report import evaluation as scoring
 from inpaint_tf.report.result import Evaluation
 from inpaint_tf.training import session
 from inpaint_tf.training.config import TrainConfig
-from inpaint_tf.training.finetune import open_parent, start_from
+from inpaint_tf.training.finetune import open_initial_weights, start_from
 from inpaint_tf.training.procedures import load_train_config
 from inpaint_tf.training.run import resume as resume_run
 from inpaint_tf.training.run import start
@@ -32,6 +30,9 @@ from neuralgym_lite.errors import UserError
 from neuralgym_lite.experiment import RunFolder
 from neuralgym_lite.progress import Progress
 from neuralgym_lite.run_lock import RunLock
+
+if TYPE_CHECKING:
+    from inpaint_tf.exporters.exporter import Exported
 
 UInt8: TypeAlias = npt.NDArray[np.uint8]
 Log: TypeAlias = Callable[[str], object]
@@ -178,7 +179,7 @@ def finetune(
     """
     if critics and generator_only:
         raise UserError("Give `critics` or `generator_only`, not both.")
-    parent = open_parent(source)
+    parent = open_initial_weights(source)
     if critics:
         parent = parent.with_critics_of(critics)
     resolved = _load_settings(config, with_keys(settings), overrides, parent.settings)
@@ -253,7 +254,7 @@ def evaluate(
     dataset, folder = _dataset(dataset, data_dir, recorded)
     size = image_size or recorded.get("image_size") or 256
     photos = open_photos(dataset, folder, tell=log)
-    keys = scoring.draw(photos.test, limit or len(photos.test))
+    keys = draw(photos.test, limit or len(photos.test))
     masks = EvaluationMasks(mask, len(keys), size, seed)
     given = {each.name if isinstance(each, Inpainter) else str(each) for each in several}
     inpainters = [load(name) for name in CLASSICAL if baselines and name not in given]
@@ -317,10 +318,14 @@ def export(
         >>> exported.folder
         PosixPath('served/1')
     """
+    # The exporters need TensorFlow, which the other functions do not.
+    from inpaint_tf.exporters.card import gather
+    from inpaint_tf.exporters.exporter import export_model
+
     inpainter = source if isinstance(source, Inpainter) else load(source)
     if not isinstance(inpainter, NetworkInpainter):
         raise UserError(f"'{inpainter.name}' is no network, and there is nothing to export.")
-    return exporter.export_model(
+    return export_model(
         inpainter.model,
         Path(out),
         gather(inpainter),

@@ -1,8 +1,8 @@
 """Keras callbacks that count in iterations.
 
-A Keras step may be a round of several iterations. A run that is resumed goes on counting where it
-stopped. `every` is in iterations: a callback acts in the first step that reaches or passes a
-multiple of it, and is told the iteration after that step.
+A Keras step may be a round of several iterations, and a resumed run continues the count of the run
+before it. `every` is in iterations: a callback acts in the first step that reaches or passes a
+multiple of it.
 """
 
 from __future__ import annotations
@@ -11,28 +11,38 @@ import json
 import math
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from neuralgym_lite import strict_json
+from neuralgym_lite.backend import is_jax, to_host
 from neuralgym_lite.errors import UserError
+from neuralgym_lite.events import EventFile, drop_events_after
 from neuralgym_lite.images import atomic_write
 from neuralgym_lite.progress import Progress, Track
 
+# Under JAX a step returns before it is computed. Reading its logs waits for the device, so that
+# the logs of many steps are read at once.
+_STEPS_READ_AT_ONCE = 50
+
 
 class IterationCallback(keras.callbacks.Callback):
-    """Base of the callbacks here: turns batches of Keras into iterations.
+    """Base class that converts Keras steps to iterations.
 
     Args:
-        every: act at multiples of this many iterations (1 or more).
-        iterations_per_step: iterations in one Keras step.
-        initial_iteration: iterations done before this `fit`.
+        every: Act at multiples of this many iterations (1 or more). Defaults to 1.
+        iterations_per_step: Iterations in one Keras step.
+        initial_iteration: Iterations done before this `fit`.
+
+    Attributes:
+        needs_weights: Whether `act` uses the weights, so that it cannot be called some steps late.
     """
+
+    needs_weights = False
 
     def __init__(
         self, every: int = 1, *, iterations_per_step: int = 1, initial_iteration: int = 0
@@ -47,57 +57,90 @@ class IterationCallback(keras.callbacks.Callback):
         self._epoch_start = initial_iteration
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
-        """Start to count at the initial iteration."""
+        """Start the count at the initial iteration."""
         self.iteration = self.initial_iteration
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Remember where the epoch starts, for Keras counts batches anew."""
+        """Note where the epoch starts: Keras counts the steps of each epoch from 0."""
         self._epoch_start = self.iteration
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Count the step, and act if it reached or passed a multiple."""
-        before = self.iteration
-        self.iteration = self._epoch_start + (batch + 1) * self.iterations_per_step
-        if self.iteration // self.every > before // self.every:
+        """Count the step, and act if it is due."""
+        before, self.iteration = self.iteration, self._reached(batch)
+        if self.is_due(before, self.iteration):
+            if self.needs_weights and is_jax():
+                self.model.jax_state_sync()  # During `fit` the weights are not in the model.
             self.act(self.iteration, logs or {})
 
+    def is_due(self, before: int, iteration: int) -> bool:
+        """Return whether to act after a step from one iteration to another."""
+        return iteration // self.every > before // self.every
+
+    def is_due_now(self, batch: int) -> bool:
+        """Return whether this step must be passed on without delay."""
+        iteration = self._reached(batch)
+        return self.needs_weights and self.is_due(iteration - self.iterations_per_step, iteration)
+
     def act(self, iteration: int, logs: Mapping[str, Any]) -> None:
-        """Do what the callback is for.
+        """Do the work of the callback.
 
         Args:
-            iteration: iterations done so far, those of this step among them.
-            logs: what the train step returned.
+            iteration: Iterations done so far, including those of this step.
+            logs: What the train step returned.
         """
         raise NotImplementedError
 
+    def _reached(self, batch: int) -> int:
+        return self._epoch_start + (batch + 1) * self.iterations_per_step
 
-class EveryN(IterationCallback):
-    """Calls `function(iteration)` every so many iterations.
+
+class CallbackList(keras.callbacks.CallbackList):
+    """Passes steps on to callbacks: under TensorFlow each at once, under JAX many together.
+
+    Logs are passed on in order, and none is lost. They come without delay when a callback needs the
+    weights of this very step, or a signal has come.
 
     Args:
-        every: see `IterationCallback`, as the keywords.
-        function: what to call: to draw pictures, validate, save.
+        callbacks: Callbacks of this module. Their order is kept.
+        model: The model that is trained.
     """
 
-    def __init__(self, every: int, function: Callable[[int], object], **counting: int) -> None:
-        super().__init__(every, **counting)
-        self.function = function
+    def __init__(
+        self, callbacks: Sequence[IterationCallback | StopOnSignal], model: keras.Model
+    ) -> None:
+        super().__init__(list(callbacks), add_history=True, model=model)
+        self._urgent = callbacks
+        self._waiting: list[tuple[int, Any]] = []
+        self._steps = _STEPS_READ_AT_ONCE if is_jax() else 1
 
-    def act(self, iteration: int, logs: Mapping[str, Any]) -> None:
-        """Call the function."""
-        self.function(iteration)
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Keep the logs of a step, and pass on what waits if it is time."""
+        self._waiting.append((batch, logs))
+        full = len(self._waiting) >= self._steps
+        if full or any(callback.is_due_now(batch) for callback in self._urgent):
+            self._pass_on()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Pass on the steps that wait, then the end of the epoch."""
+        self._pass_on()
+        super().on_epoch_end(epoch, logs)
+
+    def _pass_on(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for batch, logs in to_host(waiting):
+            super().on_train_batch_end(int(batch), logs)
 
 
 class ScalarLog(IterationCallback):
     """Appends every scalar of the logs to a file of JSON lines.
 
-    A line is `{"iteration": n, "time": seconds of training so far, name: value, ...}`; NaN and
-    infinity are written as null. On resume the lines after the initial iteration, which will come
-    again, are dropped, and the time goes on from the last line kept.
+    A line is `{"iteration": n, "time": seconds of training so far, name: value, ...}`. NaN and
+    infinity are written as null. On resume the lines after the initial iteration are dropped,
+    because they are written again, and the time continues from the last line kept.
 
     Args:
-        path: the file; it is made if it is missing.
-        every: see `IterationCallback`, as the keywords.
+        path: The file. It is made if it is missing.
+        every: As for `IterationCallback`, like the keywords.
     """
 
     def __init__(self, path: str | Path, every: int = 1, **counting: int) -> None:
@@ -106,9 +149,9 @@ class ScalarLog(IterationCallback):
         self._start = 0.0
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
-        """Drop the lines that will come again."""
+        """Drop the lines that will be written again."""
         super().on_train_begin(logs)
-        kept = keep_until(self.path, self.initial_iteration)
+        kept = drop_lines_after(self.path, self.initial_iteration)
         self._start = time.monotonic() - (kept[-1].get("time", 0.0) if kept else 0.0)
 
     def act(self, iteration: int, logs: Mapping[str, Any]) -> None:
@@ -122,45 +165,38 @@ class ScalarLog(IterationCallback):
 class TensorBoardScalars(IterationCallback):
     """Writes every scalar of the logs as a TensorBoard event, at the step of its iteration.
 
+    On resume the events after the initial iteration are dropped, because they are written again.
+
     Args:
-        logdir: folder of the events.
-        every: see `IterationCallback`, as the keywords.
+        folder: Folder of the event files.
+        every: As for `IterationCallback`, like the keywords.
     """
 
-    def __init__(self, logdir: str | Path, every: int = 1, **counting: int) -> None:
+    def __init__(self, folder: str | Path, every: int = 1, **counting: int) -> None:
         super().__init__(every, **counting)
-        self.logdir = Path(logdir)
-        self._writer: Any = None
+        self.folder = Path(folder)
+        self._events: EventFile | None = None
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
-        """Open the file of events."""
+        """Open a new file of events."""
         super().on_train_begin(logs)
-        self._writer = tf.summary.create_file_writer(str(self.logdir))
+        drop_events_after(self.folder, self.initial_iteration)
+        self._events = EventFile(self.folder)
 
     def act(self, iteration: int, logs: Mapping[str, Any]) -> None:
         """Write one event for each scalar."""
-        with self._writer.as_default(step=iteration):
-            for name, value in _scalars(logs).items():
-                tf.summary.scalar(name, value)
-
-    def flush(self) -> None:
-        """Bring all events to the disk, so that none before a checkpoint can be lost."""
-        if self._writer is not None:
-            self._writer.flush()
-
-    def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
-        """Flush and close the file of events."""
-        self._writer.close()
+        if self._events is not None:
+            self._events.scalars(iteration, _scalars(logs))
 
 
 class ProgressBar(IterationCallback):
     """Shows the iteration, the speed, the time left and some scalars.
 
     Args:
-        total_iterations: where training will end.
-        progress: the open `Progress` to show it in; closing that is its owner's business.
-        scalars: names in the logs to show.
-        counting: see `IterationCallback`.
+        total_iterations: Iteration at which training ends.
+        progress: The open `Progress` to show the bar in. Its owner closes it.
+        scalars: Names of logs to show.
+        counting: Keywords of `IterationCallback`.
     """
 
     def __init__(
@@ -189,12 +225,55 @@ class ProgressBar(IterationCallback):
             self._track.advance(iteration - self._track.done, note)
 
 
-def keep_until(path: Path, iteration: int) -> list[dict[str, Any]]:
-    """Drop what a log of JSON lines says of later iterations, which a resumed run says again.
+class StopOnSignal(keras.callbacks.Callback):
+    """Ends `fit` after the current step when SIGINT or SIGTERM comes.
+
+    A second signal has the effect that it had before `fit`.
+
+    Attributes:
+        received: Whether a signal came.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.received = False
+        self._before: dict[int, Any] = {}
+
+    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        """Install the handlers."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._receive)
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """End training if a signal came."""
+        if self.received:
+            self.model.stop_training = True
+
+    def is_due_now(self, batch: int) -> bool:
+        """Return whether this step must be passed on without delay."""
+        return self.received
+
+    def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
+        """Restore the handlers."""
+        self.restore()
+
+    def _receive(self, number: int, frame: object) -> None:
+        self.received = True
+        self.restore()
+
+    def restore(self) -> None:
+        """Restore the handlers. Call it after `fit` too, which does not if it raises an error."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before.clear()
+
+
+def drop_lines_after(path: Path, iteration: int) -> list[dict[str, Any]]:
+    """Drop the lines of later iterations from a log, which a resumed run writes again.
 
     Args:
-        path: the file; it is made if it is missing.
-        iteration: the last one to keep.
+        path: A file of JSON lines. It is made if it is missing.
+        iteration: Last iteration to keep.
 
     Returns:
         The lines that are kept.
@@ -204,41 +283,14 @@ def keep_until(path: Path, iteration: int) -> list[dict[str, Any]]:
     return kept
 
 
-def keep_events_until(folder: Path, iteration: int) -> None:
-    """Drop the TensorBoard events of later iterations, which a resumed run writes again.
-
-    Args:
-        folder: of the event files; it may be missing.
-        iteration: the last one to keep.
-    """
-    for path in sorted(folder.glob("events.out.tfevents.*")):
-        kept = [raw for step, raw in _events(path) if step <= iteration]
-        temporary = path.with_name(f".{path.name}")
-        with tf.io.TFRecordWriter(str(temporary)) as writer:
-            for raw in kept:
-                writer.write(raw)
-        temporary.replace(path)
-
-
-def _events(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Yield the step and the bytes of whole events; a process that was killed may leave half."""
-    records = iter(tf.data.TFRecordDataset(str(path)))
-    while True:
-        try:
-            raw = next(records).numpy()
-        except (StopIteration, tf.errors.DataLossError):
-            return
-        yield tf.compat.v1.Event.FromString(raw).step, raw
-
-
 def _scalars(logs: Mapping[str, Any]) -> dict[str, float]:
-    """Every number in the logs, be it a float or an array or tensor of one element."""
+    """Return the logs that are one number, be it a float or an array or tensor of one element."""
     arrays = {name: np.asarray(value) for name, value in logs.items()}
     return {name: float(array.item()) for name, array in arrays.items() if array.size == 1}
 
 
 def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """The whole lines of a log; a process that was killed may have left half a line."""
+    """Yield the whole lines of a log: a killed process may leave half a line."""
     if not path.exists():
         return
     with path.open("rb") as file:
@@ -249,40 +301,3 @@ def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
                 continue
             if isinstance(line, dict):
                 yield line
-
-
-class StopOnSignal(keras.callbacks.Callback):
-    """Ends `fit` after the current step when SIGINT or SIGTERM comes; a second one is not held.
-
-    Attributes:
-        received: whether a signal came.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.received = False
-        self._before: dict[int, Any] = {}
-
-    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
-        """Listen for the signals."""
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._note)
-
-    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """End training if a signal came."""
-        if self.received:
-            self.model.stop_training = True
-
-    def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
-        """Listen no longer."""
-        self.restore()
-
-    def _note(self, number: int, frame: object) -> None:
-        self.received = True
-        self.restore()
-
-    def restore(self) -> None:
-        """Give the signals back to whom they belonged; `fit` does not, if it raises."""
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        self._before.clear()

@@ -1,15 +1,15 @@
-"""Where a run computes: strategy, precision and compiler, chosen by name or by what is there."""
+"""Where a run computes: strategy, precision and compiler, by name or by what the machine has."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import keras
-import tensorflow as tf
-
+from neuralgym_lite.backend import is_jax, jax_gpus
 from neuralgym_lite.errors import UserError, did_you_mean
 
 STRATEGIES = ("auto", "single", "mirrored", "multiworker")
@@ -18,7 +18,17 @@ PRECISIONS = ("auto", "float32", "mixed_bfloat16")
 _BFLOAT16_CAPABILITY = (8, 0)
 
 
-def make_strategy(name: str) -> tf.distribute.Strategy:
+class SingleDevice:
+    """Stands in for `tf.distribute.Strategy` under JAX, where a run uses one device."""
+
+    num_replicas_in_sync = 1
+
+    def scope(self) -> contextlib.AbstractContextManager[None]:
+        """Return a context that does nothing."""
+        return contextlib.nullcontext()
+
+
+def make_strategy(name: str) -> Any:
     """Return the strategy of this name.
 
     Args:
@@ -26,11 +36,17 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
             `"multiworker"`: the machines that `TF_CONFIG` names; `"auto"`: mirrored where there
             are several GPUs, else single.
 
+    Returns:
+        A `tf.distribute.Strategy`, or under JAX a `SingleDevice`.
+
     Raises:
-        UserError: if the name is unknown.
+        UserError: If the strategy is unknown, or the backend does not have it.
     """
-    if name not in STRATEGIES:
-        raise UserError(f"Unknown strategy: '{name}'. {did_you_mean(name, STRATEGIES)}")
+    check_strategy(name)
+    if is_jax():
+        return SingleDevice()
+    import tensorflow as tf
+
     if name == "multiworker":
         _check_cluster()
         return tf.distribute.MultiWorkerMirroredStrategy()
@@ -41,25 +57,48 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
     return tf.distribute.get_strategy()
 
 
+def check_strategy(name: str) -> None:
+    """Raise a UserError if a strategy is unknown, or the backend does not have it."""
+    if name not in STRATEGIES:
+        raise UserError(f"Unknown strategy: '{name}'. {did_you_mean(name, STRATEGIES)}")
+    if is_jax() and name in ("mirrored", "multiworker"):
+        raise UserError(
+            f"JAX trains on one device, so that strategy '{name}' takes TensorFlow. Choose "
+            "backend 'tensorflow' or strategy 'single'."
+        )
+
+
+def replicas() -> int:
+    """Return the number of replicas in the strategy whose scope this is called in."""
+    if is_jax():
+        return 1
+    import tensorflow as tf
+
+    return int(tf.distribute.get_strategy().num_replicas_in_sync)
+
+
 def is_chief(name: str) -> bool:
-    """Return whether this process writes what a run leaves: of several machines, one does.
+    """Return whether this process writes the files of a run: one of several machines does.
 
     Args:
-        name: of the strategy, as `make_strategy` takes it.
+        name: Name of the strategy, as `make_strategy` takes it.
     """
-    if name != "multiworker":
+    if name != "multiworker" or is_jax():
         return True
+    import tensorflow as tf
+
     resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
     first = "chief" if "chief" in resolver.cluster_spec().jobs else "worker"
     return bool(resolver.task_type == first and resolver.task_id == 0)
 
 
-def agree_on(number: int, strategy: tf.distribute.Strategy) -> bool:
-    """Return whether all processes have the same number; all of them must call it."""
+def agree_on(number: int, strategy: Any) -> bool:
+    """Return whether all processes have the same number. All of them must call it."""
     if not spans_machines(strategy):
         return True
+    import tensorflow as tf
 
-    def mean() -> tf.Tensor:
+    def mean() -> Any:
         own = tf.constant(number, tf.float64)
         return tf.distribute.get_replica_context().all_reduce("MEAN", own)
 
@@ -67,16 +106,37 @@ def agree_on(number: int, strategy: tf.distribute.Strategy) -> bool:
     return all(float(each) == number for each in means)
 
 
-def spans_machines(strategy: tf.distribute.Strategy) -> bool:
-    """Return whether other processes take part."""
+def spans_machines(strategy: Any) -> bool:
+    """Return whether other processes take part in a strategy."""
+    if is_jax():
+        return False
+    import tensorflow as tf
+
     return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
 
 
+@contextlib.contextmanager
+def lost_workers() -> Iterator[None]:
+    """Turn the errors that TensorFlow raises when another machine is gone into a UserError."""
+    if "TF_CONFIG" not in os.environ or is_jax():
+        yield
+        return
+    from tensorflow import errors
+
+    try:
+        yield
+    except (errors.UnavailableError, errors.AbortedError, errors.InternalError) as error:
+        raise UserError(
+            f"Another machine was lost ({type(error).__name__}). Start all of them again with "
+            "--resume: they go on from the last checkpoint."
+        ) from error
+
+
 def choose_precision(name: str) -> str:
-    """Return the Keras dtype policy: `"auto"` is bfloat16 where the processor multiplies in it.
+    """Return the Keras dtype policy. `"auto"` is bfloat16 where the processor multiplies in it.
 
     Raises:
-        UserError: if the name is unknown.
+        UserError: If the name is unknown.
     """
     if name not in PRECISIONS:
         raise UserError(f"Unknown precision: '{name}'. {did_you_mean(name, PRECISIONS)}")
@@ -86,26 +146,32 @@ def choose_precision(name: str) -> str:
 
 
 def emulates_bfloat16() -> bool:
-    """Return whether what computes here has no bfloat16 of its own, so that it is slow."""
-    return not _multiplies_bfloat16()
+    """Return whether bfloat16 is slow here, because the device has no instructions for it."""
+    capability = _gpu_capability()
+    if capability is not None:
+        return capability < _BFLOAT16_CAPABILITY
+    cpu = Path("/proc/cpuinfo")
+    flags = cpu.read_text(encoding="utf-8").split() if cpu.is_file() else []
+    return not {"avx512_bf16", "amx_bf16"} & set(flags)
 
 
 def compiles() -> bool:
-    """Return whether XLA pays: on GPUs, but not on CPUs (measured slower)."""
-    return bool(tf.config.list_physical_devices("GPU"))
+    """Return whether the training step is compiled by XLA.
+
+    JAX always compiles. TensorFlow does on GPUs; on CPUs it was measured to be slower.
+    """
+    return is_jax() or bool(_tensorflow_gpus())
 
 
 def accelerators() -> list[str]:
-    """Return the models of the GPUs that Keras' backend sees, one each."""
-    if keras.backend.backend() == "jax":
-        return [str(gpu.device_kind) for gpu in _jax_gpus()]
-    gpus = tf.config.list_physical_devices("GPU")
-    details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
-    return [each.get("device_name", "GPU") for each in details]
+    """Return the model names of the GPUs that the backend of Keras sees."""
+    if is_jax():
+        return [str(gpu.device_kind) for gpu in jax_gpus()]
+    return [_details(gpu).get("device_name", "GPU") for gpu in _tensorflow_gpus()]
 
 
 def _check_cluster() -> None:
-    """Refuse a `TF_CONFIG` without machines: TensorFlow would train alone and say nothing."""
+    """Refuse a `TF_CONFIG` without machines: TensorFlow would silently train alone."""
     text = os.environ.get("TF_CONFIG", "")
     try:
         config = json.loads(text or "{}")
@@ -119,20 +185,22 @@ def _check_cluster() -> None:
         )
 
 
-def _multiplies_bfloat16() -> bool:
-    if keras.backend.backend() == "jax" and (gpus := _jax_gpus()):
-        major, minor = gpus[0].compute_capability.split(".")
-        return (int(major), int(minor)) >= _BFLOAT16_CAPABILITY
-    gpus = tf.config.list_physical_devices("GPU")
-    if gpus:
-        details = tf.config.experimental.get_device_details(gpus[0])
-        return details.get("compute_capability", (0, 0)) >= _BFLOAT16_CAPABILITY
-    cpu = Path("/proc/cpuinfo")
-    flags = cpu.read_text(encoding="utf-8").split() if cpu.is_file() else []
-    return "avx512_bf16" in flags or "amx_bf16" in flags
+def _gpu_capability() -> tuple[int, ...] | None:
+    """Return the compute capability of the first GPU, or None where there is no GPU."""
+    if is_jax():
+        found = [gpu.compute_capability.split(".") for gpu in jax_gpus()]
+        return tuple(map(int, found[0])) if found else None
+    gpus = _tensorflow_gpus()
+    return tuple(_details(gpus[0]).get("compute_capability", (0, 0))) if gpus else None
 
 
-def _jax_gpus() -> list[Any]:
-    import jax
+def _tensorflow_gpus() -> list[Any]:
+    import tensorflow as tf
 
-    return [device for device in jax.devices() if device.platform == "gpu"]
+    return list(tf.config.list_physical_devices("GPU"))
+
+
+def _details(gpu: Any) -> dict[str, Any]:
+    import tensorflow as tf
+
+    return dict(tf.config.experimental.get_device_details(gpu))

@@ -19,7 +19,7 @@ from neuralgym_lite.folders import remove_leftovers
 from neuralgym_lite.images import atomic_write
 from neuralgym_lite.run_lock import RunLock, locks_in
 
-_LIBRARIES = {"tensorflow": "tensorflow", "keras": "keras", "numpy": "numpy", "opencv": "cv2"}
+_LIBRARIES = {"keras": "keras", "numpy": "numpy", "opencv": "cv2"}
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class RunFolder:
             "python": platform.python_version(),
             "platform": platform.platform(),
             "cpu_count": os.cpu_count(),
-            "versions": _versions(),
+            "versions": library_versions(),
             **extra,
         }
         # The manifest makes it a run, which `overwrite` may clear; so it comes before the rest.
@@ -182,11 +182,10 @@ def _now() -> str:
     return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
 
 
-def _versions() -> dict[str, str]:
-    modules = dict(_LIBRARIES)
+def library_versions() -> dict[str, str]:
+    """Return the versions of the libraries that results depend on."""
     backend = importlib.import_module("keras").backend.backend()
-    if backend not in modules:
-        modules[backend] = backend
+    modules = {backend: backend, **_LIBRARIES}
     return {name: str(importlib.import_module(each).__version__) for name, each in modules.items()}
 
 

@@ -6,39 +6,47 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
-import tensorflow as tf
 from keras import ops
+
+from neuralgym_lite.backend import is_jax
 
 
 def weight_gradients(
-    compute: Callable[[], tuple[Any, Any]], weights: Sequence[Any], touched: Sequence[Any]
+    compute: Callable[[], tuple[Any, Any]], weights: Sequence[Any], variables: Sequence[Any]
 ) -> tuple[list[Any], Any]:
-    """Return the gradients of a scalar, and what was computed beside it.
+    """Return the gradients of a scalar with respect to weights, and other results.
 
     Args:
-        compute: returns the scalar and anything made of tensors.
-        weights: variables that the gradients are taken of.
-        touched: all variables that `compute` reads or assigns to, `weights` among them. Under JAX
-            it must be called in a `keras.StatelessScope`.
+        compute: Returns the scalar and anything made of tensors.
+        weights: Variables to differentiate by.
+        variables: All variables that `compute` reads or assigns to, including `weights`.
+
+    Returns:
+        A gradient for each of `weights`, and the second result of `compute`. Under JAX this must be
+        called in a `keras.StatelessScope`.
     """
-    if keras.backend.backend() == "jax":
-        return _weight_gradients_in_jax(compute, weights, touched)
+    if is_jax():
+        return _weight_gradients_in_jax(compute, weights, variables)
+    import tensorflow as tf
+
     with tf.GradientTape() as tape:
-        scalar, beside = compute()
-    return tape.gradient(scalar, weights), beside
+        scalar, others = compute()
+    return tape.gradient(scalar, weights), others
 
 
 def sample_gradients(function: Callable[[Any], Any], samples: Any) -> Any:
     """Return the gradient of each sample's score with respect to it, in the shape of `samples`.
 
     Args:
-        function: returns a score for each sample, `(B, 1)`.
-        samples: float, batch axis first.
+        function: Returns a score for each sample, `(B, 1)`.
+        samples: Float tensor, batch axis first.
     """
-    if keras.backend.backend() == "jax":
+    if is_jax():
         import jax
 
         return jax.grad(lambda inputs: ops.sum(function(inputs)))(samples)
+    import tensorflow as tf
+
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(samples)
         scores = function(samples)
@@ -46,21 +54,22 @@ def sample_gradients(function: Callable[[Any], Any], samples: Any) -> Any:
 
 
 def _weight_gradients_in_jax(
-    compute: Callable[[], tuple[Any, Any]], weights: Sequence[Any], touched: Sequence[Any]
+    compute: Callable[[], tuple[Any, Any]], weights: Sequence[Any], variables: Sequence[Any]
 ) -> tuple[list[Any], Any]:
     import jax
 
-    before = [variable.value for variable in touched]
+    before = [variable.value for variable in variables]
 
-    def of(values: list[Any]) -> tuple[Any, Any]:
-        pairs = [*zip(touched, before, strict=True), *zip(weights, values, strict=True)]
+    def scalar_of(values: list[Any]) -> tuple[Any, Any]:
+        pairs = [*zip(variables, before, strict=True), *zip(weights, values, strict=True)]
         with keras.StatelessScope(pairs) as scope:
-            scalar, beside = compute()
-        return scalar, (beside, [scope.get_current_value(variable) for variable in touched])
+            scalar, others = compute()
+        return scalar, (others, [scope.get_current_value(variable) for variable in variables])
 
-    gradients, (beside, after) = jax.grad(of, has_aux=True)([each.value for each in weights])
+    values = [weight.value for weight in weights]
+    gradients, (others, after) = jax.grad(scalar_of, has_aux=True)(values)
     trained = {id(weight) for weight in weights}
-    for variable, old, new in zip(touched, before, after, strict=True):
+    for variable, old, new in zip(variables, before, after, strict=True):
         if new is not old and id(variable) not in trained:
             variable.assign(new)
-    return gradients, beside
+    return gradients, others

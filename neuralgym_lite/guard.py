@@ -1,4 +1,4 @@
-"""A callback that ends training at the first number that is none."""
+"""A callback that ends training at the first NaN or infinity."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class NotFiniteError(UserError):
     """A scalar became NaN or infinite.
 
     Attributes:
-        iteration: the last one of the step in which it did.
-        scalar: its name.
-        value: what it became.
+        iteration: Last iteration of the step in which it did.
+        scalar: Name of the scalar.
+        value: Its value.
     """
 
     def __init__(self, iteration: int, scalar: str, value: float) -> None:
@@ -28,17 +28,17 @@ class NotFiniteError(UserError):
 
 
 class FiniteGuard(IterationCallback):
-    """Raises `NotFiniteError` after the step in which any scalar of the logs is not finite.
+    """Raises `NotFiniteError` after a step in which any scalar of the logs is not finite.
 
-    Keras' `TerminateOnNaN` looks at `loss` alone, and a network that has two of them trains on with
-    NaN. Put it before the callbacks that save.
+    Keras' `TerminateOnNaN` checks `loss` alone, which misses the losses of critics. Put this before
+    the callbacks that save.
 
     Args:
-        counting: see `IterationCallback`.
+        counting: Keywords of `IterationCallback`.
     """
 
     def act(self, iteration: int, logs: Mapping[str, Any]) -> None:
-        """Look at every scalar."""
+        """Check every scalar."""
         for name, value in logs.items():
             numbers = np.asarray(value, "float64")
             if not np.isfinite(numbers).all():

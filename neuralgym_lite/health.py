@@ -1,4 +1,4 @@
-"""Warnings in words when training goes wrong without an error."""
+"""Warnings about training that goes wrong without an error."""
 
 from __future__ import annotations
 
@@ -17,69 +17,70 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Rule:
-    """A sign that something is wrong.
+    """A condition that shows that something is wrong.
 
     Attributes:
-        scalar: name in the logs.
-        is_ill: given the scalar's last steps, the newest last, tells whether they are a bad sign.
-        advice: what it means and what to try, in a sentence; `{value:.3g}` is their mean.
+        scalar: Name of the scalar in the logs.
+        is_violated: Takes the last values of the scalar, the newest last, and returns whether to
+            warn.
+        advice: What it means and what to try, in a sentence. `{value:.3g}` is the mean value.
     """
 
     scalar: str
-    is_ill: Callable[[Values], bool]
+    is_violated: Callable[[Values], bool]
     advice: str
 
 
 class Health(IterationCallback):
-    """Looks at the last steps now and then, and says what looks wrong; each thing once.
+    """Warns once about each rule that the last steps violate.
 
     Args:
-        rules: what to look for.
-        say: called with each warning.
-        steps: that are looked at. Nothing is said before there are as many.
-        counting: see `IterationCallback`.
+        rules: The rules to check.
+        log: Called with each warning.
+        steps: Number of steps that a rule is checked on. There is no warning before that.
+        counting: Keywords of `IterationCallback`.
     """
 
     def __init__(
-        self, rules: Sequence[Rule], say: Callable[[str], object], steps: int = 200, **counting: int
+        self, rules: Sequence[Rule], log: Callable[[str], object], steps: int = 200, **counting: int
     ) -> None:
         super().__init__(**counting)
         self.rules = rules
-        self.say = say
+        self.log = log
         self.steps = steps
-        self._seen: dict[str, deque[float]] = {}
-        self._told: set[Rule] = set()
+        self._values: dict[str, deque[float]] = {}
+        self._reported: set[Rule] = set()
 
     def act(self, iteration: int, logs: Mapping[str, Any]) -> None:
-        """Remember the scalars; look at them when the window is full."""
+        """Keep the scalars of this step, and check the rules if there are enough of them."""
         for name in {rule.scalar for rule in self.rules} & logs.keys():
-            seen = self._seen.setdefault(name, deque(maxlen=self.steps))
-            seen.append(float(np.asarray(logs[name]).item()))
+            values = self._values.setdefault(name, deque(maxlen=self.steps))
+            values.append(float(np.asarray(logs[name]).item()))
         for rule in self.rules:
-            values = np.array(self._seen.get(rule.scalar, ()))
-            if rule in self._told or len(values) < self.steps:
+            last = np.array(self._values.get(rule.scalar, ()))
+            if rule in self._reported or len(last) < self.steps:
                 continue
-            if rule.is_ill(values):
-                self._told.add(rule)
-                advice = rule.advice.format(value=values.mean())
-                self.say(f"Warning: iteration {iteration}, {rule.scalar}: {advice}")
+            if rule.is_violated(last):
+                self._reported.add(rule)
+                advice = rule.advice.format(value=last.mean())
+                self.log(f"Warning: iteration {iteration}, {rule.scalar}: {advice}")
 
 
 def above(limit: float) -> Callable[[Values], bool]:
-    """Return whether the median is above a limit; single peaks are not a sign."""
+    """Return a test of whether the median is above a limit. Single peaks do not count."""
     return lambda values: bool(np.median(values) > limit)
 
 
 def below(limit: float) -> Callable[[Values], bool]:
-    """Return whether the median is below a limit."""
+    """Return a test of whether the median is below a limit."""
     return lambda values: bool(np.median(values) < limit)
 
 
 def risen(factor: float) -> Callable[[Values], bool]:
-    """Return whether the last third's median is so many times the first third's."""
+    """Return a test of whether the median of the last third is `factor` times that of the first."""
 
-    def is_ill(values: Values) -> bool:
+    def has_risen(values: Values) -> bool:
         third = len(values) // 3
         return bool(np.median(values[-third:]) > factor * np.median(values[:third]))
 
-    return is_ill
+    return has_risen

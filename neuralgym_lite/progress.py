@@ -1,4 +1,4 @@
-"""Progress on stderr: a live bar on a terminal, a plain line now and then in a log file."""
+"""Progress on stderr: a live bar on a terminal, plain lines at intervals in a log file."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from neuralgym_lite.errors import printable
 
 
 class Progress:
-    """A context in which work is counted and talked about.
+    """A context that shows progress bars and log lines.
 
     Args:
-        stream: where to write; stderr unless told.
-        every: seconds between two plain lines of one track where `stream` is no terminal.
-        clock: seconds, ever rising.
+        stream: Where to write. Defaults to None, which is stderr.
+        every: Seconds between two plain lines of one track, where `stream` is not a terminal.
+        clock: Returns a time in seconds that never decreases.
     """
 
     def __init__(
@@ -63,12 +63,12 @@ class Progress:
             self._live.stop()
 
     def track(self, total: int, unit: str, start: int = 0) -> Track:
-        """Begin to count `total` things, `start` of which are done.
+        """Start to count to `total`.
 
         Args:
-            total: how many there are in all.
-            unit: what they are called, as in "3.2 images/s".
-            start: how many were done before; they do not count in the speed.
+            total: Number to reach.
+            unit: Name of what is counted, as in "3.2 images/s".
+            start: Number that was done before. It does not count in the speed.
         """
         task = None
         if self._live:
@@ -77,12 +77,12 @@ class Progress:
         self._tracks.append(track)
         return track
 
-    def forget(self, track: Track) -> None:
-        """Leave out a track that was dropped."""
+    def remove(self, track: Track) -> None:
+        """Remove a track that was dropped."""
         self._tracks.remove(track)
 
     def log(self, text: str) -> None:
-        """Write one line of talk, above the bars; what is not printable in it is escaped."""
+        """Write one line above the bars. Characters that are not printable are escaped."""
         text = printable(text)
         if self._live:
             self._live.console.print(Text(text), soft_wrap=True)
@@ -92,7 +92,7 @@ class Progress:
 
 
 class Track:
-    """One count within a `Progress`; made by `Progress.track`."""
+    """One count within a `Progress`. `Progress.track` makes it."""
 
     def __init__(
         self,
@@ -110,36 +110,36 @@ class Track:
         self._live = live
         self._task = task
         self._note = ""
-        self._said = start
-        self._said_at = progress.clock()
+        self._written = start
+        self._written_at = progress.clock()
 
     def advance(self, count: int = 1, note: str | None = None) -> None:
-        """Count `count` more as done; `note` replaces what is shown beside the speed."""
+        """Count `count` more as done. `note` replaces the text beside the speed."""
         self.done += count
         self._note = self._note if note is None else printable(note)
         if self._live and self._task is not None:
             self._live.update(self._task, advance=count, note=self._note)
-        elif self._progress.clock() - self._said_at >= self._progress.every:
-            self._say()
+        elif self._progress.clock() - self._written_at >= self._progress.every:
+            self._write()
 
     def drop(self) -> None:
-        """Count no further, and take the bar away."""
+        """Stop counting, and remove the bar."""
         if self._live and self._task is not None:
             self._live.remove_task(self._task)
-        self._progress.forget(self)
+        self._progress.remove(self)
 
     def close(self) -> None:
-        """Say where the count stands, if that was not said yet."""
-        if self._live is None and self.done != self._said:
-            self._say()
+        """Write a last plain line, unless it was written already."""
+        if self._live is None and self.done != self._written:
+            self._write()
 
-    def _say(self) -> None:
+    def _write(self) -> None:
         now = self._progress.clock()
-        speed = (self.done - self._said) / max(now - self._said_at, 1e-9)
+        speed = (self.done - self._written) / max(now - self._written_at, 1e-9)
         left = self.total - self.done
         parts = [f"{self.done}/{self.total} {self.unit}", speed_text(speed, self.unit)]
         parts += [f"{clock_text(left / speed)} left" if left > 0 and speed > 0 else "", self._note]
-        self._said, self._said_at = self.done, now
+        self._written, self._written_at = self.done, now
         self._progress.log(", ".join(part for part in parts if part))
 
 
@@ -149,7 +149,7 @@ class _SpeedColumn(rich.progress.ProgressColumn):
 
 
 def speed_text(speed: float, unit: str) -> str:
-    """Return `"3.20 unit/s"`, or `"4.1 s/unit"` where it is slower than one a second."""
+    """Return `"3.20 unit/s"`, or `"4.1 s/unit"` for less than one a second."""
     if speed <= 0:
         return ""
     return f"{speed:.2f} {unit}/s" if speed >= 1 else f"{1 / speed:.1f} s/{unit}"

@@ -39,6 +39,10 @@ _OPTIONS = (
     click.option("--width", type=int, help="First channels.  [default for ca: 32]"),
     click.option("--precision", help="auto, float32 or mixed_bfloat16.  [default: auto]"),
     click.option("--strategy", help="auto, single, mirrored or multiworker.  [default: auto]"),
+    click.option(
+        "--backend",
+        help="tensorflow or jax.  [default: KERAS_BACKEND; else the one that sees a GPU]",
+    ),
     click.option("--seed", type=int, help="Of every random number.  [default: 0]"),
     click.option(
         "--run-dir", type=click.Path(path_type=Path), help="[default: runs/MODEL-DATASET-MASK]"

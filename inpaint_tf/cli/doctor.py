@@ -7,7 +7,7 @@ import sys
 import click
 
 from inpaint_tf.cli._echo import echo, echo_json
-from neuralgym_lite.quiet import import_tensorflow
+from neuralgym_lite.backend import import_backend
 
 
 @click.command("doctor")
@@ -17,7 +17,7 @@ def command(as_json: bool) -> None:
 
     Exits with 1 if something does not work.
     """
-    import_tensorflow()
+    import_backend(prefer_gpu=True)
     from inpaint_tf.training.doctor import examine
 
     echo("A training of two rounds takes some seconds.", err=True)

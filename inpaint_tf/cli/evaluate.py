@@ -13,10 +13,10 @@ import click
 
 from inpaint_tf.cli._echo import echo, echo_json
 from inpaint_tf.model_source import MAX_SIDE, ModelSource
+from neuralgym_lite.backend import import_backend
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.folders import make_folder
 from neuralgym_lite.progress import Progress, Track
-from neuralgym_lite.quiet import import_tensorflow
 
 if TYPE_CHECKING:
     from inpaint_tf.report.result import Evaluation
@@ -84,7 +84,7 @@ def command(
     All fill the same holes. The table goes to stdout; report.html, metrics.json, per_image.csv and
     grid.png to the folder of --out.
     """
-    import_tensorflow()
+    import_backend()
     from inpaint_tf import api
     from inpaint_tf.report.table import render_table
 

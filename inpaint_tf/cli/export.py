@@ -10,7 +10,7 @@ import click
 
 from inpaint_tf.cli._echo import echo, echo_json
 from inpaint_tf.cli._options import to_pixels
-from neuralgym_lite.quiet import import_tensorflow
+from neuralgym_lite.backend import import_backend
 
 
 @click.command("export")
@@ -52,7 +52,7 @@ def command(source: str, out: Path, as_json: bool, **options: Any) -> None:
 
     The version is compared with the Keras model on probe photographs before it appears.
     """
-    import_tensorflow()
+    import_backend("tensorflow")
     from inpaint_tf import api
 
     exported = api.export(source, out, **options, log=functools.partial(echo, err=True))

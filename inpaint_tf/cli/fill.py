@@ -13,10 +13,10 @@ import click
 from inpaint_tf.cli._echo import echo, echo_json
 from inpaint_tf.cli._options import to_pixels, with_options
 from inpaint_tf.weights import DEFAULT
+from neuralgym_lite.backend import import_backend
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.folders import make_folder
 from neuralgym_lite.images import MAX_PIXELS
-from neuralgym_lite.quiet import import_tensorflow
 
 if TYPE_CHECKING:
     from inpaint_tf.inference.photographs import Result
@@ -142,7 +142,7 @@ def command(
     with the same path and name, whatever the suffix, and if none has it, whatever the case of
     letters.
     """
-    import_tensorflow()
+    import_backend()
     import inpaint_tf
     from inpaint_tf.inference.photographs import fill_photographs, plan_jobs
     from neuralgym_lite.progress import Progress

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from inpaint_tf.cli._settings import report, with_settings
-from neuralgym_lite.quiet import import_tensorflow
+from neuralgym_lite.backend import import_backend
 
 
 @click.command("finetune")
@@ -22,7 +22,7 @@ from neuralgym_lite.quiet import import_tensorflow
     type=click.Path(path_type=Path),
     help="Start with the critics of another run.",
 )
-def command(source: str, config_file: str | None, **options: Any) -> None:
+def command(source: str, config_file: str | None, backend: str | None, **options: Any) -> None:
     """Train on from the weights of FROM: `inpaint-tf finetune runs/imagenet --dataset animals`.
 
     FROM is a run folder, a name of `inpaint-tf weights list`, a folder that `inpaint-tf import`
@@ -30,7 +30,7 @@ def command(source: str, config_file: str | None, **options: Any) -> None:
     and the phases, of which there is one. The optimizers start afresh.
     `inpaint-tf train --resume` goes on with a run that was stopped.
     """
-    import_tensorflow()
+    import_backend(backend, prefer_gpu=True)
     from inpaint_tf import api
 
     report(api.finetune(source, config_file, **options, command=sys.argv))

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from inpaint_tf.cli._echo import echo
+from neuralgym_lite.backend import import_backend
 from neuralgym_lite.errors import UserError
-from neuralgym_lite.quiet import import_tensorflow
 
 if TYPE_CHECKING:
     from inpaint_tf.importers.probe import Probe
@@ -59,7 +59,7 @@ def command(
     CHECKPOINT is a .pt or .safetensors file of a generator or of a whole training, or a TensorFlow
     1 checkpoint such as snap-0 or its folder. Nothing in it is run. PyTorch is not needed.
     """
-    import_tensorflow()
+    import_backend()
     from inpaint_tf.importers import folder
     from inpaint_tf.importers.checkpoint import read_checkpoint
     from inpaint_tf.importers.probe import read_probe

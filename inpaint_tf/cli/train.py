@@ -8,19 +8,19 @@ from typing import Any
 import click
 
 from inpaint_tf.cli._settings import report, with_settings
-from neuralgym_lite.quiet import import_tensorflow
+from neuralgym_lite.backend import import_backend
 
 
 @click.command("train")
 @with_settings
 @click.option("--resume", is_flag=True, help="Go on from the run folder's newest checkpoint.")
 @click.option("--force", is_flag=True, help="Resume with other settings or photographs, too.")
-def command(config_file: str | None, **options: Any) -> None:
+def command(config_file: str | None, backend: str | None, **options: Any) -> None:
     """Train a network: `inpaint-tf train --dataset animals --mask mosaic`.
 
     The run folder holds the settings, every scalar, TensorBoard events, pictures and checkpoints.
     """
-    import_tensorflow()
+    import_backend(backend, prefer_gpu=True)
     from inpaint_tf import api
 
     report(api.train(config_file, **options, command=sys.argv))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 
 def canonical(key: str) -> bytes:
@@ -90,6 +90,15 @@ def deal(keys: Iterable[str], count: int) -> tuple[str, ...]:
         for turn, key in enumerate(sorted(ours, key=_rank))
     )
     return tuple(sorted((key for *_, key in sorted(turns)[:count]), key=canonical))
+
+
+def draw(keys: Sequence[str], count: int) -> tuple[str, ...]:
+    """Return `count` of the keys, or all if there are fewer, in their order.
+
+    The choice depends on the keys alone, and a smaller count draws a subset of a larger one.
+    """
+    drawn = set(sorted(keys, key=_rank)[:count])
+    return tuple(key for key in keys if key in drawn)
 
 
 def _rank(key: str) -> tuple[bytes, str]:

@@ -13,10 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
-from inpaint_tf.importers.tf1_index import check_index
 from inpaint_tf.importers.weight_slots import (
     MAX_WIDTH,
     WeightSlot,
@@ -74,8 +72,16 @@ def read_tf1(prefix: Path) -> dict[str, NDArray[Any]]:
     """Read the float tensors of a generator and its critics; the optimizer's are left out.
 
     Raises:
-        UserError: if it is damaged, or none of the 2018 release.
+        UserError: if it is damaged, or none of the 2018 release, or TensorFlow is not installed.
     """
+    try:
+        import tensorflow as tf
+
+        from inpaint_tf.importers.tf1_index import check_index
+    except ImportError as error:
+        raise UserError(
+            f"'{prefix}' is a TensorFlow checkpoint. To import it, run: pip install tensorflow"
+        ) from error
     try:
         check_index(_index(prefix))
         reader = tf.train.load_checkpoint(str(prefix))

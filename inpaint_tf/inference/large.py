@@ -12,20 +12,21 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import cv2
+import keras
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
+from keras import ops
 
 from inpaint_tf.inference.tiling import Box, cover
 from inpaint_tf.layers import ContextualAttention
-from inpaint_tf.layers._attention_streamed import least_memory, most_memory
 from inpaint_tf.models import InpaintingModel
 from inpaint_tf.models.contextual_attention import ContextualAttentionModel
 from inpaint_tf.models.inpainting_model import with_mask_channels
+from neuralgym_lite.backend import compiled, is_jax
 from neuralgym_lite.errors import UserError
 
 Array: TypeAlias = npt.NDArray[Any]
-Graph: TypeAlias = Callable[..., tf.Tensor]
+Graph: TypeAlias = Callable[..., Any]
 Tell: TypeAlias = Callable[[float], object]
 
 # Bytes that a network holds for a pixel and each of its first channels. An estimate, like the next:
@@ -34,6 +35,7 @@ BYTES_A_CHANNEL = 14
 # Floats that attention holds for a patch and each channel of the features: four of them in the
 # features, in what is pasted, and in what comes of it, each of them twice, and some on the way.
 FLOATS_A_PATCH = 28
+SCORE_MAPS = 4  # that attention holds at once where it is not streamed
 CELL = 8  # pixels a side of a patch that is compared
 WORK_OF_A_SCORE = 0.01  # in pixels of a network; for the progress that is told
 
@@ -65,7 +67,7 @@ class LargeNetwork:
         self.model = model
         self.memory = memory
         self.name = name
-        self._whole = _graph(lambda *seen: model(seen)["refined"], 3, 1)
+        self._whole = _graph(model, lambda *seen: model(seen)["refined"], 3, 1)
 
     def __call__(
         self, masked: Array, mask: Array, tell: Tell, guess: Array | None = None
@@ -105,6 +107,7 @@ class LargeNetwork:
             raise UserError(
                 f"Model '{self.name}' takes at least {least / 1e9:.2f} GB for a photograph of "
                 f"{width}x{height} pixels. Received: a memory of {self.memory / 1e9:.2f} GB"
+                f"{'. Under TensorFlow attention takes less' if is_jax() else ''}"
             )
 
 
@@ -123,9 +126,12 @@ class LargeAttentionNetwork(LargeNetwork):
     def __init__(self, model: ContextualAttentionModel, memory: int, name: str) -> None:
         super().__init__(model, memory, name)
         coarse, refinement = model.coarse, model.refinement
-        self._coarse = _graph(lambda *seen: coarse(with_mask_channels(*seen)), 3, 1)
-        self._features = _graph(lambda *seen: refinement.features(with_mask_channels(*seen)), 3, 1)
+        self._coarse = _graph(coarse, lambda *seen: coarse(with_mask_channels(*seen)), 3, 1)
+        self._features = _graph(
+            refinement, lambda *seen: refinement.features(with_mask_channels(*seen)), 3, 1
+        )
         self._paint = _graph(
+            refinement,
             lambda *seen: refinement.decode(with_mask_channels(*seen[:2]), seen[2]),
             *(3, 1, 4 * model.width),
         )
@@ -163,30 +169,36 @@ class LargeAttentionNetwork(LargeNetwork):
         features = _run(stages[1], [seen, mask], features, progress)
         attended, offsets = attention(features[None], mask[None], needed[None])
         progress.add(scores * WORK_OF_A_SCORE)
-        attended = tf.cast(attended[0], tf.float32).numpy()
+        attended = np.asarray(ops.cast(attended[0], "float32"))
         refined = _run(stages[2], [seen, mask, attended], np.zeros_like(masked), progress)
-        return refined, offsets.numpy()[0]
+        return refined, np.asarray(offsets)[0]
 
     def _attention(self, mask: Array) -> tuple[Graph, int]:
         """Return the attention as a graph, and the bytes that it holds."""
         layer = self.model.refinement.attention
         cells = mask.size // CELL**2
         held = cells * FLOATS_A_PATCH * 4 * self.model.width * 4
+        if is_jax():  # Streamed attention takes TensorFlow.
+            self._check(held + SCORE_MAPS * 4 * cells**2, mask)
+            return self._layer("gram", None), held
+        from inpaint_tf.layers._attention_streamed import least_memory, most_memory
+
         least = least_memory(cells, layer.fuse_size)
         self._check(held + least, mask)
         memory = self.memory - held
-        return self._streamed(
-            None if memory > most_memory(cells, layer.fuse_size) else memory
+        return self._layer(
+            "streamed", None if memory > most_memory(cells, layer.fuse_size) else memory
         ), held
 
-    def _streamed(self, memory: int | None) -> Graph:
+    def _layer(self, formulation: str, memory: int | None) -> Graph:
         """Return the attention in so much memory; a graph takes seconds to make, so it is kept."""
         if memory not in self._attentions:
             config = self.model.refinement.attention.get_config()
             layer = ContextualAttention.from_config(
-                {**config, "formulation": "streamed", "memory": memory}
+                {**config, "formulation": formulation, "memory": memory}
             )
             self._attentions[memory] = _graph(
+                layer,
                 lambda features, mask, needed: layer(
                     features, features, mask, return_attention=True, needed=needed
                 ),
@@ -230,15 +242,14 @@ def _run(stage: Stage, inputs: Sequence[Array], output: Array, progress: _Progre
         crops = [each[outer.scaled(len(each) / height).slices][None] for each in inputs]
         scale = len(output) / height
         inside = box.scaled(scale).within(outer.scaled(scale))
-        output[box.scaled(scale).slices] = stage.run(*crops)[0].numpy()[inside]
+        output[box.scaled(scale).slices] = np.asarray(stage.run(*crops)[0])[inside]
         progress.add(outer.area)
     return output
 
 
-def _graph(function: Graph, *channels: int) -> Graph:
-    """Return a function of pictures with so many channels as one graph for all sizes."""
-    signature = [tf.TensorSpec((1, None, None, count), tf.float32) for count in channels]
-    return tf.function(lambda *inputs: function(*inputs), input_signature=signature)
+def _graph(layer: keras.layers.Layer, function: Graph, *channels: int) -> Graph:
+    """Compile a function of pictures with so many channels, which uses the weights of a layer."""
+    return compiled(function, layer.variables, [(1, None, None, count) for count in channels])
 
 
 def _around(mask: Array, reach: int) -> Array:

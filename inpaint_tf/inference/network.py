@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import cv2
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
+from keras import ops
 from PIL import Image
 
 from inpaint_tf.inference.inpainter import Inpainter, Int32, OnProgress, UInt8
@@ -18,11 +18,12 @@ from inpaint_tf.masks import MaskMode
 from inpaint_tf.model_source import ModelSource
 from inpaint_tf.models import InpaintingModel
 from inpaint_tf.models.contextual_attention import ContextualAttentionModel
+from neuralgym_lite.backend import compiled, device_errors
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.images import to_uint8
 
 Float: TypeAlias = npt.NDArray[np.float32]
-Network: TypeAlias = Callable[[Float, Float], dict[str, tf.Tensor]]
+Network: TypeAlias = Callable[[Float, Float], dict[str, Any]]
 
 # Larger pictures are filled in pieces: it takes less memory, and time only where they have holes.
 LARGE = 512 * 512  # pixels
@@ -183,9 +184,7 @@ class NetworkInpainter(Inpainter):
             return None
         return max(self.trained_hole / 2 / float(depth), LEAST_COARSE / longer)
 
-    def _run(
-        self, network: Network, images: UInt8, masks: UInt8
-    ) -> tuple[UInt8, dict[str, tf.Tensor]]:
+    def _run(self, network: Network, images: UInt8, masks: UInt8) -> tuple[UInt8, dict[str, Any]]:
         side = self.model.fixed_size
         if side is None:
             return self._run_padded(network, images, masks)
@@ -199,7 +198,7 @@ class NetworkInpainter(Inpainter):
 
     def _run_padded(
         self, network: Network, images: UInt8, masks: UInt8
-    ) -> tuple[UInt8, dict[str, tf.Tensor]]:
+    ) -> tuple[UInt8, dict[str, Any]]:
         height, width = images.shape[1:3]
         multiple = self.model.multiple
         # A mosaic samples the photograph alone, so the padding comes after it. The mask is
@@ -211,10 +210,10 @@ class NetworkInpainter(Inpainter):
 
     @contextmanager
     def _explained(self, size: Sequence[int], way_out: str) -> Iterator[None]:
-        """Tell what TensorFlow fails at as a UserError that names picture and way out."""
+        """Turn what the backend fails at into a UserError that names picture and way out."""
         try:
             yield
-        except tf.errors.OpError as error:
+        except device_errors() as error:
             height, width = size[:2]
             raise UserError(
                 f"Model '{self.name}' fails on {width}x{height} pixels "
@@ -230,16 +229,13 @@ class NetworkInpainter(Inpainter):
 def _compiled(model: InpaintingModel, **options: Any) -> Network:
     """Return the model as one graph for all sizes; each new size would cost seconds otherwise."""
     side = model.fixed_size
-    signature = (
-        tf.TensorSpec((None, side, side, 3), tf.float32, name="masked_image"),
-        tf.TensorSpec((None, side, side, 1), tf.float32, name="mask"),
-    )
 
-    def run(masked_image: tf.Tensor, mask: tf.Tensor) -> dict[str, tf.Tensor]:
+    def run(masked_image: Any, mask: Any) -> dict[str, Any]:
         outputs = model((masked_image, mask), training=False, **options)
-        return {**outputs, "refined": tf.cast(outputs["refined"], tf.float32)}
+        return {**outputs, "refined": ops.cast(outputs["refined"], "float32")}
 
-    return tf.function(run, input_signature=signature)
+    shapes = [(None, side, side, channels) for channels in (3, 1)]
+    return compiled(run, model.variables, shapes)
 
 
 def padded(batch: Float, multiple: int) -> Float:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-import tensorflow as tf
 from keras import ops
 
 from inpaint_tf.layers._compat import activate, check_compat
@@ -65,6 +64,8 @@ class CompatConv2D(keras.layers.Conv2D):
         if dilates and not training and keras.backend.backend() == "tensorflow":
             # Keras dilates by moving pixels into the batch and back, which keeps the bias and the
             # activation from being fused. Not every CPU has the gradient of this operation.
+            import tensorflow as tf
+
             return tf.nn.conv2d(inputs, self.kernel, 1, "SAME", dilations=self.dilation_rate)
         return self.convolution_op(inputs, self.kernel)
 

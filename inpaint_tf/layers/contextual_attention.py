@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
+from types import ModuleType
 from typing import Any
 
 import keras
 from keras import ops
 
-from inpaint_tf.layers import _attention_gram, _attention_reference
-from inpaint_tf.layers._attention_approximate import LISTS
-from inpaint_tf.layers._attention_streamed import Comparison, attend, least_memory
+from inpaint_tf.layers import _attention_gram
 from inpaint_tf.layers._compat import check_compat, check_positive
 from neuralgym_lite.errors import did_you_mean
 
@@ -144,6 +143,9 @@ class ContextualAttention(keras.layers.Layer):
         norm = self._patch_norms(small_background)
         wanted = _needed_cells(needed, small_foreground, rate)
         if self._streams(small_foreground, small_background):
+            from inpaint_tf.layers._attention_approximate import LISTS
+            from inpaint_tf.layers._attention_streamed import Comparison, attend
+
             pasted, best = attend(
                 ops.cast(small_foreground, "float32"),
                 ops.cast(small_background, "float32"),
@@ -179,7 +181,7 @@ class ContextualAttention(keras.layers.Layer):
         rate: int,
     ) -> tuple[Any, Any]:
         """Return sums of up to four pasted patches, and the most attended ones `(B, h', w')`."""
-        how = _attention_reference if self.formulation == "reference" else _attention_gram
+        how = self._formulas()
         scores = how.scores(
             ops.cast(small_foreground, "float32"),
             ops.cast(small_background, "float32"),
@@ -196,15 +198,24 @@ class ContextualAttention(keras.layers.Layer):
         best = ops.reshape(ops.argmax(attention, axis=-1), (-1, *front))
         return how.paste(attention, front, background, rate), ops.cast(best, "int32")
 
+    def _formulas(self) -> ModuleType:
+        if self.formulation != "reference":
+            return _attention_gram
+        from inpaint_tf.layers import _attention_reference
+
+        return _attention_reference
+
     def _streams(self, small_foreground: Any, small_background: Any) -> bool:
         sizes = [*small_foreground.shape[1:3], *small_background.shape[1:3]]
         known = all(isinstance(size, int) for size in sizes)
-        if self.approximation in LISTS:
+        if self.approximation not in (None, "stride"):
             return True
         if self.formulation == "auto":
             large = known and math.prod(sizes) > STREAMED_ABOVE
             return large and keras.backend.backend() == "tensorflow"
         if self.formulation == "streamed" and known and self.memory is not None:
+            from inpaint_tf.layers._attention_streamed import least_memory
+
             least = least_memory(math.prod(sizes[2:]), self.fuse_size)
             if self.memory < least:
                 raise ValueError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import platform
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,13 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from inpaint_tf.data import PhotoSet
-from inpaint_tf.data.split import canonical
+from inpaint_tf.data.split import canonical, draw
 from inpaint_tf.masks import MaskMode
 from inpaint_tf.metrics import METRICS, Metric
 from inpaint_tf.report.flow_colors import attention_map
 from inpaint_tf.report.result import Evaluation, Example
 from inpaint_tf.report.statistics import Scores
 from neuralgym_lite.errors import UserError
+from neuralgym_lite.experiment import library_versions
 from neuralgym_lite.images import ImageError, to_uint8
 
 Images = npt.NDArray[np.uint8]
@@ -32,7 +32,6 @@ _DRAWN = 6
 _RANKED = 3
 _WORKERS = 2
 _WHITE = (255, 255, 255)
-_LIBRARIES = {"tensorflow": "tensorflow", "keras": "keras", "numpy": "numpy", "opencv": "cv2"}
 
 
 class Filler(Protocol):
@@ -127,15 +126,6 @@ def evaluate(
         for futures in scoring:
             _wait(futures)
     return record.finish(photos, masks, methods, dict(settings or {}))
-
-
-def draw(keys: Sequence[str], count: int) -> tuple[str, ...]:
-    """Return `count` of the keys, or all where they are fewer, in their order.
-
-    Which ones depends on the keys alone, and a smaller count draws some of a larger count's.
-    """
-    drawn = set(sorted(keys, key=lambda key: hashlib.sha256(canonical(key)).digest())[:count])
-    return tuple(key for key in keys if key in drawn)
 
 
 class _Batch(NamedTuple):
@@ -241,7 +231,11 @@ class _Record:
             fingerprint=photos.fingerprint(),
             masks_sha256=self._digest.hexdigest(),
             image_size=self.size,
-            versions=_versions(),
+            versions={
+                "inpaint_tf": version("inpaint-tf"),
+                "python": platform.python_version(),
+                **library_versions(),
+            },
             settings=settings,
         )
 
@@ -391,11 +385,3 @@ def fill_one(methods: Mapping[str, Any], truth: Images, hole: Images) -> dict[st
 def _wait(futures: Sequence[Future[None]]) -> None:
     for future in futures:
         future.result()
-
-
-def _versions() -> dict[str, str]:
-    libraries = {
-        name: str(importlib.import_module(module).__version__)
-        for name, module in _LIBRARIES.items()
-    }
-    return {"inpaint_tf": version("inpaint-tf"), "python": platform.python_version(), **libraries}

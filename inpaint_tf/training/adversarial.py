@@ -19,11 +19,11 @@ class AdversarialTrainer(Trainer):
     """Trains a generator by L1 distances and two WGAN-GP critics.
 
     Args:
-        generator: returns `"coarse"` and `"refined"`.
-        local_critic: judges the box around the hole.
-        global_critic: judges the whole picture.
-        loss: weights of the losses.
-        n_critic: critic updates in a round.
+        generator: A network that returns `"coarse"` and `"refined"`.
+        local_critic: Scores the box around the hole.
+        global_critic: Scores the whole picture.
+        loss: Weights of the losses. Defaults to None, which is the weights of the paper.
+        n_critic: Critic updates in a round. Defaults to 5.
 
     Reference:
         Yu et al. 2018, algorithm 1.
@@ -63,11 +63,11 @@ class AdversarialTrainer(Trainer):
 
     @property
     def critics(self) -> dict[str, keras.Model]:
-        """Both critics."""
+        """Both critics by name."""
         return {"local_critic": self.local_critic, "global_critic": self.global_critic}
 
     def reconstruction_loss(self, batch: Batch, outputs: dict[str, Any]) -> tuple[Any, Logs]:
-        """Return the L1 distances of both stages: discounted in the hole, plain outside it."""
+        """Return the L1 distances of both stages, discounted in the hole and plain outside it."""
         weights = self.loss_weights
         image = batch["image"]
         area = self.local_critic.size[0] * self.local_critic.size[1]

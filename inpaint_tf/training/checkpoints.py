@@ -1,4 +1,4 @@
-"""The checkpoints of a run: what is in one, which are kept, and which one is gone back to."""
+"""The checkpoints of a run: what they contain, which are kept, and how they are restored."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from neuralgym_lite.experiment import RunFolder
 
 TRAINER_FILE = "trainer.npz"
 KEPT = 2
-SCORE = "val_mse"  # of which the lowest is the best
-# What a resumed run may be given anew, because no number of its past depends on it.
+SCORE = "val_mse"  # The lowest is the best.
+# Settings that may change when a run is resumed, because no result so far depends on them.
 MAY_CHANGE = (
     "iterations",
     "strategy",
@@ -43,17 +43,17 @@ MAY_CHANGE = (
 
 
 class Checkpoints:
-    """Saves a trainer while it trains on, and brings it back.
+    """Saves a trainer while training continues, and restores it.
 
     A checkpoint holds the generator as a `.keras` file that can be used by itself, and all networks
-    and optimizers with what they belong to: iteration, settings, fingerprint of the data.
+    and optimizers with the iteration, the settings and the fingerprint of the data.
 
     Args:
-        run: whose checkpoints they are.
-        trainer: what is saved.
-        config: settings of the run.
-        background: what writes them; None writes at once.
-        writes: whether this process may write; of several machines one does.
+        run: The run folder.
+        trainer: The trainer to save.
+        config: Settings of the run.
+        background: Writes the files. Defaults to None, which writes them at once.
+        writes: Whether this process may write: one of several machines does. Defaults to True.
     """
 
     def __init__(
@@ -69,19 +69,19 @@ class Checkpoints:
         self.config = config
         self.background = background
         self.writes = writes
-        # Written from a copy, which is made when it is first needed.
+        # A copy of the generator for writing, made when it is first needed.
         self._written: InpaintingModel | None = None
 
     def save(self, iteration: int, order: int = 0, score: float | None = None) -> None:
         """Copy everything to memory now, and write it in the background.
 
         Args:
-            iteration: that was reached.
-            order: of the data, which a run that went back has changed.
-            score: of the validation at this iteration, if there was one.
+            iteration: The iteration that was reached.
+            order: Order of the photographs, which a rollback changes. Defaults to 0.
+            score: Score of the validation at this iteration, if there was one. Defaults to None.
 
         Raises:
-            UserError: if the checkpoint before this one could not be written.
+            UserError: If the checkpoint before this one could not be written.
         """
         if not self.writes:
             return
@@ -100,22 +100,23 @@ class Checkpoints:
         else:
             self.background.submit(lambda: self._write(taken, weights, meta))
 
-    def restore(self, say: Callable[[str], object], force: bool = False) -> tuple[int, int]:
-        """Bring the trainer to the newest whole checkpoint.
+    def restore(self, log: Callable[[str], object], force: bool = False) -> tuple[int, int]:
+        """Load the newest whole checkpoint into the trainer.
 
         Args:
-            say: told of damaged checkpoints.
-            force: take one of other settings or photographs too, if its networks fit.
+            log: Called with a line about each damaged checkpoint.
+            force: Whether to accept one of other settings or photographs, if its networks fit.
+                Defaults to False.
 
         Returns:
-            Its iteration and the order of its data; zeros if there is none.
+            Its iteration and the order of its photographs; zeros if there is none.
 
         Raises:
-            UserError: if it belongs to other settings or photographs, or all are damaged.
+            UserError: If it belongs to other settings or photographs, or all are damaged.
         """
-        latest = self._newest_whole(say)
+        latest = self._newest_whole(log)
         if latest is None:
-            if self.writes:  # others may come before there is a run
+            if self.writes:  # Others may be here before the run folder is.
                 self._check_new()
             return 0, 0
         meta = read_meta(latest)
@@ -129,21 +130,21 @@ class Checkpoints:
         self.load(latest)
         return int(meta["iteration"]), int(meta["order"])
 
-    def _newest_whole(self, say: Callable[[str], object]) -> Path | None:
+    def _newest_whole(self, log: Callable[[str], object]) -> Path | None:
         folder = self.run.checkpoints
         if not self.writes:
             return newest_whole(folder)
         clean(folder)
-        told: list[str] = []
-        latest = set_aside(folder, told.append)
-        for line in told:
-            say(line)
-        if told and latest is not None:
-            say(f"The one before it is used: '{latest}'.")
+        damaged: list[str] = []
+        latest = set_aside(folder, damaged.append)
+        for line in damaged:
+            log(line)
+        if damaged and latest is not None:
+            log(f"The one before it is used: '{latest}'.")
         return latest
 
     def _check_new(self) -> None:
-        """Refuse to begin anew what has begun already, or with other weights than its own."""
+        """Refuse to restart a run that lost its checkpoints, or its initial weights."""
         run, parent = self.run.path, self.run.read_manifest().get("parent")
         if (self.run.checkpoints / BROKEN).is_dir():
             raise UserError(
@@ -157,10 +158,10 @@ class Checkpoints:
             )
 
     def load(self, checkpoint: Path) -> None:
-        """Bring the trainer to a checkpoint, but for the learning rates, which are settings.
+        """Load a checkpoint into the trainer, except for the learning rates, which are settings.
 
         Raises:
-            UserError: if it is of other networks.
+            UserError: If it is of other networks.
         """
         try:
             state.put(self.trainer.saved_variables(), state.read(checkpoint / TRAINER_FILE))
@@ -181,7 +182,7 @@ class Checkpoints:
 
     def _check(self, checkpoint: Path, meta: Mapping[str, Any]) -> None:
         manifest = self.run.read_manifest()
-        # Settings that --force replaced were this run's own, too.
+        # Settings that --force replaced count as this run's own, too.
         earlier = manifest.get("earlier", [])
         known = [self.config, *(load_config(TrainConfig, base=each["config"]) for each in earlier)]
         ours = to_flat(self.config)

@@ -15,9 +15,9 @@ from inpaint_tf.training.trainer import Batch, Logs
 class ContextEncoderTrainer(DiscriminatedTrainer):
     """Trains a generator by squared distance and one discriminator.
 
-    The squared distance is taken over the hole and a rim of known pixels around it, which the
-    generator has to repeat so that its picture joins theirs. Both losses together weigh 1, of which
-    the discriminator's is `gan_loss_alpha`.
+    The squared distance is taken over the hole and a rim of known pixels around it, so that the
+    generator's picture continues them. The weights of both losses add up to 1, and that of the
+    adversarial loss is `gan_loss_alpha`.
 
     Reference:
         Pathak et al. 2016 (arxiv.org/abs/1604.07379), section 3.2.
@@ -37,7 +37,7 @@ class ContextEncoderTrainer(DiscriminatedTrainer):
         return cls(generator, critic, config.loss, config.n_critic)
 
     def reconstruction_loss(self, batch: Batch, outputs: dict[str, Any]) -> tuple[Any, Logs]:
-        """Return the squared distance in the hole and, ten times as heavy, in its rim."""
+        """Return the squared distance in the hole and, with ten times the weight, in its rim."""
         weights = self.loss_weights
         l2 = overlap_mse(
             batch["image"],

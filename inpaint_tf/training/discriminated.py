@@ -1,4 +1,4 @@
-"""What training against one discriminator by cross entropy has in common."""
+"""Training against one discriminator, by cross entropy."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from neuralgym_lite import gan
 
 
 class DiscriminatedTrainer(Trainer):
-    """Trains a generator against one discriminator; a subclass says what that looks at.
+    """Base class that trains a generator against one discriminator. A subclass defines `judge`.
 
     Args:
-        generator: returns `"refined"`.
-        critic: returns logits, above 0 for what looks like a photograph.
-        loss: weights of the losses.
-        n_critic: critic updates in a round.
+        generator: A network that returns `"refined"`.
+        critic: Returns logits, above 0 for a photograph.
+        loss: Weights of the losses. Defaults to None, which is the weights of the paper.
+        n_critic: Critic updates in a round. Defaults to 1.
     """
 
-    # The box that is looked at in a photograph, where there is no hole.
+    # Name of the boxes that the discriminator is shown of photographs.
     real_box = "box"
 
     def __init__(
@@ -38,7 +38,7 @@ class DiscriminatedTrainer(Trainer):
 
     @property
     def critics(self) -> dict[str, keras.Model]:
-        """The one critic."""
+        """The discriminator, by name."""
         return {"critic": self.critic}
 
     def judge(self, images: Any, boxes: Any) -> Any:
@@ -46,13 +46,13 @@ class DiscriminatedTrainer(Trainer):
         raise NotImplementedError
 
     def generator_loss(self, batch: Batch, fake: Any) -> tuple[Any, Logs]:
-        """Return the cross entropy of the critic's belief that the pictures are photographs."""
+        """Return the weighted cross entropy of the pictures being taken for photographs."""
         bce = gan.fooling_loss(self.judge(fake, batch["box"]))
         return self.loss_weights.gan_loss_alpha * bce, {"bce_g": bce}
 
     def critic_loss(self, batch: Batch, fake: Any) -> tuple[Any, Logs]:
-        """Return the cross entropy of the critic's beliefs."""
-        # Photographs and pictures are normalised apart, or a batch would tell which is which.
+        """Return the cross entropy of telling photographs from pictures."""
+        # Two calls: batch normalization over both would show which is which.
         real = self.judge(batch["image"], batch[self.real_box])
         bce = gan.telling_apart_loss(real, self.judge(fake, batch["box"]))
         return bce, {"bce_d": bce}

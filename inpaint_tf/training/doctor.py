@@ -1,4 +1,4 @@
-"""What this machine has, and whether it can train and fill."""
+"""Checks of this machine: what it has, and whether it can train and fill."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from typing import Literal, NamedTuple
 
+import keras
 import numpy as np
-import tensorflow as tf
 
 from inpaint_tf.data import names, open_photos
 from inpaint_tf.data.locations import cache_folder
@@ -18,12 +18,16 @@ from inpaint_tf.inference import NetworkInpainter
 from inpaint_tf.training.procedures import load_train_config
 from inpaint_tf.training.rounds import RoundDataset
 from inpaint_tf.training.run import make_trainer
-from neuralgym_lite.distribution import choose_precision
+from neuralgym_lite.distribution import accelerators, choose_precision
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.pipeline import index_driven
 
-REQUIRED = ("tensorflow", "keras", "numpy", "opencv-python", "pillow", "pydantic", "inpaint-tf")
-OPTIONAL = {"kagglehub": "downloads data set animals", "jax": "runs the networks on JAX"}
+REQUIRED = ("keras", "numpy", "opencv-python", "pillow", "pydantic", "inpaint-tf")
+OPTIONAL = {
+    "tensorflow": "exports networks, trains on several GPUs, and streams attention",
+    "jax": "trains and fills where TensorFlow sees no GPU",
+    "kagglehub": "downloads data set animals",
+}
 TINY = {
     "data": {"dataset": "samples", "image_size": 32},
     "model": {"width": 4, "critic_width": 4},
@@ -34,7 +38,13 @@ TINY = {
 
 
 class Finding(NamedTuple):
-    """One thing that was looked at."""
+    """The result of one check.
+
+    Attributes:
+        state: `"missing"` is what one can do without.
+        subject: What was checked.
+        text: What was found.
+    """
 
     state: Literal["ok", "missing", "broken"]
     subject: str
@@ -42,10 +52,10 @@ class Finding(NamedTuple):
 
 
 def examine() -> list[Finding]:
-    """Look at everything; nothing is written.
+    """Run all checks. Nothing is written.
 
     Returns:
-        Findings in the order in which they are read best. `"missing"` is what one can do without.
+        Findings, in the order to print them in.
     """
     return [finding for part in (_versions, _devices, _folders, _trains) for finding in part()]
 
@@ -65,12 +75,13 @@ def _versions() -> Iterator[Finding]:
 
 
 def _devices() -> Iterator[Finding]:
-    gpus = tf.config.list_physical_devices("GPU")
+    backend = keras.backend.backend()
     yield Finding("ok", "processors", f"{os.cpu_count()} cores")
-    if gpus:
-        yield Finding("ok", "GPUs", ", ".join(gpu.name for gpu in gpus))
+    yield Finding("ok", "backend", backend)
+    if gpus := accelerators():
+        yield Finding("ok", "GPUs", ", ".join(gpus))
     else:
-        yield Finding("missing", "GPUs", "TensorFlow sees none: training is for small pictures")
+        yield Finding("missing", "GPUs", f"{backend} sees none: training is for small pictures")
     yield Finding("ok", "precision", f"auto is {choose_precision('auto')}")
 
 
@@ -95,7 +106,7 @@ def _trains() -> Iterator[Finding]:
 def _attempt(subject: str, action: Callable[[], str]) -> Finding:
     try:
         return Finding("ok", subject, action())
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is what the doctor is asked for
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
         reason = " ".join(str(error).split()) or "no reason given"
         return Finding("broken", subject, f"{type(error).__name__}: {reason[:300]}")
 
@@ -104,10 +115,10 @@ def _train() -> str:
     """Train two rounds, and fill a photograph of an odd size."""
     config = load_train_config(None, TINY)
     trainer = make_trainer(config)
-    maker = RoundDataset(open_photos("samples"), config)
+    rounds = RoundDataset(open_photos("samples"), config)
     begun = time.monotonic()
     history = trainer.fit(
-        index_driven(maker.make, 0, 2), steps_per_epoch=2, shuffle=False, verbose=0
+        index_driven(rounds.make, 0, 2), steps_per_epoch=2, shuffle=False, verbose=0
     )
     losses = {name: values[-1] for name, values in history.history.items()}
     if not all(np.isfinite(value) for value in losses.values()):

@@ -28,8 +28,8 @@ _NOT_ARCHITECTURE = {"name", "dtype", "trainable", "mask_mode", "formulation"}
 
 
 @dataclass(frozen=True)
-class Parent:
-    """What a run starts from.
+class InitialWeights:
+    """Networks whose weights a run starts from.
 
     Attributes:
         source: a run folder, a preset, an imported folder or a `.keras` file.
@@ -47,13 +47,13 @@ class Parent:
     iteration: int | None = None
     critics_source: Path | None = None
 
-    def with_critics_of(self, source: str | Path) -> Parent:
+    def with_critics_of(self, source: str | Path) -> InitialWeights:
         """Return this parent with the critics of another source.
 
         Raises:
-            UserError: as `open_parent`, and if the other source has no critics.
+            UserError: as `open_initial_weights`, and if the other source has no critics.
         """
-        other = open_parent(source)
+        other = open_initial_weights(source)
         if not other.critics:
             raise UserError(f"'{source}' has no critics. Give a run that was trained with some.")
         return replace(self, critics=other.critics, critics_source=other.source)
@@ -77,7 +77,7 @@ def weights_sha256(network: keras.Model) -> str:
     return digest.hexdigest()
 
 
-def open_parent(source: str | Path) -> Parent:
+def open_initial_weights(source: str | Path) -> InitialWeights:
     """Load what a run is to start from.
 
     Args:
@@ -97,15 +97,15 @@ def open_parent(source: str | Path) -> Parent:
             "data": {"image_size": config.data.image_size},
             "phases": {"completion": 0, "discriminator": 0},
         }
-        return Parent(found.path, trainer.generator, trainer.critics, settings, iteration)
+        return InitialWeights(found.path, trainer.generator, trainer.critics, settings, iteration)
     if found.kind == "classical":
         raise UserError(f"'{source}' has no weights to start from. Give a run or a saved model.")
     generator, critics = found.load_generator(), found.load_critics()
-    return Parent(Path(source), generator, critics, _settings_of(generator, critics))
+    return InitialWeights(Path(source), generator, critics, _settings_of(generator, critics))
 
 
 def start_from(
-    parent: Parent,
+    parent: InitialWeights,
     config: TrainConfig,
     path: str | Path,
     overwrite: bool = False,
@@ -115,7 +115,7 @@ def start_from(
 ) -> tuple[RunFolder, TrainConfig]:
     """Create a run whose first checkpoint has the weights of a parent.
 
-    The optimizers start afresh. A contextual attention model may get a multiple of its width.
+    The optimizers start afresh. A contextual attention model may become a multiple as wide.
 
     Args:
         parent: the source of the weights.
@@ -187,7 +187,7 @@ def _settings_of(generator: InpaintingModel, critics: Mapping[str, keras.Model])
     return settings
 
 
-def _check_architecture(parent: Parent, generator: InpaintingModel, free: set[str]) -> None:
+def _check_architecture(parent: InitialWeights, generator: InpaintingModel, free: set[str]) -> None:
     theirs, ours = (_architecture(model) for model in (parent.generator, generator))
     wrong = [key for key in theirs if key not in free and theirs[key] != ours.get(key)]
     if wrong:
@@ -206,7 +206,7 @@ def _architecture(model: InpaintingModel) -> dict[str, Any]:
     return {"model": name, **options}
 
 
-def _check_critics(parent: Parent, critics: Mapping[str, keras.Model]) -> None:
+def _check_critics(parent: InitialWeights, critics: Mapping[str, keras.Model]) -> None:
     for name, critic in critics.items():
         theirs = parent.critics.get(name)
         shapes = [tuple(weight.shape) for weight in theirs.weights] if theirs else None

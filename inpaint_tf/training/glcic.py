@@ -13,10 +13,10 @@ from inpaint_tf.training.trainer import Batch, Logs
 
 
 class GLCICTrainer(DiscriminatedTrainer):
-    """Trains a generator by squared distance, then a discriminator alone, then one by the other.
+    """Trains a generator by squared distance, then a discriminator alone, then both.
 
-    The discriminator sees the whole picture and the box around the hole; in a photograph, where
-    there is no hole, a box that is drawn apart.
+    The discriminator sees the whole picture and the box around the hole. A photograph has no hole,
+    so that its box is drawn independently.
 
     Reference:
         Iizuka et al. 2017, section 3.3 and algorithm 1.
@@ -46,6 +46,6 @@ class GLCICTrainer(DiscriminatedTrainer):
         return mse, {"mse": mse}
 
     def judge(self, images: Any, boxes: Any) -> Any:
-        """Return the logits of boxes and whole pictures together."""
+        """Return the logits of whole pictures with their boxes."""
         crops = crop_boxes(images, boxes, *self.critic.local_size)
         return self.critic((crops, images), training=True)

@@ -1,4 +1,4 @@
-"""What shows that an inpainting network is not learning, and what to try."""
+"""Rules that show that an inpainting network is not learning, with advice."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ HEALTH_RULES = (
     Rule(
         "output_std",
         below(0.02),
-        "the generator paints everything in one color (standard deviation {value:.3g} in [-1, 1]). "
+        "the generator fills everything in one color (standard deviation {value:.3g} in [-1, 1]). "
         "Try a lower optimizer.learning_rate, a larger batch, or start again with another seed.",
     ),
     Rule(

@@ -1,4 +1,4 @@
-"""The same test photographs at every stage of a run: a picture to look at and two numbers."""
+"""A preview of a network in training: the same test photographs, filled and scored."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
 from inpaint_tf import metrics
 from inpaint_tf.data.photo_set import PhotoSet
+from inpaint_tf.data.split import draw
 from inpaint_tf.masks import evaluation_masks
 from inpaint_tf.models import InpaintingModel
-from inpaint_tf.report.evaluation import draw
 from inpaint_tf.report.flow_colors import flow_to_rgb
 from inpaint_tf.report.grid import image_grid
+from neuralgym_lite.backend import compiled
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.images import ImageError, to_uint8
 
 
-class Seen(NamedTuple):
-    """What a preview saw.
+class PreviewResult(NamedTuple):
+    """Pictures and scores of a preview.
 
     Attributes:
-        scores: mean MSE and L1 of the composited pictures.
-        grid: uint8 RGB picture of some of them, a row each.
-        filled: those some, one below the other.
-        truth: the same photographs, one below the other.
+        scores: Mean MSE and L1 of the composited pictures.
+        grid: uint8 RGB picture with a row for each of the first photographs.
+        filled: The same photographs, filled, one below the other.
+        truth: The same photographs, unmasked, one below the other.
     """
 
     scores: dict[str, float]
@@ -37,20 +37,21 @@ class Seen(NamedTuple):
 
 
 class Preview:
-    """Fills the first test photographs with the network as it is.
+    """Fills the first test photographs of a data set.
 
     Args:
-        generator: the network in training.
-        photos: its data set; the test photographs are used.
-        size: side of the pictures in pixels.
-        seed: of the masks.
-        shown: rows of the picture grid.
-        scored: photographs that are scored.
-        batch_size: photographs filled at once.
-        on_bad_photo: called with the error of each photograph that cannot be read; it is left out.
+        generator: The network in training.
+        photos: The data set.
+        size: Side of the pictures in pixels.
+        seed: Seed of the masks.
+        shown: Rows of the picture grid. Defaults to 16.
+        scored: Number of photographs that are scored. Defaults to 64.
+        batch_size: Photographs filled at once. Defaults to 8.
+        on_bad_photo: Called with the error of each photograph that cannot be read. Such
+            photographs are left out.
 
     Raises:
-        UserError: if none can be read.
+        UserError: If no photograph can be read.
     """
 
     def __init__(
@@ -79,10 +80,10 @@ class Preview:
         self.truth, self.masks = (np.stack(each) for each in zip(*pairs, strict=True))
         self.inputs = generator.mask_mode.apply(self.truth, self.masks)
         options = {"return_attention": True} if generator.has_attention else {}
-        self._fill = tf.function(lambda *pair: generator(pair, **options))
+        self._fill = compiled(lambda *pair: generator(pair, **options), generator.variables)
 
-    def run(self) -> Seen:
-        """Fill the photographs and score them."""
+    def run(self) -> PreviewResult:
+        """Fill the photographs with the current weights, and score them."""
         count = len(self.truth)
         filled = [self._batch(start) for start in range(0, count, self.batch_size)]
         outputs = {
@@ -103,10 +104,10 @@ class Preview:
         rows = zip(*(images[: self.shown] for images in columns.values()), strict=True)
         grid = image_grid(list(rows), column_titles=tuple(columns))
         stacked = (np.concatenate(columns[name][: self.shown]) for name in ("refined", "truth"))
-        return Seen(scores, grid, *stacked)
+        return PreviewResult(scores, grid, *stacked)
 
     def _batch(self, start: int) -> dict[str, Any]:
-        # The last batch is filled up from the beginning: of one size, they are one graph.
+        # The last batch is filled up from the first photographs, so that all have one shape.
         part = np.arange(start, start + self.batch_size) % len(self.truth)
-        masks = self.masks[part].astype("float32")
-        return {name: value.numpy() for name, value in self._fill(self.inputs[part], masks).items()}
+        outputs = self._fill(self.inputs[part], self.masks[part].astype("float32"))
+        return {name: np.asarray(value) for name, value in outputs.items()}

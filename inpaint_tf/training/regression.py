@@ -1,4 +1,4 @@
-"""Training by squared distance alone: no critic."""
+"""Training by squared distance, without critics."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from inpaint_tf.training.trainer import Batch, Logs, Trainer
 class RegressionTrainer(Trainer):
     """Trains a generator by the squared distance of the composited picture to the photograph.
 
-    Known pixels are put back before they are compared, so that the hole alone counts. Distances are
-    in grey levels (0..255), so that the curve can be read beside the MSE of an evaluation.
+    Known pixels are composited before the comparison, so that only the hole counts. Distances are
+    in grey levels (0..255), so that the curve compares with the MSE of an evaluation.
     """
 
     def reconstruction_loss(self, batch: Batch, outputs: dict[str, Any]) -> tuple[Any, Logs]:

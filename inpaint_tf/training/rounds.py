@@ -17,22 +17,22 @@ from neuralgym_lite.errors import UserError
 from neuralgym_lite.images import ImageError
 from neuralgym_lite.seeds import generator, shuffled_index
 
-NAMED = 20  # broken photographs that an error lists
+NAMED = 20  # Broken photographs that an error lists.
 
 
 class RoundDataset:
     """Makes the batches of round i: photographs, masks, and every random number of the training.
 
-    A photograph that cannot be read is replaced by the next one of the data set, and told of once.
+    A photograph that cannot be read is replaced by the next one of the data set.
 
     Args:
-        photos: the data set; its training photographs are used.
-        config: the run's settings.
-        on_bad_photo: called once with the error of each photograph that cannot be read.
-        order: of the photographs; another number is another order.
+        photos: The data set. Its training photographs are used.
+        config: Settings of the run.
+        on_bad_photo: Called once with the error of each photograph that cannot be read.
+        order: Order of the photographs. Another number gives another order. Defaults to 0.
 
     Attributes:
-        failure: why no round could be made, for whoever sees only that a pipeline broke.
+        failure: The error that ended the data, which TensorFlow's pipeline does not pass on.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class RoundDataset:
         """Make a round.
 
         Args:
-            index: of the round, from 0.
+            index: Number of the round, from 0.
 
         Returns:
             The batch axis comes first, so that a strategy can split it; n is `n_critic`.
@@ -106,7 +106,7 @@ class RoundDataset:
         return batch
 
     def keys(self, iteration: int) -> list[str]:
-        """Return the photographs of one batch, as they would be if all could be read."""
+        """Return the keys of the photographs of one batch, if all of them can be read."""
         size, keys = self.config.batch_size, self.photos.train
         places = range(iteration * size, (iteration + 1) * size)
         return [keys[self._place(position)] for position in places]

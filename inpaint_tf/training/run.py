@@ -1,36 +1,35 @@
-"""Runs: made anew or opened again, with their settings, photographs, networks and optimizers."""
+"""Runs: created or opened again, with their settings, photographs and networks."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from inpaint_tf.data import open_photos
 from inpaint_tf.data.photo_set import PhotoSet
+from inpaint_tf.data.split import draw
 from inpaint_tf.model_source import newest_checkpoint
-from inpaint_tf.report.evaluation import draw
 from inpaint_tf.training.checkpoints import MAY_CHANGE, Checkpoints
 from inpaint_tf.training.config import TrainConfig
+from inpaint_tf.training.optimizers import compile_trainer
 from inpaint_tf.training.procedures import check, find_procedure, make_generator
 from inpaint_tf.training.trainer import Trainer
 from neuralgym_lite.checkpoint import read_meta
 from neuralgym_lite.config import load_config, to_dict, to_flat
-from neuralgym_lite.distribution import accelerators, choose_precision, compiles, is_chief
+from neuralgym_lite.distribution import accelerators, check_strategy, choose_precision, is_chief
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.experiment import RunFolder
 from neuralgym_lite.images import ImageError, Tell
-from neuralgym_lite.muon import ConvMuon, transposed_kernels
 from neuralgym_lite.run_lock import RunLock
 
-MEAN_OF = 512  # photographs that the mean color is taken over
+MEAN_OF = 512  # Photographs that the mean color is computed from.
 
 
 def start(
@@ -41,24 +40,25 @@ def start(
     parent: Mapping[str, Any] | None = None,
     lock: RunLock | None = None,
 ) -> tuple[RunFolder, TrainConfig]:
-    """Make the folder of a new run, with its settings and where it comes from.
+    """Create the folder of a new run, with its settings and a manifest.
 
-    Of several machines the first makes it, on a disk that all of them see.
+    With several machines the first one creates it, on a disk that all of them see.
 
     Args:
-        config: the settings.
-        path: a folder that does not exist or is empty.
-        overwrite: clear an earlier run from it first.
-        command: the command line, for the record.
-        parent: whose weights it starts from, for the record.
-        lock: holds the folder from here on; None where no other process can be in it.
+        config: The settings.
+        path: A folder that does not exist or is empty.
+        overwrite: Whether to clear an earlier run from the folder first. Defaults to False.
+        command: The command line, for the manifest.
+        parent: The origin of the initial weights, for the manifest. Defaults to None.
+        lock: Locks the folder from here on. Defaults to None, for when no other process can use it.
 
     Returns:
         The folder, and the settings as `resolve` returns them.
 
     Raises:
-        UserError: if the photographs are missing, or the folder is taken or in use.
+        UserError: If the photographs are missing, or the folder is taken or in use.
     """
+    check_strategy(config.strategy)
     config = resolve(config)
     photos = open_run_photos(config)
     if not is_chief(config.strategy):
@@ -83,20 +83,23 @@ def resume(
     force: bool = False,
     lock: RunLock | None = None,
 ) -> tuple[RunFolder, TrainConfig]:
-    """Open an earlier run, with its settings and what may change in them.
+    """Open an earlier run, with its settings and changes to them.
 
-    What is given anew becomes the run's own when its training begins (`remember`).
+    The changes are written to the run when its training begins (`remember`).
 
     Args:
-        path: the run folder.
-        flags: settings given anew, with dotted keys; those that are None were not.
-        overrides: settings given anew, as `key=value`.
-        force: let any setting change.
-        lock: as for `start`.
+        path: The run folder.
+        flags: New settings, with dotted keys. Those that are None are not changed.
+        overrides: New settings, as `key=value`.
+        force: Whether any setting may change. Defaults to False.
+        lock: As for `start`.
+
+    Returns:
+        The folder, and the settings with the changes.
 
     Raises:
-        UserError: if there is no run, it is in use, a setting is given that its past depends on, or
-            settings contradict each other.
+        UserError: If there is no run, it is in use, a setting changes that the run so far depends
+            on, or settings contradict each other.
     """
     run = RunFolder.open(path)
     stored_file = run.path / "config.json"
@@ -111,18 +114,19 @@ def resume(
                 "resume, start a new run, or pass --force."
             )
     check(config)
+    check_strategy(config.strategy)
     if lock and is_chief(config.strategy):
         lock.hold(run.path)
     return run, config
 
 
 def remember(run: RunFolder, config: TrainConfig, photos: PhotoSet | None = None) -> None:
-    """Make what a run was told last its own; its manifest keeps what it was before.
+    """Write changed settings to a run. Its manifest keeps those from before.
 
     Args:
-        run: the run folder.
-        config: the settings that it goes on with.
-        photos: the photographs that it goes on with, where they may be others.
+        run: The run folder.
+        config: The settings that the run continues with.
+        photos: The photographs that it continues with, if they may be other ones. Defaults to None.
     """
     data = run.read_manifest()["data"]
     now = describe(photos) if photos else data
@@ -131,7 +135,7 @@ def remember(run: RunFolder, config: TrainConfig, photos: PhotoSet | None = None
 
 
 def describe(photos: PhotoSet) -> dict[str, Any]:
-    """Return what a manifest says of photographs."""
+    """Return the entry of photographs in a manifest."""
     return {
         "root": str(photos.root),
         "train": len(photos.train),
@@ -142,61 +146,25 @@ def describe(photos: PhotoSet) -> dict[str, Any]:
 
 
 def make_trainer(config: TrainConfig) -> Trainer:
-    """Make the networks and optimizers of a run, compiled; call it in a strategy's scope."""
+    """Make the networks and optimizers of a run, compiled. Call it in the scope of the strategy."""
     policy = choose_precision(config.precision)
     keras.utils.set_random_seed(config.seed)
     trainer = find_procedure(config.model.name).trainer.make(config, make_generator(config, policy))
-    generator_updates, critic_updates = count_updates(config)
-    transposed = transposed_kernels(trainer.generator)
-    trainer.compile(
-        _make_optimizer(config, "generator", generator_updates, transposed),
-        _make_optimizer(config, "critic", critic_updates) if trainer.critics else None,
-        averaging=config.optimizer.averaging,
-        jit_compile=compiles(),
-    )
+    compile_trainer(trainer, config)
     trainer.enter(trainer.phases(config)[0])
     return trainer
 
 
-def count_updates(config: TrainConfig) -> tuple[int, int]:
-    """Return how often a whole run updates its generator and its critics, in all its phases."""
-    generator = critics = begin = 0
-    for phase in find_procedure(config.model.name).trainer.phases(config):
-        stop = phase.stop // config.n_critic
-        generator += phase.trains_generator * (stop - begin)
-        critics += phase.trains_critics * (stop - begin) * config.n_critic
-        begin = stop
-    return generator, critics
-
-
-def _make_optimizer(
-    config: TrainConfig, role: str, updates: int, transposed: Iterable[str] = ()
-) -> keras.optimizers.Optimizer:
-    settings = config.optimizer
-    rate: Any = settings.rates()[role == "critic"]
-    if settings.decay == "cosine":
-        # One that is never updated needs a schedule all the same.
-        rate = keras.optimizers.schedules.CosineDecay(rate, decay_steps=max(updates, 1))
-    # Muon is for the generator.
-    kind = "adam" if (role, settings.name) == ("critic", "muon") else settings.name
-    # Each replica clips its own share of the gradients, before they are added up.
-    share = tf.distribute.get_strategy().num_replicas_in_sync
-    clip_norm = settings.clip_norm and settings.clip_norm / share
-    common = {"epsilon": settings.epsilon, "global_clipnorm": clip_norm, "name": f"{role}_{kind}"}
-    if kind == "adadelta":
-        return keras.optimizers.Adadelta(rate, **common)
-    if kind == "muon":
-        return ConvMuon(rate, settings.beta_1, settings.beta_2, transposed=transposed, **common)
-    return keras.optimizers.Adam(rate, settings.beta_1, settings.beta_2, **common)
-
-
 def load_trainer(run: RunFolder) -> tuple[Trainer, TrainConfig, int]:
-    """Load all networks of a run's newest checkpoint; return them, its settings and iteration.
+    """Load all networks of a run's newest checkpoint.
 
-    The generator has the weights that the run saved for use: the average, where it kept one.
+    The generator has the weights that the run saved for use: the average, if it kept one.
+
+    Returns:
+        The trainer, the settings of the run, and the iteration of the checkpoint.
 
     Raises:
-        UserError: if there is no checkpoint, or it is damaged.
+        UserError: If there is no checkpoint, or it is damaged.
     """
     checkpoint = newest_checkpoint(run)
     config = load_config(TrainConfig, run.path / "config.json")
@@ -207,18 +175,18 @@ def load_trainer(run: RunFolder) -> tuple[Trainer, TrainConfig, int]:
 
 
 def open_run_photos(config: TrainConfig, tell: Tell | None = None) -> PhotoSet:
-    """Open the photographs of a run; `tell` is as for `open_photos`."""
+    """Open the photographs of a run. `tell` is as for `open_photos`."""
     return open_photos(config.data.dataset, config.data.dir, config.data.subset, tell)
 
 
 def resolve(config: TrainConfig) -> TrainConfig:
-    """Return the settings with numbers for what follows from the data set and the iterations.
+    """Return the settings with numbers for what depends on the data set and the iterations.
 
-    These are the mean color, where the settings ask for it, and the lengths of the phases, so that
-    they stay as they are when a run is resumed for more iterations.
+    These are the mean color, if the settings ask for it, and the lengths of the phases, so that
+    they do not change when a run is resumed for more iterations.
 
     Raises:
-        UserError: if its photographs are missing.
+        UserError: If the photographs are missing.
     """
     changes: dict[str, Any] = {}
     if config.mask.color == "mean":
@@ -231,7 +199,7 @@ def resolve(config: TrainConfig) -> TrainConfig:
 
 
 def mean_color(photos: PhotoSet) -> NDArray[np.float64]:
-    """Return the mean grey levels `(3,)` of some training photographs, each weighing the same."""
+    """Return the mean grey levels `(3,)` of some training photographs, all of equal weight."""
     small = []
     for key in draw(photos.train, MEAN_OF):
         with contextlib.suppress(ImageError):

@@ -1,4 +1,4 @@
-"""The round that all training procedures share."""
+"""The training step that all training procedures share."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from inpaint_tf.models import InpaintingModel
 from inpaint_tf.models.inpainting_model import composite
 from inpaint_tf.training.config import LossConfig, TrainConfig
 from neuralgym_lite.averaging import WeightAverage
+from neuralgym_lite.backend import is_jax, stateless_step
 from neuralgym_lite.distribution import spans_machines
 from neuralgym_lite.gradients import weight_gradients
 
@@ -21,7 +22,7 @@ Logs = dict[str, Any]
 
 
 class Phase(NamedTuple):
-    """A part of a run in which the same networks are updated; `stop` is its last iteration."""
+    """A part of a run in which the same networks are updated. `stop` is its last iteration."""
 
     stop: int
     trains_generator: bool
@@ -29,22 +30,29 @@ class Phase(NamedTuple):
 
 
 class Trainer(keras.Model):
-    """Trains a generator, against critics or without.
+    """Trains a generator, with or without critics, under TensorFlow or JAX.
 
-    One `train_step` is one round: `n_critic` batches, each updates the critics, the last one the
-    generator too. A subclass names its critics and defines three losses: `reconstruction_loss`,
-    `generator_loss` and `critic_loss`. Make it and `compile` it inside the scope of a strategy.
+    One `train_step` is one round of `n_critic` batches. Each batch updates the critics, and the
+    last one also the generator. A subclass names its critics and defines three losses:
+    `reconstruction_loss`, `generator_loss` and `critic_loss`. Create it and `compile` it in the
+    scope of a strategy, and `fit` it to rounds (`RoundDataset`):
+
+    ```python
+    trainer = make_trainer(config)
+    rounds = RoundDataset(photos, config)
+    trainer.fit(index_driven(rounds.make, 0, 100), steps_per_epoch=100, shuffle=False)
+    ```
 
     Args:
-        generator: returns at least `"refined"`.
-        loss: weights of the losses.
-        n_critic: batches in a round.
+        generator: A network that returns at least `"refined"`.
+        loss: Weights of the losses. Defaults to None, which is the weights of the paper.
+        n_critic: Batches in a round. Defaults to 1.
 
     Call arguments:
-        inputs: those of the generator.
+        inputs: Inputs of the generator.
     """
 
-    # Of a run: what the generator, and then the critics, learn alone, unless settings say more.
+    # Shares of a run in which the generator, and then the critics, are trained alone by default.
     phase_shares = (0.0, 0.0)
 
     def __init__(
@@ -60,10 +68,11 @@ class Trainer(keras.Model):
         self.n_critic = n_critic
         self.trains_generator = True
         self.trains_critics = True
+        self.critic_optimizer: keras.optimizers.Optimizer | None = None
         self.average: WeightAverage | None = None
         self.built = True
 
-    # What a procedure says.
+    # For subclasses to override.
 
     @classmethod
     def make(cls, config: TrainConfig, generator: InpaintingModel) -> Trainer:
@@ -72,7 +81,7 @@ class Trainer(keras.Model):
 
     @property
     def critics(self) -> dict[str, keras.Model]:
-        """What judges the generator's pictures, by name."""
+        """The critics by name."""
         return {}
 
     @classmethod
@@ -88,23 +97,23 @@ class Trainer(keras.Model):
         return tuple(each for each, begin in zip(phases, begins, strict=True) if each.stop > begin)
 
     def reconstruction_loss(self, batch: Batch, outputs: dict[str, Any]) -> tuple[Any, Logs]:
-        """Return how far the pictures are from the photographs, and the parts of that sum.
+        """Return the distance of the pictures from the photographs, and its terms.
 
         Args:
-            batch: of `prepare`.
-            outputs: of the generator.
+            batch: A batch that `prepare` returned.
+            outputs: Outputs of the generator.
         """
         raise NotImplementedError
 
     def generator_loss(self, batch: Batch, fake: Any) -> tuple[Any, Logs]:
-        """Return the weighted loss of a generator that wants its pictures taken for photographs."""
+        """Return the weighted adversarial loss of the generator, and its terms."""
         raise NotImplementedError
 
     def critic_loss(self, batch: Batch, fake: Any) -> tuple[Any, Logs]:
-        """Return the loss of critics that want to tell pictures from photographs."""
+        """Return the loss of the critics, and its terms."""
         raise NotImplementedError
 
-    # What they share.
+    # Shared by all procedures.
 
     @property
     def critic_variables(self) -> list[Any]:
@@ -132,12 +141,13 @@ class Trainer(keras.Model):
         """Set the optimizers.
 
         Args:
-            generator_optimizer: of the generator.
-            critic_optimizer: of the critics; None where there are none.
-            averaging: momentum of the average that is kept of the generator's weights; None: none.
-            jit_compile: whether XLA compiles the round.
+            generator_optimizer: Optimizer of the generator.
+            critic_optimizer: Optimizer of the critics. Defaults to None, for when there are none.
+            averaging: Momentum of a moving average of the generator's weights. Defaults to None,
+                which keeps no average.
+            jit_compile: Whether XLA compiles the train step. Defaults to False; JAX always does.
         """
-        super().compile(optimizer=generator_optimizer, jit_compile=jit_compile)
+        super().compile(optimizer=generator_optimizer, jit_compile=jit_compile or is_jax())
         self.critic_optimizer = critic_optimizer
         self.trains_critics = bool(self.critics)
         # Under a strategy, slots cannot be made inside the train step.
@@ -146,15 +156,29 @@ class Trainer(keras.Model):
             critic_optimizer.build(self.critic_variables)
         if averaging is not None:
             self.average = WeightAverage(self.generator.trainable_variables, averaging)
+        self._renew_step()
+
+    @property
+    def metrics_variables(self) -> list[Any]:
+        """Variables of metrics, and those that Keras' JAX trainer does not know of.
+
+        That trainer passes weights, one optimizer and metrics through the compiled step.
+        """
+        variables = list(super().metrics_variables)
+        if self.critic_optimizer is not None:
+            variables += self.critic_optimizer.variables
+        if self.average is not None:
+            variables += self.average.variables
+        return variables
 
     def use_average(self) -> None:
-        """Give the generator the average of its weights, where one is kept and has begun."""
+        """Set the generator's weights to their average, if one is kept and has begun."""
         if self.average is not None and ops.convert_to_numpy(self.optimizer.iterations) > 0:
             self.average.give()
 
     @contextlib.contextmanager
     def averaged(self) -> Iterator[None]:
-        """Lend the generator the average of its weights, where one is kept."""
+        """Give the generator the average of its weights within a block, if one is kept."""
         if self.average is None:
             yield
             return
@@ -166,13 +190,24 @@ class Trainer(keras.Model):
             self.generator.set_weights(last)
 
     def enter(self, phase: Phase) -> None:
-        """Update from now on what this phase updates."""
+        """Select the networks that this phase updates."""
         self.trains_generator = phase.trains_generator
         self.trains_critics = phase.trains_critics and bool(self.critics)
-        self.train_function = None  # Keras traces the step anew.
+        self._renew_step()
+
+    def _renew_step(self) -> None:
+        """Make Keras trace the step again."""
+        self.train_function = None
+        if is_jax():
+            # A new function each time: JAX would not trace one again that it has seen.
+            step = stateless_step(self, type(self).train_step.__get__(self))
+            setattr(self, "train_step", step)  # noqa: B010 - the type of a method is fixed
+
+    def _symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        # Everything is built. Keras would take a round to find out, and cannot on several machines.
+        return
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
-        # Everything is built. Keras would take a round to find out, and cannot on several machines.
         return
 
     def call(self, inputs: Any) -> Any:
@@ -180,7 +215,7 @@ class Trainer(keras.Model):
         return self.generator(inputs)
 
     def train_step(self, data: Batch) -> Logs:
-        """Do one round on the batches of `RoundDataset.make`; return the means of its losses."""
+        """Train on one round of `RoundDataset.make`, and return the means of its losses."""
         generator_logs: Logs = {}
         critic_logs: list[Logs] = []
         for index in range(self.n_critic):
@@ -204,17 +239,17 @@ class Trainer(keras.Model):
             self.average.update(self.optimizer.iterations)
         logs = {**generator_logs, **_means(critic_logs)}
         if spans_machines(self._strategy):
-            # There Keras joins the logs of the replicas along their first axis.
+            # Keras then joins the logs of the replicas along their first axis.
             logs = {name: ops.reshape(value, (1,)) for name, value in logs.items()}
         return logs
 
     def prepare(self, data: Batch, index: int) -> Batch:
-        """Take one batch out of a round and bring it to [-1, 1].
+        """Take one batch out of a round and scale it to [-1, 1].
 
         Returns:
-            What `RoundDataset.make` has, without the axis of the round, and `masked`, what the
-            generator is shown; `image` and `masked` are float `(B, H, W, 3)` in [-1, 1], `mask` is
-            `(B, H, W, 1)`. `discount` is of the last batch whatever the index.
+            The arrays of `RoundDataset.make` without the axis of the round, and `masked`, the input
+            of the generator. `image` and `masked` are float `(B, H, W, 3)` in [-1, 1], `mask` is
+            `(B, H, W, 1)`. `discount` belongs to the last batch whatever the index.
         """
         batch = {
             name: values if name == "discount" else values[:, index]
@@ -227,7 +262,7 @@ class Trainer(keras.Model):
         return {**batch, "image": image, "mask": mask, "masked": mode.masked_input(source, mask)}
 
     def generator_gradients(self, batch: Batch) -> tuple[list[Any], Any, Logs]:
-        """Return the gradients of the generator's loss, its composited pictures, and the parts."""
+        """Return the gradients of the generator's loss, its composited pictures, and the logs."""
 
         def compute() -> tuple[Any, Any]:
             outputs = self._generate(batch, training=True)
@@ -236,8 +271,8 @@ class Trainer(keras.Model):
             logs["loss"] = total
             logs["output_std"] = ops.std(outputs["refined"])
             if self.trains_critics:
-                wanted, more = self.generator_loss(batch, fake)
-                total, logs = total + wanted, {**logs, **more}
+                adversarial, more = self.generator_loss(batch, fake)
+                total, logs = total + adversarial, {**logs, **more}
             return self._for_replica(total), (fake, {**logs, "g_total": total})
 
         weights = self.generator.trainable_variables
@@ -245,11 +280,11 @@ class Trainer(keras.Model):
         return gradients, fake, logs
 
     def critic_gradients(self, batch: Batch, fake: Any) -> tuple[list[Any], Logs]:
-        """Return the gradients of the critics' loss and its parts.
+        """Return the gradients of the critics' loss, and the logs.
 
         Args:
-            batch: of `prepare`.
-            fake: composited pictures `(B, H, W, 3)`; no gradient flows into them.
+            batch: A batch that `prepare` returned.
+            fake: Composited pictures `(B, H, W, 3)`. No gradient flows into them.
         """
 
         def compute() -> tuple[Any, Any]:
@@ -270,7 +305,7 @@ class Trainer(keras.Model):
 
     @property
     def _strategy(self) -> Any:
-        # Keras has strategies under TensorFlow alone.
+        # Keras has strategies only under TensorFlow.
         return getattr(self, "distribute_strategy", None)
 
     @property
@@ -284,7 +319,7 @@ class Trainer(keras.Model):
         return composite(outputs["refined"], batch["image"], batch["mask"])
 
     def _for_replica(self, loss: Any) -> Any:
-        # Keras adds the gradients of the replicas; each saw its share of the batch.
+        # Keras adds the gradients of the replicas, each of which has its share of the batch.
         return loss / self._replicas
 
     def _norm(self, gradients: list[Any]) -> Any:

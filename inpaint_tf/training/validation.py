@@ -1,4 +1,4 @@
-"""The training's own loss, on photographs that it trains on and on photographs that it does not."""
+"""The loss of the training, on photographs of both splits."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from inpaint_tf.data.photo_set import PhotoSet
-from inpaint_tf.report.evaluation import draw
+from inpaint_tf.data.split import draw
 from inpaint_tf.training.config import TrainConfig
 from inpaint_tf.training.rounds import RoundDataset
 from inpaint_tf.training.trainer import Trainer
+from neuralgym_lite.backend import compiled
 
 BATCH_SIZE = 8
 
 
 class Validation:
-    """Takes the reconstruction loss of fixed photographs with fixed masks, at inference.
+    """Computes the reconstruction loss of fixed photographs with fixed masks, at inference.
 
-    As many photographs of the training split as of the test split, under the same masks: what the
-    two losses differ by is what the network knows by heart.
+    It takes as many photographs of the training split as of the test split, under the same masks:
+    the difference of the two losses shows how much the network overfits.
 
     Args:
-        trainer: in training.
-        photos: its data set.
-        config: settings of the run.
-        count: photographs of each split.
+        trainer: The trainer.
+        photos: The data set.
+        config: Settings of the run.
+        count: Photographs of each split. Defaults to 64.
     """
 
     def __init__(
@@ -35,21 +35,21 @@ class Validation:
     ) -> None:
         fewest = min(len(photos.train), len(photos.test))
         size = min(BATCH_SIZE, fewest)
-        # Of so few photographs, broken ones may be a large share; the training counts them all.
+        # Unreadable photographs may be a large share of so few. The training counts all of them.
         plain = config.data.model_copy(update={"flip": False, "smallest_crop": 1.0})
         changes = {"n_critic": 1, "batch_size": size, "max_bad_photos": 1.0, "data": plain}
-        alone = config.model_copy(update=changes)
+        changed = config.model_copy(update=changes)
         batches = min(count, fewest) // size
         self._rounds = {}
         for name, keys in (("train_loss", photos.train), ("val_loss", photos.test)):
-            shown = replace(photos, train=draw(keys, batches * size))
-            maker = RoundDataset(shown, alone)
-            self._rounds[name] = [maker.make(i) for i in range(batches)]
-        self._loss = tf.function(trainer.validation_loss)
+            drawn = replace(photos, train=draw(keys, batches * size))
+            dataset = RoundDataset(drawn, changed)
+            self._rounds[name] = [dataset.make(i) for i in range(batches)]
+        self._loss = compiled(trainer.validation_loss, trainer.variables)
 
     def run(self) -> dict[str, float]:
-        """Return the mean losses `train_loss` and `val_loss`."""
+        """Return the mean losses `train_loss` and `val_loss`, with the current weights."""
         return {name: self._mean(rounds) for name, rounds in self._rounds.items()}
 
     def _mean(self, rounds: list[dict[str, Any]]) -> float:
-        return float(np.mean([self._loss(round_).numpy() for round_ in rounds]))
+        return float(np.mean([np.asarray(self._loss(round_)) for round_ in rounds]))

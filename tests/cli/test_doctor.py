@@ -44,6 +44,7 @@ def test_everything_is_looked_at_and_nothing_is_written(home):
         *doctor.REQUIRED,
         *doctor.OPTIONAL,
         "processors",
+        "backend",
         "GPUs",
         "precision",
         "cache",

@@ -252,8 +252,6 @@ class Parsed(Exception):  # noqa: N818
 
 def check_script(script, *arguments, monkeypatch):
     """Parse the arguments of a script, which has `main` as a command, or makes a parser."""
-    if script == "scripts/train_on_jax.py":
-        pytest.importorskip("jax")
     monkeypatch.setattr(sys, "argv", [script, *arguments])
     monkeypatch.syspath_prepend(ROOT / "scripts")
     monkeypatch.setattr(os, "environ", os.environ.copy())

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from neuralgym_lite import callbacks
 from neuralgym_lite.callbacks import (
-    EveryN,
+    CallbackList,
     IterationCallback,
     ProgressBar,
     ScalarLog,
@@ -32,6 +33,17 @@ def run(callback, steps: int, logs=None, epochs: int = 1) -> None:
         for batch in range(steps):
             callback.on_train_batch_end(batch, {"loss": float(batch)} if logs is None else logs)
     callback.on_train_end()
+
+
+class Calls(IterationCallback):
+    """Calls a function with the iteration."""
+
+    def __init__(self, every, function, **counting):
+        super().__init__(every, **counting)
+        self.function = function
+
+    def act(self, iteration, logs):
+        self.function(iteration)
 
 
 def lines(path) -> list[dict]:
@@ -60,13 +72,13 @@ def iterations(path) -> list[int]:
 def test_every_acts_when_a_multiple_is_reached_or_passed(every, per_step, initial, steps, expected):
     called: list[int] = []
     counting = {"iterations_per_step": per_step, "initial_iteration": initial}
-    run(EveryN(every, called.append, **counting), steps)
+    run(Calls(every, called.append, **counting), steps)
     assert called == expected
 
 
 def test_several_epochs_and_several_fits():
     called: list[int] = []
-    callback = EveryN(2, called.append, iterations_per_step=1)
+    callback = Calls(2, called.append, iterations_per_step=1)
     run(callback, 3, epochs=2)
     run(callback, 2)
     assert called == [2, 4, 6, 2]
@@ -74,7 +86,7 @@ def test_several_epochs_and_several_fits():
 
 def test_several_steps_in_one_execution():
     called: list[int] = []
-    callback = EveryN(4, called.append)
+    callback = Calls(4, called.append)
     callback.on_train_begin()
     callback.on_epoch_begin(0)
     for batch in (2, 5, 8):
@@ -84,7 +96,7 @@ def test_several_steps_in_one_execution():
 
 def test_every_must_be_positive():
     with pytest.raises(UserError, match="Received: 0"):
-        EveryN(0, print)
+        Calls(0, print)
 
 
 def test_the_base_does_nothing_by_itself():
@@ -181,14 +193,44 @@ def test_the_bar_shows_iteration_and_chosen_scalars():
     assert line.endswith(" left, loss 0.1235")
 
 
+# --- many steps at once, as under JAX
+
+
+def test_no_step_is_lost_and_none_is_late_for_the_weights(monkeypatch):
+    monkeypatch.setattr(callbacks, "is_jax", lambda: True)
+    monkeypatch.setattr(callbacks, "_STEPS_READ_AT_ONCE", 5)
+    order: list[tuple[str, int, int]] = []
+    reached = 0
+    log = Calls(1, lambda iteration: order.append(("log", iteration, reached)))
+    save = Calls(7, lambda iteration: order.append(("save", iteration, reached)))
+    save.needs_weights = True
+    model = keras.Sequential()
+    model.jax_state_sync = lambda: order.append(("sync", save.iteration, reached))
+    stop = StopOnSignal()
+    passing = CallbackList([log, save, stop], model)
+    passing.on_train_begin()
+    passing.on_epoch_begin(0)
+    for batch in range(13):
+        reached = batch + 1
+        stop.received = reached == 9
+        passing.on_train_batch_end(batch, {"loss": float(batch)})
+    passing.on_epoch_end(0)
+    passing.on_train_end()
+    logged = [(iteration, when) for name, iteration, when in order if name == "log"]
+    assert [iteration for iteration, _ in logged] == list(range(1, 14))
+    assert [when for _, when in logged] == [5] * 5 + [7] * 2 + [9] * 2 + [13] * 4
+    assert [each for each in order if each[0] != "log"] == [("sync", 7, 7), ("save", 7, 7)]
+    assert model.stop_training
+
+
 # --- all of them in Keras' own loop
 
 
-def fit(callbacks, steps: int) -> None:
+def fit(parts, steps: int) -> None:
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse")
     data = tf.data.Dataset.from_tensors((tf.ones((4, 2)), tf.ones((4, 1)))).repeat()
-    model.fit(data, epochs=1, steps_per_epoch=steps, callbacks=callbacks, verbose=0, shuffle=False)
+    model.fit(data, epochs=1, steps_per_epoch=steps, callbacks=parts, verbose=0, shuffle=False)
 
 
 def test_in_fit(tmp_path):
@@ -196,13 +238,13 @@ def test_in_fit(tmp_path):
     stream = io.StringIO()
     counting = {"iterations_per_step": 5, "initial_iteration": 10}
     with Progress(stream) as progress:
-        callbacks = [
+        parts = [
             ScalarLog(tmp_path / "scalars.jsonl", 5, **counting),
             TensorBoardScalars(tmp_path / "tensorboard", 5, **counting),
             ProgressBar(25, progress, ["loss"], **counting),
-            EveryN(10, called.append, **counting),
+            Calls(10, called.append, **counting),
         ]
-        fit(callbacks, 3)
+        fit(parts, 3)
     assert iterations(tmp_path / "scalars.jsonl") == [15, 20, 25]
     assert all(np.isfinite(line["loss"]) for line in lines(tmp_path / "scalars.jsonl"))
     assert called == [20]
@@ -214,7 +256,7 @@ def test_a_signal_ends_fit_after_the_step(tmp_path, number):
     before = signal.getsignal(number)
     stop = StopOnSignal()
     log = ScalarLog(tmp_path / "scalars.jsonl")
-    fit([EveryN(2, lambda _: os.kill(os.getpid(), number)), log, stop], 5)
+    fit([Calls(2, lambda _: os.kill(os.getpid(), number)), log, stop], 5)
     assert stop.received
     assert iterations(log.path) == [1, 2]
     assert signal.getsignal(number) is before
@@ -235,4 +277,4 @@ def test_a_second_interrupt_is_not_held():
         os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
-        fit([EveryN(1, interrupt_twice), StopOnSignal()], 2)
+        fit([Calls(1, interrupt_twice), StopOnSignal()], 2)

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from inpaint_tf.data import PhotoSet, open_photos
+from inpaint_tf.data.split import draw
 from inpaint_tf.masks import (
     EvaluationMasks,
     MaskMode,
@@ -21,7 +22,7 @@ from inpaint_tf.masks import (
     opencv_inpaint,
 )
 from inpaint_tf.metrics import METRICS
-from inpaint_tf.report.evaluation import Evaluation, draw, evaluate
+from inpaint_tf.report.evaluation import Evaluation, evaluate
 from inpaint_tf.report.table import render_table
 from neuralgym_lite.errors import UserError
 

@@ -11,7 +11,7 @@ import pytest
 import inpaint_tf
 from inpaint_tf.models import create, create_critic
 from inpaint_tf.training.checkpoints import Checkpoints
-from inpaint_tf.training.finetune import open_parent, start_from
+from inpaint_tf.training.finetune import open_initial_weights, start_from
 from inpaint_tf.training.procedures import load_train_config
 from inpaint_tf.training.run import load_trainer, make_trainer, start
 from inpaint_tf.training.session import train
@@ -56,7 +56,7 @@ def assert_equal(ours, theirs):
 
 
 def test_starts_where_the_parent_is(parent_run, tmp_path):
-    parent = open_parent(parent_run.path)
+    parent = open_initial_weights(parent_run.path)
     run, config = start_from(parent, settings(parent, **{"iterations": 4}), tmp_path / "child")
     trainer, _, iteration = load_trainer(run)
     assert iteration == 0
@@ -77,7 +77,7 @@ def test_starts_where_the_parent_is(parent_run, tmp_path):
 
 
 def test_settings_are_the_parents_but_for_the_photographs(parent_run):
-    parent = open_parent(parent_run.path)
+    parent = open_initial_weights(parent_run.path)
     config = load_train_config(None, {}, ["optimizer.learning_rate=1e-5"], parent.settings)
     assert (config.model.width, config.mask.mosaic_unit_size, config.batch_size) == (4, 5, 2)
     assert config.optimizer.learning_rate == 1e-5
@@ -91,7 +91,7 @@ def test_phases_are_the_parents_past(tmp_path):
     assert (config.phases.completion, config.phases.discriminator) == (9, 1)
     trainer = make_trainer(config)
     Checkpoints(run, trainer, config).save(50)
-    parent = open_parent(tmp_path)
+    parent = open_initial_weights(tmp_path)
     (phase,) = trainer.phases(settings(parent, **{"iterations": 8}))
     assert phase == (8, True, True)
     again = trainer.phases(settings(parent, "phases.completion=2", **{"iterations": 8}))
@@ -99,7 +99,7 @@ def test_phases_are_the_parents_past(tmp_path):
 
 
 def test_manifest_names_the_parent(parent_run, tmp_path):
-    parent = open_parent(parent_run.path)
+    parent = open_initial_weights(parent_run.path)
     records = []
     for only in (False, True):
         run, _ = start_from(parent, settings(parent), tmp_path / str(only), generator_only=only)
@@ -113,7 +113,7 @@ def test_manifest_names_the_parent(parent_run, tmp_path):
 
 
 def test_a_run_without_its_parents_weights_is_not_begun(parent_run, tmp_path):
-    parent = open_parent(parent_run.path)
+    parent = open_initial_weights(parent_run.path)
     run, config = start_from(parent, settings(parent), tmp_path / "child")
     shutil.rmtree(run.checkpoints / "iteration-00000000")
     with pytest.raises(UserError, match="no checkpoint with the weights of"):
@@ -121,7 +121,7 @@ def test_a_run_without_its_parents_weights_is_not_begun(parent_run, tmp_path):
 
 
 def test_generator_only(parent_run, tmp_path):
-    parent = open_parent(parent_run.path)
+    parent = open_initial_weights(parent_run.path)
     config = settings(parent, "model.critic_width=3")
     run, _ = start_from(parent, config, tmp_path / "child", generator_only=True)
     trainer, _, _ = load_trainer(run)
@@ -132,7 +132,7 @@ def test_generator_only(parent_run, tmp_path):
 
 def test_critics_of_another_run(parent_run, tmp_path):
     create("ca", width=4, mask_mode="mosaic").save(tmp_path / "model.keras")
-    alone = open_parent(tmp_path / "model.keras")
+    alone = open_initial_weights(tmp_path / "model.keras")
     parent = alone.with_critics_of(parent_run.path)
     config = settings(parent, **SMALL)
     run, _ = start_from(parent, config, tmp_path / "child")
@@ -154,7 +154,7 @@ def test_saved_model(tmp_path, name):
     mode = {"name": "hole", "color": [1, 2, 3]}
     model = create(name, width=4, mask_mode=mode, dtype="float32", **options)
     model.save(tmp_path / "model.keras")
-    parent = open_parent(tmp_path / "model.keras")
+    parent = open_initial_weights(tmp_path / "model.keras")
     flags = {key: SMALL[key] for key in ("batch_size", "precision")}
     flags |= {"data.image_size": 32, "model.critic_width": 4}
     config = settings(parent, **flags)
@@ -164,7 +164,7 @@ def test_saved_model(tmp_path, name):
 
 
 def test_twice_as_wide(parent_run, tmp_path):
-    parent = open_parent(parent_run.path)
+    parent = open_initial_weights(parent_run.path)
     run, config = start_from(
         parent, settings(parent, **{"model.width": 8}), tmp_path / "child", generator_only=True
     )
@@ -179,7 +179,7 @@ def test_twice_as_wide(parent_run, tmp_path):
 def test_wiring_is_kept(tmp_path):
     model = create("stable-glcic", width=4, wiring="paper-code", compat="torch")
     model.save(tmp_path / "model.keras")
-    config = settings(open_parent(tmp_path / "model.keras"))
+    config = settings(open_initial_weights(tmp_path / "model.keras"))
     assert (config.model.wiring, config.model.compat) == ("paper-code", "torch")
 
 
@@ -190,7 +190,7 @@ def test_imported_critics(tmp_path):
     whole = create_critic("global", size=48, **options)
     for critic in (local, whole):
         critic.save(tmp_path / f"{critic.name}.keras")
-    parent = open_parent(tmp_path)
+    parent = open_initial_weights(tmp_path)
     config = settings(parent, precision="float32")
     assert (config.data.image_size, config.mask.height, config.mask.width) == (48, 24, 24)
     run, _ = start_from(parent, config, tmp_path / "run")
@@ -211,21 +211,21 @@ def test_imported_critics(tmp_path):
     ],
 )
 def test_another_architecture(parent_run, tmp_path, flags, message):
-    parent = open_parent(parent_run.path)
+    parent = open_initial_weights(parent_run.path)
     with pytest.raises(UserError, match=message):
         start_from(parent, settings(parent, **flags), tmp_path / "child")
     assert not (tmp_path / "child").exists()
 
 
 def test_several_machines(parent_run, tmp_path):
-    parent = open_parent(parent_run.path)
+    parent = open_initial_weights(parent_run.path)
     with pytest.raises(UserError, match="begun on one machine.*train --resume"):
         start_from(parent, settings(parent, "strategy=multiworker"), tmp_path / "child")
     assert not (tmp_path / "child").exists()
 
 
 def test_critics_that_do_not_fit(parent_run, tmp_path):
-    parent = open_parent(parent_run.path)
+    parent = open_initial_weights(parent_run.path)
     with pytest.raises(UserError, match="local critic of .*`generator_only`"):
         start_from(parent, settings(parent, "model.critic_width=3"), tmp_path / "child")
     assert not (tmp_path / "child").exists()
@@ -234,4 +234,4 @@ def test_critics_that_do_not_fit(parent_run, tmp_path):
 @pytest.mark.parametrize(("source", "message"), [("ns", "no weights"), ("nothing", "no model")])
 def test_nothing_to_start_from(source, message):
     with pytest.raises(UserError, match=message):
-        open_parent(source)
+        open_initial_weights(source)

@@ -17,9 +17,10 @@ from inpaint_tf.training import session
 from inpaint_tf.training.adversarial import AdversarialTrainer
 from inpaint_tf.training.config import TrainConfig
 from inpaint_tf.training.glcic import GLCICTrainer
+from inpaint_tf.training.optimizers import count_updates
 from inpaint_tf.training.procedures import PROCEDURES, load_train_config
 from inpaint_tf.training.rounds import RoundDataset
-from inpaint_tf.training.run import count_updates, make_trainer, resolve, resume
+from inpaint_tf.training.run import make_trainer, resolve, resume
 from inpaint_tf.training.run import start as start_run
 from neuralgym_lite.config import Config
 from neuralgym_lite.errors import UserError

@@ -22,7 +22,7 @@ def test_as_many_photographs_of_each_split(subset, count):
 
     photos = open_photos("samples", None, subset)
     validation = Validation(
-        types.SimpleNamespace(validation_loss=loss),
+        types.SimpleNamespace(validation_loss=loss, variables=[]),
         photos,
         TrainConfig(data=DataConfig(image_size=16)),
     )

@@ -18,7 +18,7 @@ from inpaint_tf.data.samples import open_samples
 from inpaint_tf.exporters.card import gather
 from inpaint_tf.inference.detail import add_detail
 from inpaint_tf.masks import evaluation_masks
-from inpaint_tf.training.finetune import open_parent
+from inpaint_tf.training.finetune import open_initial_weights
 
 ROOT = Path(__file__).parents[3]
 MOST_BYTES = 9_000_000
@@ -97,7 +97,7 @@ def test_reports_and_exports_know_where_it_comes_from(name):
 
 @every
 def test_can_be_finetuned(name):
-    parent = open_parent(name)
+    parent = open_initial_weights(name)
     assert str(parent.source) == name
     assert parent.settings["mask.mode"] == weights.facts(name)["mask mode"]
 
