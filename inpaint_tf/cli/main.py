@@ -18,6 +18,7 @@ from inpaint_tf.cli._echo import echo
 from neuralgym_lite.errors import UserError, did_you_mean, reason_of
 
 COMMANDS = (
+    "config",
     "data",
     "doctor",
     "evaluate",

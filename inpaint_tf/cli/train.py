@@ -8,14 +8,22 @@ from typing import Any
 
 import click
 
-from inpaint_tf.cli._settings import as_flags, carry_out, run_folder, with_settings
+from inpaint_tf.cli._settings import (
+    SettingsCommand,
+    as_flags,
+    carry_out,
+    run_folder,
+    with_run_folder,
+    with_settings,
+)
 from neuralgym_lite.config import load_config
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.quiet import import_tensorflow
 
 
-@click.command("train")
+@click.command("train", cls=SettingsCommand)
 @with_settings
+@with_run_folder
 @click.option("--resume", is_flag=True, help="Go on from the run folder's newest checkpoint.")
 @click.option("--force", is_flag=True, help="Resume with other settings or photographs, too.")
 def command(
@@ -46,8 +54,9 @@ def command(
     flags = as_flags(options)
     with RunLock() as lock:
         if resume:
-            given = load_config(TrainConfig, flags=flags, overrides=overrides)
-            run, config = resume_run(run_dir or run_folder(given), flags, overrides, force, lock)
+            if run_dir is None:
+                run_dir = run_folder(load_config(TrainConfig, flags=flags, overrides=overrides))
+            run, config = resume_run(run_dir, flags, overrides, force, lock)
         else:
             config = load_train_config(config_file, flags, overrides)
             path = run_dir or run_folder(config)

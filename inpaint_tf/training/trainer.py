@@ -46,6 +46,8 @@ class Trainer(keras.Model):
 
     # Of a run: what the generator, and then the critics, learn alone, unless settings say more.
     phase_shares = (0.0, 0.0)
+    loss_class: type[LossConfig] = LossConfig
+    loss_weights: LossConfig
 
     def __init__(
         self,
@@ -56,7 +58,7 @@ class Trainer(keras.Model):
     ) -> None:
         super().__init__(**kwargs)
         self.generator = generator
-        self.loss_weights = loss or LossConfig()
+        self.loss_weights = loss or self.loss_class()
         self.n_critic = n_critic
         self.trains_generator = True
         self.trains_critics = True
