@@ -409,7 +409,7 @@ def _sentence(key: str, group: Sequence[Any], cls: type[Config], source: str) ->
     if fault["type"] == "extra_forbidden":
         key, value = next(_leaves({key: value}), (key, value))
         if key in (foreign := cls.foreign_keys()):
-            owners = " and ".join(foreign[key].owners)
+            owners = ", ".join(foreign[key].owners)
             return (
                 f"{key} is a setting of {owners}. Leave it out. Received: {_show(value)}{source}."
             )
