@@ -172,10 +172,10 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         self.values += 1
         self.depth += 1
-        # Looked at while the text is still being read, so that the rest of it costs nothing.
+        # Checked while the text is parsed, so that the rest of it takes no time.
         problem = None
         if self.check_event(yaml.AliasEvent):
-            problem = "aliases (*name) are not taken; repeat what they stand for"
+            problem = "aliases (*name) are not supported; repeat the value instead"
         elif self.depth > MAX_DEPTH:
             problem = f"it is nested deeper than {MAX_DEPTH} levels"
         elif self.values > MAX_VALUES:
@@ -187,18 +187,18 @@ class _Loader(yaml.SafeLoader):
         return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
+        keys: set[str] = set()
         for key, _ in node.value:
-            if key.value != "<<" and str(key.value) in seen:
+            if key.value != "<<" and str(key.value) in keys:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"the key '{key.value}' stands twice", key.start_mark
+                    None, None, f"the key '{key.value}' occurs twice", key.start_mark
                 )
-            seen.add(str(key.value))
+            keys.add(str(key.value))
         return super().construct_mapping(node, deep)
 
     def construct_int(self, node: yaml.ScalarNode) -> int:
         if len(node.value) > strict_json.MAX_DIGITS:
-            problem = f"a whole number of {len(node.value):,} digits"
+            problem = f"an integer of {len(node.value):,} digits"
             raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
         return int(node.value, {"0o": 8, "0x": 16}.get(node.value[:2], 10))
 
@@ -216,7 +216,7 @@ for _tag, _pattern, _first in _RESOLVERS:
     _Dumper.add_implicit_resolver(_tag, _whole, _first)
 _Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_int)
 _Loader.add_constructor("tag:yaml.org,2002:float", _Loader.construct_float)
-for _kind in ("binary", "omap", "pairs", "set", "timestamp"):  # what JSON has not
+for _kind in ("binary", "omap", "pairs", "set", "timestamp"):  # types that JSON does not have
     del _Loader.yaml_constructors[f"tag:yaml.org,2002:{_kind}"]
 
 
@@ -234,13 +234,13 @@ def _parse(text: str, source: str) -> Any:
     except (RecursionError, ValueError) as error:
         raise UserError(f"{source} cannot be read as YAML: {error}.") from None
     except KeyError as error:
-        raise UserError(f"{source} cannot be read as YAML: {error} is no truth value.") from None
+        raise UserError(f"{source} cannot be read as YAML: {error} is not a boolean.") from None
 
 
 def _parse_file(data: bytes, path: Path) -> Any:
     source = f"Config file '{path}'"
     if len(data) > MAX_BYTES:
-        raise UserError(f"{source} is longer than {MAX_BYTES:,} bytes, which no settings are.")
+        raise UserError(f"{source} is longer than {MAX_BYTES:,} bytes. Settings are shorter.")
     if path.suffix != ".json":
         return _parse(data.decode("utf-8-sig"), source)
     try:
@@ -384,23 +384,23 @@ def _range(schema: Mapping[str, Any]) -> str:
 def _explain(
     error: pydantic.ValidationError, cls: type[Config], layers: Mapping[str, dict[str, Any]]
 ) -> str:
-    """Say in one line what is wrong with each key, where it was set and what would do."""
+    """Return one line that says what is wrong with each key, where it was set, and the way out."""
     faults: dict[tuple[str | int, ...], list[Any]] = {}
     for fault in error.errors(include_url=False):
         location = fault["loc"]
         if fault["type"] not in ("missing", "extra_forbidden"):
-            # Pydantic adds the members of a union to the path; they are no keys.
+            # Pydantic adds the members of a union to the location. They are not keys.
             location = next(
                 (loc for loc in _prefixes(location) if any(_has(x, loc) for x in layers.values())),
                 location,
             )
         faults.setdefault(location, []).append(fault)
-    told = [
+    sentences = [
         _sentence(".".join(map(str, location)), group, cls, _source(location, layers))
         for location, group in list(faults.items())[:MAX_FAULTS]
     ]
-    more = len(faults) - len(told)
-    return " ".join([*told, f"And {more:,} more." if more else ""]).rstrip()
+    more = len(faults) - len(sentences)
+    return " ".join([*sentences, f"And {more:,} more." if more else ""]).rstrip()
 
 
 def _sentence(key: str, group: Sequence[Any], cls: type[Config], source: str) -> str:
@@ -418,13 +418,13 @@ def _sentence(key: str, group: Sequence[Any], cls: type[Config], source: str) ->
     if fault["type"] == "missing":
         return f"Config key '{key}' must be given."
     subject = f"Config key {_show(key)}" if key else "The config"
-    wants = " or ".join(dict.fromkeys(_want(fault) for fault in group))
+    expected = " or ".join(dict.fromkeys(_expectation(fault) for fault in group))
     if fault["type"] == "value_error" and isinstance(value, dict):
-        return f"{subject} {wants}."
-    return f"{subject} {wants}. Received: {_show(value)}{source}.{_near_choice(fault)}"
+        return f"{subject} {expected}."
+    return f"{subject} {expected}. Received: {_show(value)}{source}.{_near_choice(fault)}"
 
 
-def _want(fault: Any) -> str:
+def _expectation(fault: Any) -> str:
     known = {
         "model_type": "should be a section of keys",
         "bool_type": "should be true or false",
@@ -449,7 +449,7 @@ def _near_choice(fault: Any) -> str:
 
 
 def _keys(cls: type[Config], prefix: str = "") -> Iterator[str]:
-    """Every key of a config, sections too, dotted."""
+    """Yield all keys of a config and its sections, dotted."""
     for name, field in cls.model_fields.items():
         yield f"{prefix}{name}"
         for kind in (field.annotation, *get_args(field.annotation)):
@@ -458,7 +458,7 @@ def _keys(cls: type[Config], prefix: str = "") -> Iterator[str]:
 
 
 def _nearest(key: str, known: Sequence[str]) -> str:
-    """Look for the last part of the key in every section, else list what its own section has."""
+    """Suggest a key whose last part is similar, in any section, or list the keys of the section."""
     section, _, leaf = key.rpartition(".")
     leaves = {name: name.rpartition(".")[2] for name in known if not key.startswith(f"{name}.")}
     near = difflib.get_close_matches(leaf, leaves.values(), n=1)

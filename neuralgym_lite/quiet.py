@@ -1,4 +1,4 @@
-"""TensorFlow without the talk of its C++ libraries, for programs whose stderr is their own."""
+"""Importing TensorFlow without the messages of its C++ libraries."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ ERRORS_ONLY = "2"
 
 
 def import_tensorflow() -> None:
-    """Import TensorFlow and look for its devices; what that writes to stderr is held back.
+    """Import TensorFlow and list its devices, without its messages on stderr.
 
-    `TF_CPP_MIN_LOG_LEVEL` is set to show errors only, but does not reach the lines that are
-    written before the logging libraries are set up, and a machine without a GPU is told of as an
-    error. Should the import fail, or end the process, all of it comes out. So it does at once
-    where the user has set the variable.
+    `TF_CPP_MIN_LOG_LEVEL` is set to show only errors. That does not suppress messages from before
+    the logging libraries are initialized, and a missing GPU is logged as an error. If the import
+    fails or kills the process, all messages are printed. If the user has set the variable, nothing
+    is suppressed.
     """
     if "tensorflow" in sys.modules or LEVEL in os.environ:
         return
@@ -31,10 +31,10 @@ def import_tensorflow() -> None:
 
 @contextlib.contextmanager
 def held_back_stderr() -> Iterator[None]:
-    """Hold back what is written to file descriptor 2, by C++ too, until the block is left.
+    """Suppress what Python and C++ write to file descriptor 2 in the block.
 
-    It is dropped, unless the block raises an exception or the process dies in it: then it comes
-    out. Where the platform cannot fork, or stderr is closed, nothing is held back.
+    It is printed if the block raises an exception or the process dies in it. If the platform cannot
+    fork, or stderr is closed, nothing is suppressed.
     """
     if not hasattr(os, "fork") or sys.stderr is None:
         yield
@@ -42,8 +42,8 @@ def held_back_stderr() -> Iterator[None]:
     sys.stderr.flush()
     stderr = os.dup(2)
     source, sink = os.pipe()
-    # A file in place of the keeper would hide why a process died: TensorFlow aborts where the
-    # processor lacks an instruction set.
+    # A process, not a file, keeps the messages, so that they are printed if this process dies:
+    # TensorFlow aborts if the processor lacks an instruction set.
     keeper = os.fork()
     if keeper == 0:
         os.close(sink)
@@ -60,7 +60,7 @@ def held_back_stderr() -> Iterator[None]:
     finally:
         sys.stderr.flush()
         if drop:
-            # Before its source ends, or it would write.
+            # It is killed before its source is closed. Otherwise it would print.
             os.kill(keeper, signal.SIGKILL)
         os.dup2(stderr, 2)
         os.close(stderr)
@@ -68,9 +68,9 @@ def held_back_stderr() -> Iterator[None]:
 
 
 def _keep(source: int, stderr: int) -> NoReturn:
-    """Read until nobody can write any more, then write it all out. Runs in the forked process."""
+    """Read until the pipe is closed, then print everything. Runs in the forked process."""
     try:
-        # Ctrl-C goes to every process of the terminal; what becomes of this one its parent says.
+        # Ctrl-C is sent to all processes of the terminal. The parent decides when this one ends.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         os.dup2(stderr, 2)
         held = b"".join(iter(lambda: os.read(source, 65536), b""))

@@ -244,7 +244,7 @@ def test_a_broken_override_value():
     [
         ("name: a\nmask: [x\n", "line 3, column 1"),
         ("name: a\n\tmask: b\n", "line 2, column 1"),
-        ("name: a\nname: b\n", "line 2, column 1: the key 'name' stands twice"),
+        ("name: a\nname: b\n", "line 2, column 1: the key 'name' occurs twice"),
         ("name: a\nmask: \x07b\n", "line 2, column 7"),
         ("name: !!python/object:os.system x\n", "line 1, column 7"),
     ],
@@ -303,7 +303,7 @@ HOSTILE = {
     "alias.json": ('{"a": &a [1], "name": *a}', "broken JSON"),
     "deep.json": ('{"name": ' + "[" * 5000 + "]" * 5000 + "}", "deeper than 100 levels"),
     "digits.json": ('{"train": {"iterations": ' + "9" * 5000 + "}}", "5,000 digits"),
-    "twice.json": ('{"name": "a", "name": "b"}', "'name' stands twice"),
+    "twice.json": ('{"name": "a", "name": "b"}', "'name' occurs twice"),
     "nan.json": ('{"train": {"optimizer": {"beta_1": NaN}}}', "beta_1' should be a finite"),
 }
 
