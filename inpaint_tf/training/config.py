@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from inpaint_tf.masks import GREY, HoleShape, MaskMode
 from neuralgym_lite.config import Config, ForeignKey, to_flat
@@ -386,6 +386,13 @@ class TrainConfig(Config):
 
     def __new__(cls, **settings: Any) -> TrainConfig:  # noqa: D102
         return super().__new__(cls.select(settings))
+
+    @model_validator(mode="after")
+    def _check_class(self) -> TrainConfig:
+        # `model_validate` of this class itself would not have the fields of the model.
+        if MODEL_CONFIGS.get(self.model.name) is not type(self) or type(self.model) is ModelConfig:
+            raise ValueError("use `load_train_config`, or the config class of the model")
+        return self
 
     @classmethod
     def select(cls, settings: Mapping[str, Any]) -> type[TrainConfig]:

@@ -117,6 +117,14 @@ def test_a_section_given_in_part_keeps_the_defaults_of_the_model():
     assert type(TrainConfig(model=GLCICModelConfig(width=8))) is MODEL_CONFIGS["glcic"]
 
 
+def test_no_config_lacks_the_settings_of_its_model():
+    with pytest.raises(ValueError, match="use `load_train_config`"):
+        TrainConfig.model_validate({"model": {"name": "glcic"}})
+    with pytest.raises(ValueError, match="should be a valid dictionary or instance of CAModel"):
+        MODEL_CONFIGS["ca"](model=GLCICModelConfig())
+    assert MODEL_CONFIGS["ca"].model_validate({"model": {"critic_width": 4}}).batch_size == 64
+
+
 @pytest.mark.parametrize(
     ("override", "owners"),
     [
