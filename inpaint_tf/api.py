@@ -120,10 +120,11 @@ def train(
     given = with_keys(settings)
     with RunLock() as lock:
         if resume:
-            folder = run_dir or default_run_dir(
-                load_config(TrainConfig, flags=given, overrides=overrides)
-            )
-            run, resolved = resume_run(folder, given, overrides, force, lock)
+            if run_dir is None:
+                run_dir = default_run_dir(
+                    load_config(TrainConfig, flags=given, overrides=overrides)
+                )
+            run, resolved = resume_run(run_dir, given, overrides, force, lock)
         else:
             resolved = _load_settings(config, given, overrides)
             folder = run_dir or default_run_dir(resolved)

@@ -1,4 +1,4 @@
-"""Reconstruction losses: how far a network's pictures are from the photograph."""
+"""Reconstruction losses."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ DISCOUNTS = ("known", "box")
 def discount_weights(
     mask: NDArray[np.uint8], box: Any, gamma: float = 0.9, form: str = "known"
 ) -> NDArray[np.float32]:
-    """Return the weight of every missing pixel: the deeper in the hole, the less it is certain.
+    """Return the weights of the spatially discounted loss, which are lower deep inside a hole.
 
     Args:
-        mask: `(H, W, 1)`, 1 where missing.
+        mask: `(H, W, 1)` uint8, 1 where missing.
         box: (top, left, height, width) around the hole.
-        gamma: in (0, 1]; the weight at distance d is `gamma ** d`.
-        form: `"known"`: the distance to the nearest known pixel, at least 1, as the paper's text
-            has it; `"box"`: the distance to the box's edge, at least 0, as published code has it.
+        gamma: from 0 (excluded) to 1. The weight at distance d is `gamma ** d`.
+        form: `"known"`: the distance to the nearest known pixel, at least 1, as in the paper's
+            text; `"box"`: the distance to the edge of the box, at least 0, as in published code.
 
     Returns:
-        `(H, W, 1)`, 0 where known. With everything missing, the `"known"` weights are 1.
+        `(H, W, 1)` float32, 0 where known. If all pixels are missing, the `"known"` weights are 1.
 
     Raises:
         UserError: if the form is unknown.
@@ -52,9 +52,9 @@ def discount_weights(
 
 
 def box_discount(height: int, width: int, gamma: float = 0.9) -> NDArray[np.float32]:
-    """Return `gamma ** distance` to the box's nearest edge, `(height, width)`, as published.
+    """Return `gamma ** distance` to the nearest edge of a box, `(height, width)` float32.
 
-    The published distance is 0 in the first row and column but 1 in the last.
+    As in published code, the distance is 0 in the first row and column and 1 in the last.
     """
     rows = np.minimum(np.arange(height), height - np.arange(height))[:, None]
     columns = np.minimum(np.arange(width), width - np.arange(width))
@@ -62,26 +62,26 @@ def box_discount(height: int, width: int, gamma: float = 0.9) -> NDArray[np.floa
 
 
 def discounted_l1(truth: Any, output: Any, weights: Any, area: int) -> Any:
-    """Return the weighted L1 distance, as a mean over boxes of `area` pixels.
+    """Return the weighted L1 loss, averaged over boxes of `area` pixels.
 
     Args:
         truth: `(B, H, W, 3)`.
         output: `(B, H, W, 3)`.
         weights: `(B, H, W, 1)`, such as those of `discount_weights`.
-        area: pixels of the box, the same for all samples.
+        area: pixels of a box, the same for all samples.
     """
     total = ops.sum(ops.abs(truth - output) * weights)
     return total / ops.cast(ops.shape(truth)[0] * ops.shape(truth)[-1] * area, total.dtype)
 
 
 def known_l1(truth: Any, output: Any, mask: Any, normalise: bool = False) -> Any:
-    """Return the L1 distance over the known pixels, as a mean over all pixels.
+    """Return the L1 loss over the known pixels, averaged over all pixels.
 
     Args:
         truth: `(B, H, W, 3)`.
         output: `(B, H, W, 3)`, not composited.
         mask: `(B, H, W, 1)`, 1 where missing.
-        normalise: whether to divide by the share of known pixels, as the 2018 release does.
+        normalise: divide by the share of known pixels, as the 2018 release does.
     """
     known = 1 - ops.cast(mask, truth.dtype)
     loss = ops.mean(ops.abs(truth - output) * known)
@@ -89,9 +89,9 @@ def known_l1(truth: Any, output: Any, mask: Any, normalise: bool = False) -> Any
 
 
 def hole_mse(truth: Any, output: Any, mask: Any) -> Any:
-    """Return the squared distance over the missing pixels, as a mean over all pixels.
+    """Return the squared error over the missing pixels, averaged over all pixels.
 
-    It is the mean squared error of the composited picture.
+    This is the mean squared error of the composited image.
 
     Args:
         truth: `(B, H, W, 3)`.
@@ -102,17 +102,17 @@ def hole_mse(truth: Any, output: Any, mask: Any) -> Any:
 
 
 def overlap_mse(truth: Any, output: Any, mask: Any, pixels: int, weight: float) -> Any:
-    """Return the mean squared distance over the holes and a rim of known pixels around them.
+    """Return the mean squared error over the holes and a rim of known pixels around them.
 
     Args:
         truth: `(B, H, W, 3)`.
         output: `(B, H, W, 3)`, not composited.
         mask: `(B, H, W, 1)`, 1 where missing.
         pixels: width of the rim.
-        weight: of a pixel in the rim; one in the hole has 1.
+        weight: weight of a pixel in the rim. Pixels in the hole have weight 1.
 
     Returns:
-        The weighted sum over the number of pixels in hole and rim, as a mean over the batch.
+        The weighted sum divided by the number of pixels in hole and rim, averaged over the batch.
 
     Reference:
         Pathak et al. 2016, section 3.2 and its released code.

@@ -1,1 +1,1 @@
-"""A small training kit on Keras 3."""
+"""A training kit on Keras 3 that is independent of inpainting."""

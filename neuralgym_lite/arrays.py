@@ -1,4 +1,4 @@
-"""Arrays in an `.npz` that somebody else may have written, read within bounds."""
+"""An `.npz` reader for untrusted files, with limits."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ _HEADERS = {
 
 
 def read_arrays(path: str | Path, limit: int) -> Arrays:
-    """Read all arrays of an `.npz`; nothing in it is run.
+    """Read all arrays of an `.npz`. No code in the file is executed.
 
     Args:
         path: the file.
-        limit: the most bytes that it may unpack to.
+        limit: largest uncompressed size in bytes.
 
     Returns:
         Arrays by name.
 
     Raises:
-        ValueError: if it would unpack to more, or an array is not as long as it says. Damage
-            raises what `zipfile` and NumPy raise.
+        ValueError: if the uncompressed size is larger, or the length of an array is not that of its
+            header. Damaged files raise the errors of `zipfile` and NumPy.
     """
     arrays = {}
     with zipfile.ZipFile(path) as archive:
         total = sum(entry.file_size for entry in archive.infolist())
         if total > limit:
-            raise ValueError(f"it would unpack to {total:,} bytes, and {limit:,} are the most")
+            raise ValueError(f"it would unpack to {total:,} bytes; the limit is {limit:,}")
         for entry in archive.infolist():
             name = entry.filename.removesuffix(".npy")
             with archive.open(entry) as file:
@@ -47,7 +47,7 @@ def read_arrays(path: str | Path, limit: int) -> Arrays:
 
 
 def _check_length(name: str, file: Any, length: int) -> None:
-    """Refuse an array that is not as long as its header says, for which NumPy makes the room."""
+    """Refuse an array whose length is not that of its header, which NumPy would allocate."""
     version = np.lib.format.read_magic(file)
     if version not in _HEADERS:
         raise ValueError(f"'{name[:80]}' is of the unknown version {version}")
@@ -58,6 +58,6 @@ def _check_length(name: str, file: Any, length: int) -> None:
         return
     if min(shape, default=0) < 0 or expected != length - file.tell():
         raise ValueError(
-            f"'{name[:80]}' is {length - file.tell():,} bytes long, and says that it is another "
+            f"'{name[:80]}' is {length - file.tell():,} bytes long, but its header gives another "
             "length"
         )

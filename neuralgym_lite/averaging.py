@@ -1,4 +1,4 @@
-"""A moving average of weights, which is steadier than the weights of the last update."""
+"""Moving averages of weights."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Any
 import keras
 from keras import ops
 
-# The average is over the last ninth of the updates until it is over 1 / (1 - momentum) of them.
+# Until it is over 1 / (1 - momentum) updates, the average is over the last ninth of all updates.
 WARM_UP = 9
 
 
 class WeightAverage:
-    """The moving average of some variables; make it in the scope of a strategy.
+    """The exponential moving average of variables. Make it in the scope of a strategy.
 
-    Keras' own, `use_ema`, cannot be had beside the weights: `fit` overwrites them at its end.
+    Keras' own `use_ema` cannot be used: at the end of `fit` it overwrites the weights.
 
     Args:
         weights: the variables.
-        momentum: in (0, 1); the average is over some 1 / (1 - momentum) updates, and over fewer in
-            the beginning, so that it soon forgets where training began.
+        momentum: between 0 and 1, both excluded. The average is over about 1 / (1 - momentum)
+            updates, and over fewer at the beginning, so that it soon forgets the initial weights.
 
     Attributes:
-        variables: the average, in the order of `weights`; zeros before the first update.
+        variables: the average, in the order of `weights`. They are zero before the first update.
     """
 
     def __init__(self, weights: Sequence[Any], momentum: float) -> None:
@@ -44,13 +44,13 @@ class WeightAverage:
         ]
 
     def update(self, count: Any) -> None:
-        """Take in the weights as they are after update `count`, a number or tensor from 1."""
+        """Update the average after update number `count`, which is a number or tensor from 1."""
         before = ops.cast(count, "float32") - 1
         momentum = ops.minimum(self.momentum, before / (before + WARM_UP))
         for average, weight in zip(self.variables, self.weights, strict=True):
             average.assign(weight + momentum * (average - weight))
 
     def give(self) -> None:
-        """Overwrite the weights by their average."""
+        """Assign the average to the weights."""
         for average, weight in zip(self.variables, self.weights, strict=True):
             weight.assign(average)

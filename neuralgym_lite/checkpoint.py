@@ -1,10 +1,9 @@
-"""Checkpoints that are whole or not there.
+"""Checkpoints that are written atomically and verified by checksums.
 
-A checkpoint is a folder with the files of its writers and `checkpoint.json`, which holds the
-SHA-256 of each, the caller's notes, and a SHA-256 of all that. It is made under a hidden name,
-flushed to the disk, and renamed into place. Nothing whose name begins with a dot is a checkpoint.
-A folder that has a `checkpoint.json`, or a name of `checkpoint_name`, is one or was one before it
-was damaged. One process writes.
+A checkpoint is a folder with some files and `checkpoint.json`, which has the SHA-256 of each file,
+the caller's metadata, and a SHA-256 of itself. It is written under a hidden name, flushed to the
+disk, and renamed. A folder is a checkpoint, perhaps a damaged one, if it has a `checkpoint.json` or
+a name of `checkpoint_name`, and its name does not begin with a dot. Only one process writes.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from neuralgym_lite import strict_json
 from neuralgym_lite.errors import UserError
 
 MANIFEST = "checkpoint.json"
-BROKEN = "broken"  # the folder of damaged ones
+BROKEN = "broken"  # folder of damaged checkpoints
 _UNFINISHED = ".unfinished-"
 _REPLACED = ".replaced-"
 _NAME = re.compile(r"iteration-(\d+)")
@@ -36,13 +35,13 @@ def save_checkpoint(
     writers: Mapping[str, Callable[[Path], None]],
     meta: Mapping[str, Any],
 ) -> Path:
-    """Write a checkpoint; one of the same name is replaced.
+    """Write a checkpoint. One of the same name is replaced.
 
     Args:
-        folder: where the checkpoints of the run lie; made if it is missing.
+        folder: folder of the run's checkpoints, which is made if necessary.
         name: folder name of this checkpoint.
-        writers: for each file name a function that writes that file at the path it is given.
-        meta: notes of JSON types; `iteration` must be among them.
+        writers: for each file name, a function that writes the file to a path.
+        meta: metadata of JSON types, which includes `iteration`.
 
     Returns:
         The path of the checkpoint.
@@ -68,31 +67,31 @@ def save_checkpoint(
 
 
 def checkpoint_name(iteration: int) -> str:
-    """Return the name for the checkpoint of an iteration, from which a damaged one is known."""
+    """Return the folder name of the checkpoint of an iteration."""
     return f"iteration-{iteration:08d}"
 
 
 def latest_checkpoint(folder: str | Path) -> Path | None:
-    """Return the checkpoint of the highest iteration, damaged or not, or None; see `verify`."""
+    """Return the checkpoint of the highest iteration, which may be damaged, or None."""
     return next(iter(_newest_first(Path(folder))), None)
 
 
 def newest_whole(folder: str | Path) -> Path | None:
-    """Return the checkpoint of the highest iteration that is as it was written, or None."""
+    """Return the undamaged checkpoint of the highest iteration, or None."""
     return next((path for path in _newest_first(Path(folder)) if not _damage(path)), None)
 
 
 def set_aside(folder: str | Path, on_broken: Callable[[str], object]) -> Path | None:
-    """Move damaged checkpoints to the folder `broken`, down to the newest whole one.
+    """Move damaged checkpoints that are newer than the newest undamaged one to `broken`.
 
-    Only the process that writes the checkpoints may call it.
+    Only the process that writes the checkpoints may call this.
 
     Args:
-        folder: where the checkpoints of the run lie.
-        on_broken: called with a line about each that is moved.
+        folder: folder of the run's checkpoints.
+        on_broken: called with a message for each checkpoint that is moved.
 
     Returns:
-        The newest whole one, or None.
+        The newest undamaged checkpoint, or None.
     """
     for path in _newest_first(Path(folder)):
         damage = _damage(path)
@@ -107,7 +106,7 @@ def set_aside(folder: str | Path, on_broken: Callable[[str], object]) -> Path | 
 
 
 def read_meta(path: str | Path) -> dict[str, Any]:
-    """Return the notes that were saved with a checkpoint.
+    """Return the metadata of a checkpoint.
 
     Raises:
         UserError: if there is no readable checkpoint in `path`.
@@ -119,13 +118,13 @@ def verify(path: str | Path) -> None:
     """Compare every file of a checkpoint with its SHA-256.
 
     Raises:
-        UserError: naming the first file that is missing or damaged.
+        UserError: if a file is missing or damaged. The message names it.
     """
     path = Path(path)
     manifest = _manifest(path)
-    own = manifest.pop("sha256", None)  # those of before have none
+    own = manifest.pop("sha256", None)  # earlier versions wrote none
     if not manifest["files"] or own not in (None, _own_sum(manifest)):
-        raise UserError(f"Checkpoint '{path}' is damaged: {MANIFEST} is not as it was written.")
+        raise UserError(f"Checkpoint '{path}' is damaged: {MANIFEST} has another SHA-256.")
     for file, expected in manifest["files"].items():
         if not (path / file).is_file():
             raise UserError(f"Checkpoint '{path}' is damaged: '{file}' is missing.")
@@ -134,7 +133,7 @@ def verify(path: str | Path) -> None:
 
 
 def best_checkpoint(folder: str | Path, score: str) -> Path | None:
-    """Return the complete checkpoint whose notes have the lowest value of a score, or None."""
+    """Return the complete checkpoint whose metadata have the lowest value of a score, or None."""
     scored = []
     for iteration, path in _complete(Path(folder)):
         value = read_meta(path).get(score)
@@ -144,12 +143,12 @@ def best_checkpoint(folder: str | Path, score: str) -> Path | None:
 
 
 def prune(folder: str | Path, keep: int, score: str | None = None) -> None:
-    """Delete complete checkpoints, but for the newest and the best.
+    """Delete complete checkpoints, except for the newest and the best.
 
     Args:
-        folder: where the checkpoints of the run lie.
-        keep: how many of the highest iterations stay, 1 or more.
-        score: name of a note, of which the lowest value is the best; None keeps the newest alone.
+        folder: folder of the run's checkpoints.
+        keep: number of checkpoints of the highest iterations to keep, 1 or more.
+        score: key of the metadata whose lowest value is the best. None: keep only the newest.
     """
     if keep < 1:
         raise UserError(f"`keep` must be 1 or more checkpoints. Received: {keep}.")
@@ -162,9 +161,9 @@ def prune(folder: str | Path, keep: int, score: str | None = None) -> None:
 
 
 def clean(folder: str | Path) -> None:
-    """Delete what killed saves left, and bring back a checkpoint that was being replaced.
+    """Delete the remains of interrupted saves, and restore a checkpoint that was being replaced.
 
-    Only the process that writes the checkpoints may call it; `save_checkpoint` does.
+    Only the process that writes the checkpoints may call this. `save_checkpoint` does.
     """
     for replaced in Path(folder).glob(f"{_REPLACED}*"):
         final = replaced.with_name(replaced.name.removeprefix(_REPLACED))
@@ -195,8 +194,8 @@ def _newest_first(folder: Path) -> list[Path]:
 
 
 def _iteration(path: Path) -> float:
-    """Return the iteration of a checkpoint; where nothing tells it, it may be the newest."""
-    if name := _NAME.fullmatch(path.name):  # which is not damaged where the file is
+    """Return the iteration of a checkpoint, or infinity if it is unknown."""
+    if name := _NAME.fullmatch(path.name):  # the name is right even if the file is damaged
         return int(name[1])
     try:
         return int(_manifest(path)["iteration"])
@@ -205,7 +204,7 @@ def _iteration(path: Path) -> float:
 
 
 def _damage(path: Path) -> str:
-    """Say what is damaged, or return an empty text."""
+    """Return a message that says what is damaged, or an empty string."""
     try:
         verify(path)
     except UserError as error:

@@ -1,4 +1,4 @@
-"""The one kind of error that a user is meant to read."""
+"""Errors that are shown to the user, and helpers for their messages."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ _NO_TEXT = re.compile("[\ud800-\udfff]")
 
 
 class UserError(ValueError):
-    """A mistake that the user can mend, told in one line.
+    """An error that the user can correct, with a message of one line.
 
-    The message names the thing, repeats the value that was received and says the way out. The
-    command line prints it without a traceback and exits with 2.
+    The message names the thing, repeats the value and says what to do. The command line prints it
+    without a traceback and exits with 2.
     """
 
 
 def printable(text: object) -> str:
-    r"""Return text as one line that is safe to print; names of files may hold anything.
+    r"""Return text as one line that is safe to print. File names may contain any character.
 
     Args:
-        text: anything that has a `str`.
+        text: any object.
 
     Returns:
-        The text, in which control characters and those that turn the direction of what follows
-        are escaped as Python does it: `\x1b`, `\n`, `\u202e`. Bytes that are no text are U+FFFD.
+        The text, with control characters and those that change the direction of writing escaped as
+        in Python: `\x1b`, `\n`, `\u202e`. Bytes that are not text become U+FFFD.
     """
     return _STEERING.sub(_escape, _NO_TEXT.sub("\N{REPLACEMENT CHARACTER}", str(text)))
 
@@ -36,22 +36,22 @@ def _escape(found: re.Match[str]) -> str:
 
 
 def reason_of(error: Exception) -> str:
-    """Return why, on one line: of what the system refused its own words, without the number."""
-    if isinstance(error, UserError):  # a line, in which names are as they are
+    """Return the message of an error on one line, without the number of an `OSError`."""
+    if isinstance(error, UserError):  # has one line already, and names in it must not change
         return str(error)
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return " ".join(text.split()) or type(error).__name__
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return the tail of an error about an unknown name: the nearest known one, or all of them.
+    """Return a hint for an error about an unknown name.
 
     Args:
-        name: what was received.
-        known: the names that would have been accepted.
+        name: the unknown name.
+        known: the known names.
 
     Returns:
-        `"Did you mean 'x'?"` when one known name is near, else `"Known: a, b, c."`.
+        `"Did you mean 'x'?"` if a known name is similar, else `"Known: a, b, c."`.
     """
     names = sorted(known)
     near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.6)

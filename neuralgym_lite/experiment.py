@@ -1,4 +1,4 @@
-"""One run, one folder: the config as resolved, a manifest, scalars, pictures and checkpoints."""
+"""The folder of a run: settings, manifest, scalars, images and checkpoints."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _LIBRARIES = {"keras": "keras", "numpy": "numpy", "opencv": "cv2"}
 
 @dataclass(frozen=True)
 class RunFolder:
-    """The places inside the folder of one run.
+    """The folder of one run and the paths in it.
 
-    A folder is a run when it holds `manifest.json`. Make one with `create` or `open`.
+    A folder is a run if it has a `manifest.json`. Use `create` or `open` to make an instance.
 
     Args:
         path: the folder.
@@ -42,16 +42,16 @@ class RunFolder:
 
         Args:
             path: a folder that does not exist or is empty.
-            overwrite: clear an earlier run from `path` first. Files that no run writes stay.
-            lock: holds the folder before anything in it is touched; None where nobody else can
-                be there.
+            overwrite: delete an earlier run from `path` first. Files that no run writes are kept.
+            lock: is acquired before anything in the folder changes. None: no other process can use
+                the folder.
 
         Returns:
             The run folder. It becomes a run with `write_manifest`.
 
         Raises:
-            UserError: if `path` is a file, holds a run and `overwrite` is not set, holds something
-                else, or is in use by another process.
+            UserError: if `path` is a file, has a run and `overwrite` is False, has other files, or
+                is in use by another process.
         """
         run = cls(Path(path))
         if run.path.exists() and not run.path.is_dir():
@@ -115,13 +115,13 @@ class RunFolder:
         return self.path / "tensorboard"
 
     def write_manifest(self, config: Mapping[str, Any], extra: Mapping[str, Any]) -> None:
-        """Write `manifest.json` and `config.json`, each whole or not at all.
+        """Write `manifest.json` and `config.json` atomically.
 
         Args:
-            config: the settings as resolved, of JSON types.
-            extra: what the caller knows of the run (package version, seeds, data fingerprint,
-                command line, parent run); it stands in the manifest beside the creation time, the
-                machine and the versions of the libraries.
+            config: the resolved settings, of JSON types.
+            extra: entries for the manifest, such as the package version, the seed, the data, the
+                command line and the parent run. The creation time, the machine and the versions of
+                the libraries are added.
         """
         manifest = {
             "created": _now(),
@@ -138,21 +138,21 @@ class RunFolder:
             folder.mkdir(exist_ok=True)
 
     def replace_config(self, config: Mapping[str, Any], data: Mapping[str, Any]) -> None:
-        """Give the run other settings; the manifest keeps the earlier ones, and until when.
+        """Replace the settings of the run. The manifest keeps the earlier ones, with the time.
 
         Args:
-            config: as `write_manifest` takes it.
-            data: what the manifest says of the photographs from now on.
+            config: the new settings, as for `write_manifest`.
+            data: the new entry of the manifest for the photographs.
         """
         manifest = self.read_manifest()
         before = {"replaced": _now(), "config": self.read_config(), "data": manifest.get("data")}
         earlier = [*manifest.get("earlier", []), before]
-        # In this order: whatever a checkpoint was saved with is in one of the two.
+        # In this order, the settings of any checkpoint are always in one of the two files.
         _write_json(self._manifest, {**manifest, "data": data, "earlier": earlier})
         _write_json(self._config, config)
 
     def read_config(self) -> dict[str, Any]:
-        """Return the settings that the run was given last."""
+        """Return the present settings of the run."""
         return _read_json(self._config)
 
     def read_manifest(self) -> dict[str, Any]:
@@ -168,7 +168,7 @@ class RunFolder:
         return self.path / "manifest.json"
 
     def _clear(self) -> None:
-        # The manifest goes last: a clearing that was cut short can be done again.
+        # The manifest is deleted last, so that an interrupted deletion can be repeated.
         folders = (self.checkpoints, self.images, self.tensorboard)
         files = (self.scalars, self.validation, self._config, self._manifest)
         for path in (*folders, *files):
@@ -198,7 +198,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         data = strict_json.read(path)
     except FileNotFoundError:
-        raise UserError(f"The run is not whole: '{path}' is missing.") from None
+        raise UserError(f"The run is incomplete: '{path}' is missing.") from None
     except ValueError:
         data = None
     if not isinstance(data, dict):

@@ -1,4 +1,4 @@
-"""Folders to write to: refused before hours of work, and rid of what killed processes left."""
+"""Output folders: early checks, temporary names, and removal of the remains of killed processes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from neuralgym_lite.errors import UserError, reason_of
 
-ABANDONED = 24 * 3600.0  # seconds after which nobody can still be writing
+ABANDONED = 24 * 3600.0  # seconds after which no process can still be writing a file
 _match_leftover = re.compile(
     r"\.partial-([0-9a-f]{8})-([0-9]+)-[0-9a-f]{16}(\..*)?", re.DOTALL
 ).fullmatch
@@ -23,10 +23,10 @@ _CLEANED: set[Path] = set()
 
 
 def make_folder(folder: Path) -> Path:
-    """Make a folder where it is missing, and see that a file can be written into it.
+    """Make a folder if necessary, and check that files can be written to it.
 
     Raises:
-        UserError: If not.
+        UserError: if the folder cannot be made or written to.
     """
     task = "made"
     try:
@@ -41,13 +41,13 @@ def make_folder(folder: Path) -> Path:
 
 
 def temporary_name(folder: Path, suffix: str = "") -> Path:
-    """Return a hidden name that nothing has yet, for what is renamed when it is whole.
+    """Return an unused hidden path, for a file that is renamed when it is complete.
 
-    What killed processes left under such names in this folder is removed first.
+    Remains of killed processes in the folder are removed first.
 
     Args:
-        folder: where it is to be.
-        suffix: of the name, with its dot.
+        folder: folder of the path.
+        suffix: suffix of the name, with its dot.
     """
     remove_leftovers(folder)
     return folder / f".partial-{_place()}-{os.getpid()}-{secrets.token_hex(8)}{suffix}"
@@ -55,13 +55,13 @@ def temporary_name(folder: Path, suffix: str = "") -> Path:
 
 @contextlib.contextmanager
 def temporary_folder(parent: Path) -> Iterator[Path]:
-    """Lend a hidden folder, which is removed at the end unless it was renamed.
+    """Make a hidden folder, which is removed at the end of the block unless it was renamed.
 
     Args:
-        parent: where it is; made where it is missing.
+        parent: folder to make it in, which is made if necessary.
 
     Raises:
-        OSError: If it cannot be made.
+        OSError: if it cannot be made.
     """
     parent.mkdir(parents=True, exist_ok=True)
     hidden = temporary_name(parent)
@@ -73,10 +73,10 @@ def temporary_folder(parent: Path) -> Iterator[Path]:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what killed processes left in a folder under names of `temporary_name`.
+    """Remove files that killed processes left under names of `temporary_name`.
 
-    A folder is looked through once in a process: it may be large. What a living process, or one on
-    another machine, may still be writing stays for a day.
+    Each process does this once for a folder, because folders may be large. Files of living
+    processes, and of processes on other machines, are kept for a day.
     """
     place = folder.absolute()
     if place in _CLEANED:
@@ -86,10 +86,10 @@ def remove_leftovers(folder: Path) -> None:
         found = [
             (path, match) for path in folder.iterdir() if (match := _match_leftover(path.name))
         ]
-    except OSError:  # whoever writes into it will say so
+    except OSError:  # the next write will report it
         return
     for path, match in found:
-        # What cannot be removed is in nobody's way: it is hidden, and takes no name.
+        # A file that cannot be removed does no harm: it is hidden, and its name is not used again.
         with contextlib.suppress(OSError):
             if _is_dead(*match.group(1, 2)) or _is_abandoned(path):
                 _remove(path)
@@ -104,17 +104,17 @@ def _remove(path: Path) -> None:
 
 @functools.cache
 def _place() -> str:
-    """Return what tells apart where numbers of processes mean the same: boots and containers."""
+    """Return an identifier of this boot and container, in which process ids are unique."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
-        told = f"{boot} {Path('/proc/self/ns/pid').readlink()}"
-    except OSError:  # no Linux: a place of its own, so that age alone counts
-        told = secrets.token_hex(8)
-    return hashlib.sha256(told.encode()).hexdigest()[:8]
+        identity = f"{boot} {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:  # not Linux: a random identifier, so that only the age of a file counts
+        identity = secrets.token_hex(8)
+    return hashlib.sha256(identity.encode()).hexdigest()[:8]
 
 
 def _is_dead(place: str, process: str) -> bool:
-    """Tell whether a process has surely ended; of those elsewhere nothing is sure."""
+    """Return whether a process has certainly ended, which is unknown for other machines."""
     if place != _place() or int(process) == os.getpid():
         return False
     try:
@@ -127,7 +127,7 @@ def _is_dead(place: str, process: str) -> bool:
 
 
 def _is_abandoned(path: Path) -> bool:
-    # By the clock of the file system, which may be another machine's.
+    # The file system may have the clock of another machine.
     with tempfile.TemporaryFile(dir=path.parent) as file:
         now = os.fstat(file.fileno()).st_mtime
     return now - path.lstat().st_mtime > ABANDONED

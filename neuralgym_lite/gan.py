@@ -1,9 +1,9 @@
 """The losses of generative adversarial networks, as pure functions.
 
 Reference:
-    Goodfellow et al. 2014 (arxiv.org/abs/1406.2661), with the non-saturating loss;
-    Wasserstein with gradient penalty: Arjovsky et al. 2017 (arxiv.org/abs/1701.07875), Gulrajani
-    et al. 2017 (arxiv.org/abs/1704.00028).
+    Goodfellow et al. 2014 (arxiv.org/abs/1406.2661), with the non-saturating loss.
+    Arjovsky et al. 2017 (arxiv.org/abs/1701.07875) and Gulrajani et al. 2017
+    (arxiv.org/abs/1704.00028): Wasserstein loss with gradient penalty.
 """
 
 from __future__ import annotations
@@ -15,42 +15,42 @@ from keras import ops
 
 from neuralgym_lite.gradients import sample_gradients
 
-# Keeps the square root's gradient finite where a critic's gradient vanishes.
+# Keeps the gradient of the square root finite where the gradient of a critic vanishes.
 EPSILON = 1e-12
 
 
 def critic_loss(real_scores: Any, fake_scores: Any) -> Any:
-    """Return the mean of `fake - real`, usually negative; scores are `(B, 1)`."""
+    """Return the Wasserstein loss of a critic, the mean of `fake - real`. Scores are `(B, 1)`."""
     return ops.mean(fake_scores) - ops.mean(real_scores)
 
 
 def generator_loss(fake_scores: Any) -> Any:
-    """Return the negative mean of the scores `(B, 1)` of what was generated."""
+    """Return the Wasserstein loss of a generator: the negative mean of the scores `(B, 1)`."""
     return -ops.mean(fake_scores)
 
 
 def telling_apart_loss(real_logits: Any, fake_logits: Any) -> Any:
-    """Return a discriminator's mean cross entropy; logits are `(B, 1)`.
+    """Return the cross entropy of a discriminator. Logits are `(B, 1)`.
 
-    Half of it is of what is real, half of what was generated: one that cannot tell has log 2.
+    Real and generated images have half of the weight each. At chance level the loss is log 2.
     """
     losses = ops.mean(ops.softplus(-real_logits)) + ops.mean(ops.softplus(fake_logits))
     return losses / 2
 
 
 def fooling_loss(fake_logits: Any) -> Any:
-    """Return the mean cross entropy of calling what was generated, `(B, 1)`, real."""
+    """Return the non-saturating loss of a generator. Logits are `(B, 1)`."""
     return ops.mean(ops.softplus(-fake_logits))
 
 
 def interpolate(real: Any, fake: Any, alpha: Any) -> Any:
-    """Return `alpha real + (1 - alpha) fake`; alpha in [0, 1) is `(B,)`, images `(B, H, W, C)`."""
+    """Return `alpha real + (1 - alpha) fake` for images `(B, H, W, C)` and alpha `(B,)`."""
     alpha = ops.reshape(alpha, (-1, 1, 1, 1))
     return alpha * real + (1 - alpha) * fake
 
 
 def input_gradients(critic: Callable[[Any], Any], samples: Any) -> Any:
-    """Return the gradient of each sample's score with respect to it: `(B, H, W, C)`, float32."""
+    """Return the gradient of each sample's score by the sample: `(B, H, W, C)` float32."""
     return ops.cast(sample_gradients(critic, samples), "float32")
 
 
@@ -58,8 +58,8 @@ def gradient_penalty(gradients: Any, mask: Any = None) -> Any:
     """Return the mean of `(|gradient| - 1)^2`.
 
     Args:
-        gradients: of each sample, `(B, H, W, C)`.
-        mask: `(B, H, W, 1)`; the norm counts gradients where it is 1 only. None counts all.
+        gradients: gradient of each sample, `(B, H, W, C)`.
+        mask: `(B, H, W, 1)`, 1 for pixels that the norm includes. None: all.
 
     Returns:
         A float32 scalar.

@@ -1,4 +1,4 @@
-"""Photographs in and out: every file decodes to what a person sees, and no file is half-written."""
+"""Reading and writing images: upright, with limits, and atomically."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ Format: TypeAlias = Literal["PNG", "JPEG", "BMP", "WEBP", "TIFF", "AVIF"]
 Tell: TypeAlias = Callable[[str], object]
 
 MAX_PIXELS = 64_000_000
-MID_GREY = 127  # of a mask: higher levels are missing
+MID_GREY = 127  # levels of a mask above this are missing
 MAX_SIDE = 1 << 20  # as in OpenCV
 
-# Pillow knows AVIF from 11.3 on, where it was built with it.
+# Pillow supports AVIF from 11.3 on, if it was built with it.
 _AVIF = "avif" in features.modules and features.check_module("avif")
 _READ = ("JPEG", "PNG", "BMP", "WebP", "TIFF", "AVIF")[: 6 if _AVIF else 5]
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".avif")[: 8 if _AVIF else 7]
@@ -47,7 +47,7 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".avif")[
 _FORMATS: dict[str | None, Format] = {
     "PNG": "PNG",
     "JPEG": "JPEG",
-    "MPO": "JPEG",  # phones append a second view to a JPEG; the first one is the photograph
+    "MPO": "JPEG",  # phones append a second view to a JPEG, after the photograph
     "BMP": "BMP",
     "WEBP": "WEBP",
     "TIFF": "TIFF",
@@ -68,7 +68,7 @@ _UNREADABLE = {
     "La": "premultiplied grey levels",
     "LAB": "Lab colors",
 }
-_NEVER_LISTED = ("thumbs.db", "desktop.ini")  # hidden where they come from
+_NEVER_LISTED = ("thumbs.db", "desktop.ini")  # hidden files of Windows
 _PLAIN_SUFFIX = re.compile(r"\.\w{1,8}", re.ASCII)
 _SHOWN_KINDS = 8
 _UPRIGHT = {
@@ -80,26 +80,26 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_STRIP = 1 << 22  # pixels that are converted at once: the largest pictures must fit in memory
+_STRIP = 1 << 22  # pixels that are converted at once, to limit memory for large images
 
 
 class ImageError(UserError):
-    """A picture that cannot be read or written; the message names its file."""
+    """An image cannot be read or written. The message names its file."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Picture:
-    """A decoded picture, upright.
+    """A decoded image, upright.
 
     Attributes:
-        rgb: what is seen, uint8 of shape (H, W, 3); raw also where `alpha` hides it.
-        alpha: opacity, uint8 of shape (H, W), or None where the file has none.
-        grey: whether the file has a single colour channel.
-        format: the format of the file, which its name may belie.
-        profile: the ICC profile that `rgb` is meant in, or None.
-        lost: what of the file's pixels is not here, in words; empty if nothing is.
-        extras: what else the file says, as options of Pillow's `save`: EXIF and XMP as they stand
-            in the file, dpi, the comment of a JPEG, the texts and color chunks of a PNG.
+        rgb: colors, uint8 of shape (H, W, 3). They are not multiplied by `alpha`.
+        alpha: opacity, uint8 of shape (H, W), or None if the file has none.
+        grey: whether the file has a single color channel.
+        format: format of the file, which may differ from that of its name.
+        profile: ICC profile of `rgb`, or None.
+        lost: message about pixel data of the file that is not here, or an empty string.
+        extras: metadata as options of Pillow's `save`: EXIF and XMP as in the file, dpi, the
+            comment of a JPEG, the texts and color chunks of a PNG.
     """
 
     rgb: UInt8
@@ -112,29 +112,29 @@ class Picture:
 
 
 def to_uint8(values: npt.NDArray[np.floating[Any]]) -> UInt8:
-    """Return values in [-1, 1] as grey levels in 0..255, rounded; what lies outside is clipped."""
+    """Return values in [-1, 1] as grey levels from 0 to 255, rounded and clipped."""
     return np.clip(np.rint((values + 1) * 127.5), 0, 255).astype(np.uint8)
 
 
 def read_picture(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Picture:
-    """Read a picture as a person sees it.
+    """Read an image as viewers show it.
 
-    The size is read from the header and judged before any pixel is decoded. Of an animation the
-    first frame is read, and of a TIFF the first page; 16-bit grey is scaled to 8 bits, CMYK and
-    palettes become RGB, and the EXIF orientation is applied.
+    The size is checked in the header before any pixel is decoded. Of animations the first frame is
+    read, and of TIFFs the first page. 16-bit grey is scaled to 8 bits, CMYK and palettes are
+    converted to RGB, and the EXIF orientation is applied.
 
     Args:
-        path: a JPEG, PNG, BMP, WebP, TIFF or AVIF file, whatever its suffix.
-        max_pixels: the most pixels (width x height) that are decoded.
+        path: a JPEG, PNG, BMP, WebP, TIFF or AVIF file, with any suffix.
+        max_pixels: largest number of pixels (width x height).
 
     Returns:
-        The picture.
+        The image.
 
     Raises:
-        ImageError: If the file is missing, no picture, damaged or over a limit.
+        ImageError: if the file is missing, not an image, damaged or over a limit.
     """
     path = Path(path)
-    if path.is_fifo():  # which would be waited for
+    if path.is_fifo():  # opening it would block
         raise ImageError(f"{path}: a pipe, not a file")
     try:
         with path.open("rb") as file:
@@ -144,7 +144,7 @@ def read_picture(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> 
 
 
 def read_rgb(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> UInt8:
-    """Read a picture as colours alone, laid over white where it is transparent.
+    """Read the colors of an image, composited over white where it is transparent.
 
     Args:
         path: as for `read_picture`.
@@ -154,7 +154,7 @@ def read_rgb(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> UInt
         RGB, uint8 of shape (H, W, 3).
 
     Raises:
-        ImageError: As `read_picture`.
+        ImageError: as for `read_picture`.
     """
     return _over(read_picture(path, max_pixels), background=255)
 
@@ -162,18 +162,18 @@ def read_rgb(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> UInt
 def read_mask(
     path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS, invert: bool = False
 ) -> UInt8:
-    """Read a mask: lighter than mid-grey is missing, anything else, and transparency, is known.
+    """Read a mask. Pixels lighter than mid-grey are missing; others and transparent ones are known.
 
     Args:
         path: as for `read_picture`.
         max_pixels: as for `read_picture`.
-        invert: whether what is darker than mid-grey is missing instead.
+        invert: whether pixels darker than mid-grey are missing instead.
 
     Returns:
-        1 where the picture is missing and 0 where it is known, uint8 of shape (H, W).
+        1 where pixels are missing and 0 where they are known, uint8 of shape (H, W).
 
     Raises:
-        ImageError: As `read_picture`.
+        ImageError: as for `read_picture`.
     """
     return (read_levels(path, max_pixels, invert) > MID_GREY).astype(np.uint8)
 
@@ -181,21 +181,21 @@ def read_mask(
 def read_levels(
     path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS, invert: bool = False
 ) -> UInt8:
-    """Read the grey levels of a mask, of which those above `MID_GREY` are missing.
+    """Read the grey levels of a mask. Pixels above `MID_GREY` are missing.
 
-    A level is the luma (ITU-R 601) of a color, and 0 where the mask is transparent. Where a file
-    has only the levels 0 and 1, they are read as 0 and 255.
+    A level is the luma (ITU-R 601) of a color, and 0 where the mask is transparent. If a file has
+    only the levels 0 and 1, they are read as 0 and 255.
 
     Args:
         path: as for `read_picture`.
         max_pixels: as for `read_picture`.
-        invert: whether dark and light change places; what is transparent stays 0.
+        invert: whether to invert the levels. Transparent pixels stay 0.
 
     Returns:
         Levels, uint8 of shape (H, W).
 
     Raises:
-        ImageError: As `read_picture`.
+        ImageError: as for `read_picture`.
     """
     return levels_of(read_picture(path, max_pixels), invert)
 
@@ -209,22 +209,22 @@ def levels_of(picture: Picture, invert: bool = False) -> UInt8:
 
 
 def write_picture(path: str | os.PathLike[str], picture: Picture) -> str:
-    """Write a picture in its own format, whole or not at all.
+    """Write an image in its own format, atomically.
 
-    PNG, BMP, WebP and TIFF keep every pixel; JPEG and AVIF are written at quality 95 without chroma
-    subsampling. A grey picture is written as the luma of its `rgb`, on one channel where the format
-    has such. JPEG and BMP have no alpha, so it is left out there. EXIF and XMP are written for an
-    upright picture, and without the small pictures in them, which show what the picture was.
+    PNG, BMP, WebP and TIFF are lossless. JPEG and AVIF have quality 95 and no chroma subsampling. A
+    grey image is written as the luma of its `rgb`, with one channel if the format supports that.
+    JPEG and BMP have no alpha channel. EXIF and XMP are written for an upright image, and without
+    their thumbnails, which show the original.
 
     Args:
-        path: the file; its folder must exist.
-        picture: what to write.
+        path: the file, in an existing folder.
+        picture: the image.
 
     Returns:
-        What of its `extras` could not be written, in words; empty if all was.
+        A message about `extras` that could not be written, or an empty string.
 
     Raises:
-        ImageError: If the file cannot be written.
+        ImageError: if the file cannot be written.
     """
     image = _to_image(picture, None if picture.format in ("JPEG", "BMP") else picture.alpha)
     options = dict(_SAVE_OPTIONS[picture.format], format=picture.format)
@@ -271,13 +271,13 @@ def to_pillow(picture: Picture) -> Image.Image:
 
 @contextlib.contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Lend a temporary name beside `path`, and rename it to `path` on success.
+    """Provide a temporary path in the same folder, which is renamed to `path` on success.
 
     Args:
-        path: the file to appear at the end; its folder must exist.
+        path: the file, in an existing folder.
 
     Yields:
-        A path with the suffix of `path`, to write to. It is removed if the block fails.
+        A path with the suffix of `path` to write to. It is deleted if the block fails.
     """
     path = Path(path)
     temporary = temporary_name(path.parent, path.suffix)
@@ -289,14 +289,14 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def atomic_write(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write bytes to a file, whole or not at all, even if the power fails.
+    """Write bytes to a file atomically, even if the power fails.
 
     Args:
-        path: the file; its folder must exist.
+        path: the file, in an existing folder.
         data: its new content.
 
     Raises:
-        OSError: If it cannot be written.
+        OSError: if it cannot be written.
     """
     with atomic_path(path) as temporary, temporary.open("xb") as file:
         file.write(data)
@@ -305,38 +305,39 @@ def atomic_write(path: str | os.PathLike[str], data: bytes) -> None:
 
 
 def find_images(folder: str | os.PathLike[str], tell: Tell | None = None) -> list[Path]:
-    """List the pictures of a folder and the folders below, hidden ones left out.
+    """List the images of a folder and its subfolders, except for hidden ones.
 
     Args:
-        folder: where to look.
-        tell: called with a line that says which other files there are, by kind, if there are any.
+        folder: the folder.
+        tell: called with a message about files of other kinds, if there are any.
 
     Returns:
-        Files with one of `SUFFIXES`, in any case, sorted by their POSIX path below `folder`.
+        Files with one of `SUFFIXES`, ignoring case, sorted by their POSIX path relative to
+        `folder`.
 
     Raises:
-        UserError: If `folder` is missing, no folder, or has no picture.
-        OSError: If it or a folder below cannot be read.
+        UserError: if `folder` is missing, not a folder, or has no images.
+        OSError: if it or a subfolder cannot be read.
     """
     return [Path(folder, name) for name in list_images(folder, tell)]
 
 
 def list_images(folder: str | os.PathLike[str], tell: Tell | None = None) -> list[str]:
-    """List the pictures of a folder as `find_images` does, a million of them in seconds.
+    """List the images of a folder like `find_images`, but as strings, which is faster.
 
-    Linked folders are followed. One that was listed already is not listed again, so that links in a
-    circle come to an end; one that lies in `folder` itself keeps the name that it has there.
+    Links to folders are followed. Each folder is listed once, so that circular links end. A folder
+    that is in `folder` itself is listed under its own name, not that of a link.
 
     Args:
         folder: as for `find_images`.
         tell: as for `find_images`.
 
     Returns:
-        POSIX paths below `folder`, sorted.
+        POSIX paths relative to `folder`, sorted.
 
     Raises:
-        UserError: As `find_images`.
-        OSError: As `find_images`.
+        UserError: as for `find_images`.
+        OSError: as for `find_images`.
     """
     folder = Path(folder)
     if not folder.exists():
@@ -366,16 +367,16 @@ def list_images(folder: str | os.PathLike[str], tell: Tell | None = None) -> lis
 
 
 def _walk(folder: Path) -> Iterator[tuple[str, list[str]]]:
-    """Yield each folder with the names of its files, linked ones after those in `folder` itself."""
-    starts, seen = deque([folder]), set()
+    """Yield each folder with the names of its files. Linked folders come last."""
+    starts, visited = deque([folder]), set()
     while starts:
         for parent, folders, names in os.walk(starts.popleft(), onerror=_raise):  # not into links
             status = Path(parent).stat()
             place = status.st_dev, status.st_ino
-            if place in seen:
+            if place in visited:
                 folders.clear()
                 continue
-            seen.add(place)
+            visited.add(place)
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             below = (Path(parent, name) for name in folders)
             starts += (path for path in below if path.is_symlink())
@@ -387,7 +388,7 @@ def _raise(error: OSError) -> None:
 
 
 def _kinds(counts: Counter[str]) -> str:
-    """Say how many files of which suffix there are, the most frequent ones by name."""
+    """Return the number of files of each suffix, in words. Rare suffixes are added up."""
     kinds: Counter[str] = Counter()
     for suffix, count in counts.items():
         kinds[suffix if _PLAIN_SUFFIX.fullmatch(suffix) else "other"] += count
@@ -400,13 +401,13 @@ def _kinds(counts: Counter[str]) -> str:
 
 
 def _decode(path: Path, file: io.BufferedReader, max_pixels: int) -> Picture:
-    """Decode an open file, its header first."""
+    """Decode an open file, after checks of its header."""
     if excess := excess_of(file):
         raise ImageError(f"{path}: {excess}; save it anew")
     try:
         with pillow_unguarded():
             image: Image.Image = Image.open(file, formats=_READ)
-    except Exception as error:  # Pillow answers a bad header with nearly any exception
+    except Exception as error:  # Pillow may raise any exception for a damaged header
         kinds = f"{', '.join(_READ[:-1])} or {_READ[-1]}"
         raise ImageError(f"{path}: not a readable {kinds} picture") from error
     width, height = image.size
@@ -425,7 +426,7 @@ def _decode(path: Path, file: io.BufferedReader, max_pixels: int) -> Picture:
         if isinstance(image, TiffImageFile) and (excess := excess_of_tiff(image, max_pixels)):
             raise ImageError(f"{path}: {excess}; save it anew")
         lost = _lost(image, file)
-        # Of a TIFF Pillow reads more of the header now, and judges the size again.
+        # Pillow reads more of a TIFF's header now, and checks the size again.
         with pillow_unguarded() if format == "TIFF" else contextlib.nullcontext():
             image.load()
         extras = read_extras(image, file)
@@ -433,7 +434,7 @@ def _decode(path: Path, file: io.BufferedReader, max_pixels: int) -> Picture:
         rgb, alpha, grey = _layers(image)
     except ImageError:
         raise
-    except Exception as error:  # and a damaged body likewise
+    except Exception as error:  # Pillow may raise any exception for damaged data
         raise ImageError(f"{path}: damaged picture: {reason_of(error)}") from error
     return Picture(rgb, alpha, grey, format, _profile(image), lost, extras)
 
@@ -453,10 +454,10 @@ def _check_mode(image: Image.Image, subject: str) -> None:
 
 
 def _lost(image: Image.Image, file: io.BufferedReader) -> str:
-    """Say what of a file a picture of 8 bits has no place for."""
+    """Return a message about pixel data of a file that an 8-bit RGB image cannot hold."""
     lost = []
-    # The pages of a TIFF are not counted, for each would have to be read; and the other frames of
-    # an MPO are views for other uses.
+    # The pages of a TIFF are not counted, because each would have to be read. The other frames of
+    # an MPO are not part of the photograph.
     if image.format == "TIFF":
         lost += ["its first page alone is kept"] * getattr(image, "is_animated", False)
     elif image.format != "MPO" and (frames := getattr(image, "n_frames", 1)) > 1:
@@ -469,7 +470,11 @@ def _lost(image: Image.Image, file: io.BufferedReader) -> str:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """Apply the EXIF orientation; damaged EXIF is no reason to refuse a photograph."""
+    """Apply the EXIF orientation, and ignore damaged EXIF.
+
+    `ImageOps.exif_transpose` would also rewrite the EXIF and XMP of the file, whose size and
+    content are unchecked, and copy images that are upright already.
+    """
     try:
         with pillow_unguarded():
             check_exif(image.info.get("exif", b""))
@@ -496,7 +501,7 @@ def _layers(image: Image.Image) -> tuple[UInt8, UInt8 | None, bool]:
 
 
 def _layers_16_bit(image: Image.Image) -> tuple[UInt8, UInt8 | None, bool]:
-    """Scale 16-bit grey to 8 bits; Pillow would clip it at 255."""
+    """Scale 16-bit grey to 8 bits, which Pillow would clip at 255."""
     shape = image.height, image.width
     tags = getattr(image, "tag_v2", {})
     white = (1 << max(tags.get(ExifTags.Base.BitsPerSample, (16,)))) - 1
@@ -513,7 +518,7 @@ def _layers_16_bit(image: Image.Image) -> tuple[UInt8, UInt8 | None, bool]:
 
 
 def _strips(height: int, width: int) -> Iterator[slice]:
-    """Yield all rows, some at a time."""
+    """Yield slices of all rows, of up to `_STRIP` pixels each."""
     step = max(_STRIP // max(width, 1), 1)
     return (slice(top, min(top + step, height)) for top in range(0, height, step))
 
@@ -523,14 +528,14 @@ def _part(image: Image.Image, rows: slice) -> Image.Image:
 
 
 def _profile(image: Image.Image) -> bytes | None:
-    """Return the ICC profile if it still describes the channels (one of CMYK does not)."""
+    """Return the ICC profile, unless it is for CMYK, which has been converted."""
     profile = image.info.get("icc_profile")
-    # One that never fitted, such as sRGB in a grey JPEG, fits as it did.
+    # A profile that did not match before, such as sRGB in a grey JPEG, is kept.
     return profile if profile and profile[16:20] in (b"GRAY", b"RGB ") else None
 
 
 def _over(picture: Picture, background: int) -> UInt8:
-    """Lay a picture over a grey level."""
+    """Composite an image over a grey level."""
     if picture.alpha is None:
         return picture.rgb
     mixed = np.empty_like(picture.rgb)
@@ -542,7 +547,7 @@ def _over(picture: Picture, background: int) -> UInt8:
 
 
 def _luma(rgb: UInt8) -> UInt8:
-    """Return ITU-R 601 luma, shape (H, W); exact where the three channels are equal."""
+    """Return the ITU-R 601 luma, shape (H, W). It is exact where the three channels are equal."""
     height, width, _ = rgb.shape
     luma = np.empty((height, width), np.uint8)
     for rows in _strips(height, width):

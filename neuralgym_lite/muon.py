@@ -1,4 +1,4 @@
-"""Muon, for networks of convolutions."""
+"""The optimizer Muon, for convolutional networks."""
 
 from __future__ import annotations
 
@@ -9,33 +9,34 @@ from typing import Any
 import keras
 from keras import ops
 
-# Kernels of fewer channels paint a picture or score one: as the last layers of other networks, they
-# are Adam's.
+# Kernels with fewer output channels are output layers, which Muon leaves to Adam.
 LEAST_CHANNELS = 4
 MOMENTUM = 0.95
-# Root mean square of a step as a multiple of the learning rate, which is about that of Adam's.
+# Root mean square of a step as a multiple of the learning rate, which is about Adam's.
 STEP = 0.2
-# Of the polynomial a x + b x^3 + c x^5, which drives singular values towards 1, and how often.
+# Coefficients of a x + b x^3 + c x^5, which moves singular values towards 1, and its iterations.
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 TIMES = 5
 
 
 @keras.saving.register_keras_serializable(package="neuralgym_lite")
 class ConvMuon(keras.optimizers.Adam):
-    """Muon for the kernels of convolutions, Adam for all other weights; its arguments are Adam's.
+    """Muon for the kernels of convolutions, Adam for all other weights.
 
-    A kernel is a matrix with a row for each input of an output channel: the momentum of its
-    gradient is made orthogonal, and scaled to the size of Adam's steps, so that the learning rate
-    is about Adam's. Keras' own Muon takes matrices alone, and would leave all of a network of
-    convolutions to Adam.
+    A kernel is reshaped to a matrix with a column for each output channel. The momentum of its
+    gradient is orthogonalized, and scaled to the size of Adam's steps, so that a learning rate for
+    Adam can be used. Keras' own Muon supports only matrices, and would update all kernels of
+    convolutions with Adam.
 
     Args:
-        transposed: paths of the kernels of transposed convolutions, whose outputs come before their
-            inputs, as `transposed_kernels` returns them.
+        *args: arguments of `keras.optimizers.Adam`.
+        transposed: paths of the kernels of transposed convolutions, as `transposed_kernels` returns
+            them. Their output axis is before the input axis.
+        **kwargs: arguments of `keras.optimizers.Adam`.
 
     Reference:
         Jordan et al. 2024, "Muon: An Optimizer for Hidden Layers in Neural Networks"
-        (kellerjordan.github.io/posts/muon); the scale is that of Liu et al. 2025, section 2.2
+        (kellerjordan.github.io/posts/muon). The scale is that of Liu et al. 2025, section 2.2
         (arxiv.org/abs/2502.16982).
     """
 
@@ -44,9 +45,9 @@ class ConvMuon(keras.optimizers.Adam):
         self.transposed = sorted(transposed)
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        """Update one weight by its gradient."""
+        """Update one variable with its gradient."""
         index = self._get_variable_index(variable)
-        # What a strategy passes has no path.
+        # In a strategy, `variable` has no path.
         transposed = self._trainable_variables[index].path in self.transposed
         if len(variable.shape) != 4 or variable.shape[-2 if transposed else -1] < LEAST_CHANNELS:
             super().update_step(gradient, variable, learning_rate)
@@ -64,7 +65,7 @@ class ConvMuon(keras.optimizers.Adam):
         self.assign_sub(variable, ops.cast(learning_rate, variable.dtype) * scale * update)
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments."""
+        """Return the arguments of the optimizer."""
         return {**super().get_config(), "transposed": self.transposed}
 
 
@@ -75,7 +76,7 @@ def transposed_kernels(network: keras.Model) -> set[str]:
 
 
 def orthogonal(matrix: Any) -> Any:
-    """Return a matrix (rows, columns) with its singular values driven to between 0.7 and 1.2."""
+    """Return a matrix with the same singular vectors, and singular values from 0.7 to 1.2."""
     if matrix.shape[0] > matrix.shape[1]:
         return ops.transpose(orthogonal(ops.transpose(matrix)))
     a, b, c = COEFFICIENTS

@@ -1,4 +1,4 @@
-"""What a picture file says beside its pixels, and what decoding it would take."""
+"""Metadata of image files, and checks for files that would take too long to decode."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import IO, Any
 
 from PIL import ExifTags, Image, PngImagePlugin, TiffImagePlugin
 
-MAX_SCANS = 100  # of a progressive JPEG: each is a pass over all pixels, of however few bytes
+MAX_SCANS = 100  # scans of a progressive JPEG, each of which takes time for all pixels
 ORIENTATION = ExifTags.Base.Orientation
 
 _NAMES = {
@@ -27,11 +27,11 @@ _NAMES = {
     "comment": "comment",
     "pnginfo": "texts and color chunks",
 }
-_PARTS_TAGS = 273, 324  # where strips and tiles are
+_PARTS_TAGS = 273, 324  # offsets of strips and tiles
 _TILE_TAGS = 322, 323  # width, height
 _BITS_TAG = ExifTags.Base.BitsPerSample
 _XMP_TAG = 700
-# Only what describes the photograph: the others describe how the file stores it.
+# Tags that describe the photograph. Others describe how the file stores it.
 _TIFF_TAGS = (
     ExifTags.Base.ImageDescription,
     ExifTags.Base.Make,
@@ -45,9 +45,9 @@ _TIFF_TAGS = (
     ExifTags.IFD.GPSInfo,
 )
 _KEPT_CHUNKS = (b"cICP", b"cHRM", b"gAMA", b"sRGB", b"tEXt", b"zTXt", b"iTXt")
-# XMP and EXIF, which are written apart from the texts, upright.
+# XMP and EXIF, which are corrected for the orientation and written separately.
 _NO_TEXTS = (b"XML:com.adobe.xmp", b"Raw profile type")
-# A marker of a JPEG that has a length: no stuffed byte, and none between restarts.
+# A JPEG marker that is followed by a length, which stuffed bytes and restart markers are not.
 _MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd7\xff])")
 _XMP_ORIENTATION = re.compile(rb"""(tiff:Orientation\s*(?:=\s*["']|>\s*))\d""")
 _XMP_THUMBNAIL = re.compile(rb"""(xmpGImg:image\s*(?:=\s*["']|>))[^<"']+""")
@@ -58,23 +58,23 @@ _EXIF_START = b"Exif\0\0"
 _END, _SCAN = 0xD9, 0xDA
 _PROGRESSIVE_FRAMES = (0xC2, 0xC6, 0xCA, 0xCE)
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
-# A file may have so many parts, and one more for each so many bytes: Pillow takes some
-# microseconds for each, and an attacker's can be of 12 bytes.
+# A file may have _MANY parts, and one more for each _LEAST_PART bytes of its size. Pillow takes
+# some microseconds for each part, and an attacker's parts may have only 12 bytes.
 _MANY, _LEAST_PART = 20_000, 256
 _MAX_TAGS = 1000
 _MAX_PROFILES = 10
 _AV1_CONFIGURATION = b"av1C"
 _DAMAGED = b"damaged"
-_HEAD = 1 << 16  # bytes in which an AVIF describes itself
+_HEAD = 1 << 16  # bytes that contain the header of an AVIF
 _LOCK = threading.Lock()
 
 
 @contextlib.contextmanager
 def pillow_unguarded() -> Iterator[list[warnings.WarningMessage]]:
-    """Keep back Pillow's warnings, and lift its pixel limit, which is not ours, for the block.
+    """Record Pillow's warnings in the block, and disable its pixel limit, because we have our own.
 
     Yields:
-        The warnings so far.
+        The list of warnings so far.
     """
     with _LOCK, warnings.catch_warnings(record=True) as caught:  # both are global to the process
         warnings.simplefilter("always")
@@ -86,7 +86,7 @@ def pillow_unguarded() -> Iterator[list[warnings.WarningMessage]]:
 
 
 def bits_of(image: Image.Image, file: io.BufferedReader) -> int:
-    """Return the bits of a channel; Pillow, which makes them 8, tells them of grey alone."""
+    """Return the bits per channel in the file. Pillow reports them only for grey images."""
     if image.format == "PNG":
         return _peek(file, 25)[24]
     if isinstance(image, TiffImagePlugin.TiffImageFile):
@@ -98,13 +98,13 @@ def bits_of(image: Image.Image, file: io.BufferedReader) -> int:
 
 
 def excess_of(file: io.BufferedReader) -> str:
-    """Say what would keep Pillow busy out of all proportion to a file's size.
+    """Check whether Pillow would take far too long for a file of this size.
 
     Args:
-        file: of any kind; it is judged before Pillow opens it.
+        file: a file of any kind, before Pillow opens it.
 
     Returns:
-        The reason to refuse it, in words; empty if there is none.
+        A message with the reason to refuse the file, or an empty string.
     """
     start = _peek(file, 8)
     many = _MANY + os.fstat(file.fileno()).st_size // _LEAST_PART
@@ -114,7 +114,7 @@ def excess_of(file: io.BufferedReader) -> str:
         kinds = Counter(kind for kind, _ in islice(_chunks(file), many + 1))
         if kinds.total() > many:
             return f"a PNG of more than {many} chunks"
-        if kinds[b"iCCP"] > _MAX_PROFILES:  # each of which Pillow unpacks
+        if kinds[b"iCCP"] > _MAX_PROFILES:  # Pillow decompresses each
             return f"a PNG of {kinds[b'iCCP']} color profiles"
     if start[:4] in _TIFF_STARTS:
         tags = _directory(file)
@@ -126,14 +126,14 @@ def excess_of(file: io.BufferedReader) -> str:
 
 
 def excess_of_tiff(image: TiffImagePlugin.TiffImageFile, max_pixels: int) -> str:
-    """Say what would make libtiff decode far more pixels than a TIFF has.
+    """Check whether libtiff would decode far more pixels than a TIFF has.
 
     Args:
-        image: as opened; nothing is decoded.
-        max_pixels: the most pixels that are decoded.
+        image: an opened image. Nothing is decoded.
+        max_pixels: largest number of pixels.
 
     Returns:
-        As `excess_of`.
+        As for `excess_of`.
     """
     areas = ((x[2] - x[0]) * (x[3] - x[1]) for _, x, *_ in image.tile if x)
     if sum(areas) > 2 * len(image.getbands()) * math.prod(image.size):
@@ -146,7 +146,7 @@ def excess_of_tiff(image: TiffImagePlugin.TiffImageFile, max_pixels: int) -> str
 
 
 def _excess_of_jpeg(data: bytes, many: int) -> str:
-    """Walk over the markers of a JPEG, and not into thumbnails or what stands behind its end."""
+    """Check the markers of a JPEG, but not those of thumbnails or after its end."""
     scans, segments, layers, most, place = 0, 0, 0, 0, 2
     while segments <= many and (marker := _MARKER.search(data, place)):
         kind, start = marker[1][0], marker.end()
@@ -156,32 +156,32 @@ def _excess_of_jpeg(data: bytes, many: int) -> str:
             return ""
         if kind in _FRAMES and size > 7:
             layers = data[start + 7]
-            # Without progression each layer comes in one scan.
+            # A JPEG that is not progressive has one scan for each layer.
             most = MAX_SCANS if kind in _PROGRESSIVE_FRAMES else layers
         if kind == _SCAN and most:
             scans += 1
             if scans > most:
                 return f"a JPEG of more than {most} scans"
-            # Where one has all layers, libjpeg reads no other.
+            # After a scan with all layers, libjpeg reads no other.
             if most == layers and data[start + 2 : start + 3] == bytes([layers]):
                 return ""
     return f"a JPEG of more than {many} segments" if segments > many else ""
 
 
 def read_extras(image: Image.Image, file: io.BufferedReader) -> dict[str, Any]:
-    """Return what a file says beside its pixels, as options of Pillow's `save`.
+    """Return the metadata of an image, as options of Pillow's `save`.
 
     Args:
-        image: as loaded.
-        file: what it was opened from.
+        image: the loaded image.
+        file: the file that it was opened from.
 
     Returns:
-        `exif` and `xmp` as they stand in the file, `dpi`, the `comment` of a JPEG, and as `pnginfo`
-        the texts and color chunks of a PNG; those that there are.
+        As far as present: `exif` and `xmp` as in the file, `dpi`, the `comment` of a JPEG, and as
+        `pnginfo` the texts and color chunks of a PNG.
     """
     info = image.info
     extras = {"exif": info.get("exif"), "xmp": info.get("xmp")}
-    # In a PNG, where texts come into `info` by any name, these may be texts.
+    # Texts of a PNG may have these names, and are not bytes.
     extras = {name: extra for name, extra in extras.items() if isinstance(extra, bytes)}
     if _has_dpi(image):
         extras["dpi"] = info.get("dpi")
@@ -199,18 +199,18 @@ def read_extras(image: Image.Image, file: io.BufferedReader) -> dict[str, Any]:
 def upright_extras(
     extras: Mapping[str, Any], format: str, size: tuple[int, int]
 ) -> tuple[dict[str, Any], list[str]]:
-    """Make what a file said true of the picture that is written.
+    """Update metadata for the image that is written.
 
-    The orientation becomes upright. Small pictures in EXIF and XMP are left out: they show what
-    the picture was, and a hole may have been filled for privacy.
+    The orientation becomes upright. Thumbnails in EXIF and XMP are removed, because they show the
+    original image, and a hole may have been filled for privacy.
 
     Args:
-        extras: as `read_extras` returns them.
-        format: the format that is written.
-        size: width and height of the picture.
+        extras: metadata from `read_extras`.
+        format: format of the file that is written.
+        size: width and height of the image.
 
     Returns:
-        The options for `save`, and what is left out of them, in words.
+        The options for `save`, and messages about metadata that are left out.
     """
     upright, lost = dict(extras), []
     if "xmp" in upright:
@@ -223,7 +223,7 @@ def upright_extras(
                 upright["exif"] = _upright_exif(upright["exif"], size)
             if caught:
                 lost.append("the damaged part of its EXIF is left out")
-        except Exception:  # Pillow answers damage with nearly any exception
+        except Exception:  # Pillow may raise any exception for damaged EXIF
             del upright["exif"]
             lost.append("its EXIF is damaged and left out")
     if format == "PNG" and "xmp" in upright:
@@ -237,7 +237,7 @@ def upright_extras(
 
 
 def encode(image: Image.Image, options: Mapping[str, Any], extras: Mapping[str, Any]) -> bytes:
-    """Encode a picture."""
+    """Encode an image."""
     buffer = io.BytesIO()
     image.save(buffer, **{**options, **extras})
     return buffer.getvalue()
@@ -246,23 +246,23 @@ def encode(image: Image.Image, options: Mapping[str, Any], extras: Mapping[str, 
 def encode_what_can_be(
     image: Image.Image, options: Mapping[str, Any], extras: Mapping[str, Any]
 ) -> tuple[bytes, list[str]]:
-    """Encode a picture without those of its extras that its format does not take.
+    """Encode an image, without the metadata that its format does not support.
 
     Args:
-        image: the picture.
-        options: of Pillow's `save`.
-        extras: more of them, as `upright_extras` returns them.
+        image: the image.
+        options: options of Pillow's `save`.
+        extras: metadata from `upright_extras`.
 
     Returns:
-        The file, and which extras are left out of it, in words.
+        The content of the file, and messages about metadata that are left out.
 
     Raises:
-        OSError: If the picture cannot be written without extras either.
-        ValueError: As `OSError`.
+        OSError: if the image cannot be encoded without metadata either.
+        ValueError: likewise.
     """
     try:
         return encode(image, options, extras), []
-    except Exception:  # Pillow answers what it cannot write with nearly any exception
+    except Exception:  # Pillow may raise any exception for metadata that it cannot write
         good = {name: extra for name, extra in extras.items() if _takes(options, name, extra)}
         lost = [
             f"its {_NAMES[name]} cannot be written and is left out" for name in extras.keys() - good
@@ -271,7 +271,7 @@ def encode_what_can_be(
 
 
 def _takes(options: Mapping[str, Any], name: str, extra: Any) -> bool:
-    """Tell whether a small picture can be written with an extra."""
+    """Return whether a small image can be encoded with one of the metadata."""
     try:
         encode(Image.new("RGB", (8, 8)), options, {name: extra})
     except Exception:
@@ -280,7 +280,7 @@ def _takes(options: Mapping[str, Any], name: str, extra: Any) -> bool:
 
 
 def _peek(file: io.BufferedReader, count: int = -1) -> bytes:
-    """Return the start of a file, or all of it, and leave the file where it is."""
+    """Return the start of a file, or all of it, and keep the position of the file."""
     place = file.tell()
     file.seek(0)
     data = file.read(count)
@@ -289,7 +289,7 @@ def _peek(file: io.BufferedReader, count: int = -1) -> bytes:
 
 
 def _has_dpi(image: Image.Image) -> bool:
-    """Tell whether the resolution is the file's own; Pillow has one where there is none."""
+    """Return whether the file has a resolution. Pillow makes one up if it has none."""
     if image.format in ("JPEG", "MPO"):
         return image.info.get("jfif_unit") in (1, 2)
     if isinstance(image, TiffImagePlugin.TiffImageFile):
@@ -298,19 +298,19 @@ def _has_dpi(image: Image.Image) -> bool:
 
 
 def _exif_of(image: Image.Image, only: Collection[int] | None = None) -> bytes:
-    """Return EXIF that does not stand in the file as such, or what is told as damaged."""
+    """Return EXIF that Pillow has to assemble from tags, or `_DAMAGED`."""
     try:
         with pillow_unguarded():
             exif = image.getexif()
             for tag in () if only is None else set(exif) - set(only):
                 del exif[tag]
             return exif.tobytes() if len(exif) else b""
-    except Exception:  # Pillow answers damage with nearly any exception
+    except Exception:  # Pillow may raise any exception for damaged EXIF
         return _DAMAGED
 
 
 def _upright_exif(data: bytes, size: tuple[int, int]) -> bytes:
-    """Return EXIF for an upright picture; Pillow leaves out the thumbnail."""
+    """Return EXIF for an upright image. Pillow leaves out the thumbnail."""
     exif = Image.Exif()
     exif.load(check_exif(data))
     for tag in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
@@ -346,14 +346,14 @@ def _for_tiff(data: bytes, xmp: bytes | None) -> dict[str, Any]:
 
 
 def check_exif(data: bytes, place: int | None = None) -> bytes:
-    """Return EXIF as it is if reading it takes no time out of all proportion.
+    """Return EXIF unchanged, after a check of the number of its tags.
 
     Args:
         data: EXIF.
-        place: the directory to check; the first one where None.
+        place: offset of the directory to check. None: the first one.
 
     Raises:
-        ValueError: If it has too many tags.
+        ValueError: if it has too many tags, which would take long to read.
     """
     body = data.removeprefix(_EXIF_START)
     if len(_directory(io.BytesIO(body), place)) > _MAX_TAGS:
@@ -362,7 +362,7 @@ def check_exif(data: bytes, place: int | None = None) -> bytes:
 
 
 def _kept_chunks(file: io.BufferedReader) -> PngImagePlugin.PngInfo | None:
-    """Return the texts of a PNG, and the chunks that say what its numbers mean."""
+    """Return the texts and the color chunks of a PNG."""
     kept = PngImagePlugin.PngInfo()
     for kind, size in _chunks(file):
         if kind in _KEPT_CHUNKS and not (data := file.read(size)).startswith(_NO_TEXTS):
@@ -371,10 +371,10 @@ def _kept_chunks(file: io.BufferedReader) -> PngImagePlugin.PngInfo | None:
 
 
 def _chunks(file: io.BufferedReader) -> Iterator[tuple[bytes, int]]:
-    """Yield kind and size of the chunks of a PNG, the file being where their data begin."""
+    """Yield kind and size of the chunks of a PNG. The file is at the start of their data."""
     before, place = file.tell(), len(_PNG_START)
     kind = b""
-    while kind not in (b"IEND", b"fdAT"):  # frames of an animation, which nobody reads
+    while kind not in (b"IEND", b"fdAT"):  # fdAT: frames of an animation, which are not read
         file.seek(place)
         head = file.read(8)
         if len(head) < 8:
@@ -386,11 +386,11 @@ def _chunks(file: io.BufferedReader) -> Iterator[tuple[bytes, int]]:
 
 
 def _directory(file: IO[bytes], place: int | None = None) -> list[tuple[int, int]]:
-    """Return the tags of a directory of a TIFF or of EXIF, and how many values each has.
+    """Return the tags of a directory of a TIFF or of EXIF, with their numbers of values.
 
     Args:
-        file: the TIFF; it is read from its beginning.
-        place: where the directory is; the first one where None.
+        file: the TIFF, which is read from its beginning.
+        place: offset of the directory. None: the first one.
     """
     file.seek(0)
     head = file.read(16)
@@ -401,5 +401,5 @@ def _directory(file: IO[bytes], place: int | None = None) -> list[tuple[int, int
         (n,) = struct.unpack(order + count, file.read(struct.calcsize("=" + count)))
         entries = file.read(min(n, _MAX_TAGS + 1) * struct.calcsize("=" + entry))
         return [(tag, n) for tag, _, n, _ in struct.iter_unpack(order + entry, entries)]
-    except (struct.error, OverflowError, ValueError):  # it ends before that; Pillow says so
+    except (struct.error, OverflowError, ValueError):  # the file is truncated: Pillow reports it
         return []

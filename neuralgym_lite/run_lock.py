@@ -1,13 +1,14 @@
-"""One process at a time writes into a run folder, also where several hosts share the disk.
+"""A lock on a run folder between processes, also of several hosts that share a disk.
 
-Each process that wants to write makes a lock file of its own name, and then looks at those of
-others. If one of them lives, it takes its own away again and is refused. Whoever comes second sees
-the first, so that no two can hold a folder, and a dead lock can be removed by anyone at any time.
+A process that wants to write creates a lock file with a unique name, and then reads the lock files
+of other processes. If one of these is alive, it deletes its own file and fails. The later of two
+processes always sees the file of the earlier, so that they cannot both hold a folder. The lock file
+of a dead process may be deleted by any process at any time.
 
-A process of the same kernel (in any of its containers) lives as long as it holds the operating
-system's lock on its file, or, on a disk that has no such locks, as long as its process id belongs
-to a process of the same start time. A process of another host lives as long as it touches its file.
-How old that is, is told by the disk's clock.
+A process on the same kernel, in any container, is alive as long as it holds the operating system's
+lock (`flock`) on its file. If the disk does not support that, it is alive as long as a process of
+its id and start time exists. A process of another host is alive as long as it touches its file
+regularly, by the clock of the disk.
 """
 
 from __future__ import annotations
@@ -35,15 +36,15 @@ try:
 except ImportError:  # on Windows
     fcntl = None
 
-BEAT = 10.0  # seconds between two touches
-STALE = 120.0  # seconds: a processor, a disk or a network may be busy for a while
-ATTEMPTS = 6  # of some that come at the same moment all may see each other and withdraw
+BEAT = 10.0  # seconds between two touches of the lock file
+STALE = 120.0  # seconds without a touch after which a process is dead
+ATTEMPTS = 6  # processes that start at the same moment may all see each other and withdraw
 _PREFIX = "lock-"
 
 
 @dataclass(frozen=True)
 class _Holder:
-    """What a lock file says of its process."""
+    """The content of a lock file, which describes its process."""
 
     host: str
     pid: int
@@ -55,10 +56,10 @@ class _Holder:
 
 
 class RunLock:
-    """Keeps other processes from writing into a folder, until the `with` block is left.
+    """Keeps other processes from writing to a folder, until the end of the `with` block.
 
-    Readers need no lock. A process that was suspended for longer than `STALE` while another host
-    took its folder over is not stopped when it goes on.
+    Readers need no lock. If a process is suspended for longer than `STALE` seconds, another host
+    may take over its folder, and the process is not stopped when it continues.
     """
 
     def __init__(self) -> None:
@@ -82,10 +83,10 @@ class RunLock:
         self._withdraw()
 
     def hold(self, folder: Path) -> None:
-        """Hold a folder from now on; a lock holds one.
+        """Lock a folder. An instance can hold one folder.
 
         Args:
-            folder: must exist.
+            folder: an existing folder.
 
         Raises:
             UserError: if another process holds it.
@@ -126,7 +127,7 @@ class RunLock:
             self._path = None
 
     def _living_other(self, folder: Path) -> str | None:
-        """Describe another process that holds the folder; remove the locks of dead ones."""
+        """Describe a living process that holds the folder, and delete lock files of dead ones."""
         now = os.fstat(self._handle).st_mtime
         for path in locks_in(folder):
             if path == self._path:
@@ -139,7 +140,7 @@ class RunLock:
 
     def _beat(self) -> None:
         while not self._released.wait(BEAT):
-            # A disk that does not answer for a moment is no reason to stop.
+            # A disk that fails for a moment should not stop the training.
             with contextlib.suppress(OSError):
                 os.utime(self._path or "")
 
@@ -152,7 +153,7 @@ def locks_in(folder: Path) -> Iterator[Path]:
 def _living(path: Path, now: float) -> str | None:
     """Describe the process of a lock file, or return None if it is dead."""
     try:
-        # Opened, as the file's age is then asked of the server and not of a cache.
+        # Opening the file makes network file systems ask the server for its age, not a cache.
         handle = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
         return None
@@ -162,8 +163,8 @@ def _living(path: Path, now: float) -> str | None:
         locked = _flock(handle, "LOCK_SH", wait=False) is False
     finally:
         os.close(handle)
-    if holder is None:  # it has only just come, or its disk was full
-        return "a process that has just begun" if age < STALE else None
+    if holder is None:  # the process has just started, or its disk is full
+        return "a process that has just started" if age < STALE else None
     name = f"host '{holder.host}', process {holder.pid}, since {holder.since}"
     if holder.kernel == _kernel() and holder.flocked:
         return name if locked else None
@@ -182,7 +183,7 @@ def _read(handle: int) -> _Holder | None:
 
 
 def _flock(handle: int, kind: str, wait: bool = True) -> bool | None:
-    """Take the operating system's lock; False if another has it, None if there is no such lock."""
+    """Acquire an `flock`. Return False if another process has it, and None if unsupported."""
     if fcntl is None:
         return None
     try:
@@ -195,16 +196,16 @@ def _flock(handle: int, kind: str, wait: bool = True) -> bool | None:
 
 
 def _kernel() -> str:
-    """Return what this boot of this kernel has alone: containers may share a host's name."""
+    """Return an identifier of this boot of the kernel. Containers may share a host name."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
-        # Where containers may share names and addresses too, nobody is of one's own kernel.
+        # Containers may share all other identifiers, so that every process gets its own.
         return uuid.uuid4().hex if sys.platform == "linux" else f"{uuid.getnode():x}"
 
 
 def _namespace() -> str | None:
-    """Return what tells the process ids of one container from those of another."""
+    """Return the namespace of the process ids, which differs between containers."""
     try:
         return str(Path("/proc/self/ns/pid").readlink())
     except OSError:
@@ -212,7 +213,7 @@ def _namespace() -> str | None:
 
 
 def _started(pid: int) -> str | None:
-    """Return when a process was started, by which it is known from a later one of its number."""
+    """Return the start time of a process, because process ids are reused."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

@@ -1,4 +1,4 @@
-"""Randomness as a pure function of (seed, stream, index): there is no state to save or lose."""
+"""Random numbers as a pure function of (seed, stream, index), without a state to save."""
 
 from __future__ import annotations
 
@@ -10,15 +10,19 @@ from numpy.typing import NDArray
 
 
 def generator(seed: int, stream: str, index: int = 0) -> np.random.Generator:
-    """Return the generator of one place of one stream.
+    """Return the generator for one index of a stream.
 
     Args:
-        seed: of the run.
-        stream: what is drawn, such as `"mask"`; streams are independent of each other.
-        index: which draw of the stream, such as the iteration.
+        seed: seed of the run.
+        stream: name of an independent stream, such as `"mask"`.
+        index: index in the stream, such as the iteration.
 
     Returns:
-        A fresh generator; equal arguments give equal numbers on every platform.
+        A new generator. Equal arguments give equal numbers on every platform.
+
+    Example:
+        >>> int(generator(0, "mask", 3).integers(10)) == int(generator(0, "mask", 3).integers(10))
+        True
     """
     digest = hashlib.sha256(stream.encode()).digest()
     return np.random.default_rng([seed, int.from_bytes(digest[:8], "little"), index])
@@ -30,8 +34,15 @@ def _permutation(seed: int, stream: str, epoch: int, count: int) -> NDArray[np.i
 
 
 def shuffled_index(seed: int, stream: str, position: int, count: int) -> int:
-    """Return which of `count` items stands at a position of an endless, reshuffled sequence.
+    """Return the item at a position of an endless sequence that is reshuffled in each epoch.
 
-    Every stretch of `count` positions from a multiple of `count` on holds every item once.
+    Args:
+        seed: seed of the run.
+        stream: name of an independent stream.
+        position: position in the sequence, from 0.
+        count: number of items. An epoch is `count` positions, and has each item once.
+
+    Returns:
+        Index of an item, from 0 to `count - 1`.
     """
     return int(_permutation(seed, stream, position // count, count)[position % count])

@@ -1,6 +1,6 @@
-"""Variables as a copy in memory, and as a file: what a checkpoint holds of networks and optimizers.
+"""Copies of variables in memory and in files, for checkpoints of networks and optimizers.
 
-The copy is taken between two steps, so that training can go on while it is written.
+The copy is made between two steps, so that training can continue while it is written.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ def take(groups: Groups) -> State:
     """Copy variables into memory.
 
     Args:
-        groups: variables by the name of what they belong to.
+        groups: lists of variables, by the name of their network or optimizer.
 
     Returns:
-        Arrays by group, place and path of the variable.
+        Arrays by group, index and path of the variable.
     """
     return {name: np.array(variable) for name, variable in _named(groups).items()}
 
 
 def put(groups: Groups, state: State) -> None:
-    """Bring variables back to a state, all of them or none.
+    """Assign a state to variables, to all of them or to none.
 
     Args:
-        groups: as `take` was given.
-        state: as `take` or `read` returned it.
+        groups: as for `take`.
+        state: a result of `take` or `read`.
 
     Raises:
-        UserError: naming the first variable that is missing, left over or of another shape.
+        UserError: if a variable is missing, unknown or of another shape. The message names it.
     """
     variables = _named(groups)
     wrong = sorted(variables.keys() ^ state.keys())
@@ -61,13 +61,13 @@ def write(path: Path, state: State) -> None:
 
 
 def read(path: Path) -> State:
-    """Read what `write` wrote; nothing in the file is run."""
-    # What `write` wrote is not compressed.
+    """Read a state that `write` wrote. No code in the file is executed."""
+    # The file is uncompressed, so that its size is the limit.
     return read_arrays(path, path.stat().st_size)
 
 
 def _named(groups: Groups) -> dict[str, Any]:
-    # Two networks may have variables of the same path; their place tells them apart.
+    # Variables of one group may have the same path, so that the key needs the index.
     return {
         f"{group}:{place:04d}:{variable.path.replace('/', '.')}": variable
         for group, variables in groups.items()

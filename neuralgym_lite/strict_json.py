@@ -1,4 +1,4 @@
-"""JSON that somebody else may have written, read within bounds."""
+"""A JSON reader for untrusted files, with limits."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ def read(path: str | Path, limit: int = MAX_BYTES) -> Any:
 
     Args:
         path: the file.
-        limit: the most bytes that are read of it.
+        limit: largest size in bytes.
 
     Raises:
         OSError: if it cannot be read.
-        ValueError: as `parse`.
+        ValueError: as for `parse`.
     """
     with Path(path).open("rb") as file:
         return parse(file.read(limit + 1), limit)
@@ -32,16 +32,17 @@ def parse(data: bytes, limit: int = MAX_BYTES) -> Any:
 
     Args:
         data: the text.
-        limit: the most bytes that are taken.
+        limit: largest size in bytes.
 
     Raises:
-        ValueError: one line, if it is no JSON, longer than `limit`, has a key twice in one object,
-            is nested deeper than `MAX_DEPTH`, or has a whole number of more than `MAX_DIGITS`.
+        ValueError: with a message of one line, if the text is not JSON, is longer than `limit`, has
+            a key twice in one object, is nested deeper than `MAX_DEPTH`, or has an integer of more
+            than `MAX_DIGITS` digits.
     """
     if len(data) > limit:
         raise ValueError(f"it is longer than {limit:,} bytes")
     try:
-        value = json.loads(data, object_pairs_hook=_without_twins, parse_int=_whole_number)
+        value = json.loads(data, object_pairs_hook=_object, parse_int=_integer)
     except RecursionError:
         raise ValueError(_DEEP) from None
     level = [value]
@@ -62,16 +63,16 @@ def _parts(value: Any) -> Iterator[Any]:
         yield from value
 
 
-def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made: dict[str, Any] = {}
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result: dict[str, Any] = {}
     for key, value in pairs:
-        if key in made:
-            raise ValueError(f"the key {key[:80]!r} stands twice")
-        made[key] = value
-    return made
+        if key in result:
+            raise ValueError(f"the key {key[:80]!r} occurs twice")
+        result[key] = value
+    return result
 
 
-def _whole_number(text: str) -> int:
+def _integer(text: str) -> int:
     if len(text) > MAX_DIGITS:
-        raise ValueError(f"it has a whole number of {len(text):,} digits")
+        raise ValueError(f"it has an integer of {len(text):,} digits")
     return int(text)

@@ -37,6 +37,7 @@ from inpaint_tf.masks import box_mask  # noqa: E402
 from inpaint_tf.models import create  # noqa: E402
 from inpaint_tf.training.config import TrainConfig  # noqa: E402
 from inpaint_tf.training.run import make_trainer  # noqa: E402
+from neuralgym_lite.config import load_config  # noqa: E402
 
 PRECISIONS = ("float32", "mixed_bfloat16")
 GIGA = 1e9
@@ -114,7 +115,7 @@ def fill(size: int, precision: str) -> tuple[Callable[[], Any], float]:
 def training(precision: str, batch: int = 4, size: int = 256) -> tuple[Callable[[], Any], float]:
     """Return one round, and the work of a mean iteration of it."""
     settings = {"batch_size": batch, "precision": precision, "data": {"image_size": size}}
-    config = TrainConfig.model_validate(settings)
+    config = load_config(TrainConfig, flags=settings)
     trainer = make_trainer(config)
     rng = np.random.default_rng(0)
     rounds = config.n_critic

@@ -1,4 +1,4 @@
-"""The options that `train` and `finetune` share, and how they end."""
+"""The options that `train`, `finetune` and `config` share, and how a run ends."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from inpaint_tf.cli._echo import echo
+from neuralgym_lite.backend import import_backend
+from neuralgym_lite.errors import UserError
 
 if TYPE_CHECKING:
     from inpaint_tf.api import TrainedRun
@@ -17,33 +19,49 @@ if TYPE_CHECKING:
 STOPPED_BY_SIGNAL = 75
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+_SHORT_NAMES = {"lr": "learning_rate", "critic_lr": "critic_learning_rate"}
 _OPTIONS = (
     click.option(
         "--dataset",
         help="`inpaint-tf data list` shows them; a+b trains on both.  [default: animals]",
     ),
     click.option("--data-dir", help="Folder of the photographs."),
-    click.option("--subset", type=int, help="Train on so many photographs, of all classes alike."),
+    click.option(
+        "--subset", metavar="N", type=int, help="Train on N photographs, evenly of all classes."
+    ),
     click.option("--mask", help="hole, mosaic, hole_ns or hole_telea.  [default: hole]"),
     click.option(
         "--model",
         help="ca, stable-glcic, glcic, context-encoder or autoencoder.  [default: ca]",
     ),
-    click.option("--config", "config_file", type=click.Path(), help="YAML file with settings."),
     click.option(
-        "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Any other setting."
+        "--config",
+        "config_file",
+        metavar="FILE_OR_NAME",
+        help="YAML file with settings, or a name of `inpaint-tf config --list`.",
     ),
-    click.option("--iterations", type=int, help="In all.  [default for ca: 150000]"),
-    click.option("--batch-size", type=int, help="Photographs in one.  [default for ca: 64]"),
-    click.option("--image-size", type=int, help="Side in pixels.  [default for ca: 256]"),
-    click.option("--width", type=int, help="First channels.  [default for ca: 32]"),
+    click.option(
+        "--set",
+        "overrides",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Any other setting; `inpaint-tf config` prints them.",
+    ),
+    click.option("--iterations", type=int, help="Length of the run.  [default for ca: 150000]"),
+    click.option("--batch-size", type=int, help="Photographs in a batch.  [default for ca: 64]"),
+    click.option(
+        "--image-size", type=int, help="Side of an image in pixels.  [default for ca: 256]"
+    ),
+    click.option("--width", type=int, help="Channels of the first layer.  [default for ca: 32]"),
     click.option("--precision", help="auto, float32 or mixed_bfloat16.  [default: auto]"),
     click.option("--strategy", help="auto, single, mirrored or multiworker.  [default: auto]"),
+    click.option("--seed", type=int, help="Seed of every random number.  [default: 0]"),
+)
+_RUN_OPTIONS = (
     click.option(
         "--backend",
         help="tensorflow or jax.  [default: KERAS_BACKEND; else the one that sees a GPU]",
     ),
-    click.option("--seed", type=int, help="Of every random number.  [default: 0]"),
     click.option(
         "--run-dir", type=click.Path(path_type=Path), help="[default: runs/MODEL-DATASET-MASK]"
     ),
@@ -51,9 +69,46 @@ _OPTIONS = (
 )
 
 
+class SettingsCommand(click.Command):
+    """A command that answers an option which is the name of a setting with its key."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the options.
+
+        Raises:
+            UserError: if an unknown option is the name of a setting.
+        """
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            if keys := _keys_of_option(error.option_name):
+                usage = " or ".join(f"--set {key}=..." for key in keys)
+                raise UserError(f"Unknown option {error.option_name}: use {usage}") from None
+            raise
+
+
+def _keys_of_option(option: str) -> list[str]:
+    """Return the keys of the settings that an option names, of any model."""
+    import_backend()
+    from inpaint_tf.training.config import MODEL_CONFIGS
+    from neuralgym_lite.config import key_paths
+
+    name = option.lstrip("-").replace("-", "_")
+    name = _SHORT_NAMES.get(name, name)
+    found = [key for kind in MODEL_CONFIGS.values() for key in key_paths(kind, name)]
+    return list(dict.fromkeys(found))
+
+
 def with_settings(command: Command) -> Command:
-    """Give a command the options of a run."""
+    """Add the options of the settings to a command."""
     for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def with_run_folder(command: Command) -> Command:
+    """Add the options of a run to a command: its backend and its folder."""
+    for option in reversed(_RUN_OPTIONS):
         command = option(command)
     return command
 

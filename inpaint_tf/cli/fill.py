@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
-import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import click
+import pydantic
 
 from inpaint_tf.cli._echo import echo, echo_json
 from inpaint_tf.cli._options import to_pixels, with_options
@@ -23,22 +23,21 @@ if TYPE_CHECKING:
     from neuralgym_lite.progress import Progress, Track
 
 _FEW = 3
-_UNITS = {"MB": 10**6, "GB": 10**9, "MIB": 2**20, "GIB": 2**30}
 
 
 class _Memory(click.ParamType):
-    """A number of bytes, as people write it."""
+    """A size of memory, such as 2GB, between 1 MB and 1 TB."""
 
     name = "SIZE"
+    _sizes = pydantic.TypeAdapter(
+        Annotated[pydantic.ByteSize, pydantic.Field(ge=10**6, le=10**12)],
+    )
 
     def convert(self, value: Any, param: Any, ctx: Any) -> int:
-        if isinstance(value, int):
-            return value
-        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*", value, re.IGNORECASE)
-        unit = _UNITS.get(match[2].upper()) if match else None
-        if match is None or unit is None or not float(match[1]):
-            self.fail(f"{value!r} is no size of a memory; write it as 2GB or 500MB.", param, ctx)
-        return int(float(match[1]) * unit)
+        try:
+            return int(self._sizes.validate_python(value))
+        except pydantic.ValidationError:
+            self.fail(f"{value!r} is not a size of memory such as 2GB or 500MB.", param, ctx)
 
 
 @click.command("fill")

@@ -8,13 +8,14 @@ from typing import Any
 
 import click
 
-from inpaint_tf.cli._settings import report, with_settings
+from inpaint_tf.cli._settings import SettingsCommand, report, with_run_folder, with_settings
 from neuralgym_lite.backend import import_backend
 
 
-@click.command("finetune")
+@click.command("finetune", cls=SettingsCommand)
 @click.argument("source", metavar="FROM")
 @with_settings
+@with_run_folder
 @click.option("--generator-only", is_flag=True, help="Start with fresh critics.")
 @click.option(
     "--critics",

@@ -7,12 +7,13 @@ from typing import Any
 
 import click
 
-from inpaint_tf.cli._settings import report, with_settings
+from inpaint_tf.cli._settings import SettingsCommand, report, with_run_folder, with_settings
 from neuralgym_lite.backend import import_backend
 
 
-@click.command("train")
+@click.command("train", cls=SettingsCommand)
 @with_settings
+@with_run_folder
 @click.option("--resume", is_flag=True, help="Go on from the run folder's newest checkpoint.")
 @click.option("--force", is_flag=True, help="Resume with other settings or photographs, too.")
 def command(config_file: str | None, backend: str | None, **options: Any) -> None:

@@ -1,4 +1,4 @@
-"""Keras layers of the networks, one a file."""
+"""The Keras layers of the networks."""
 
 from inpaint_tf.layers.channelwise_dense import ChannelwiseDense
 from inpaint_tf.layers.compat_conv import CompatConv2D

@@ -1,9 +1,9 @@
-"""Contextual attention with fewer background patches, as the paper proposes. TensorFlow only.
+"""Approximate contextual attention with fewer background patches. TensorFlow only.
 
-Background patches are not taken row by row here, but as a list of those that are compared. What
-fusing does with neighbouring scores is then a part of the patches: away from the borders, the sum
-of the scores along both diagonals is one inner product of wider patches, in which a background
-pixel has the weight of all patches that it is a part of.
+The background patches are a list here, not a map. So fusing cannot add scores of neighbors; it is
+made a part of the patches instead. Away from the borders, the sum of scores along both diagonals is
+one inner product of wider patches, where a background pixel is weighted by the inverse norms of all
+patches that contain it.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ import tensorflow as tf
 from inpaint_tf.layers._attention_streamed import Comparison, Stream
 
 SMOOTHING_STEPS = 5
-# What being far from its cluster, and having neighbours in others, costs a patch in distances of
-# features: of the cluster's side, and of one neighbour.
+# Costs of a patch in units of feature distance: of being one cluster side away from the center of
+# its cluster, and of each neighbor in another cluster.
 SPREAD_COST, BORDER_COST = 0.5, 0.25
-SEARCHED = 8  # regions that a hierarchical search looks into
+SEARCHED = 8  # regions of a hierarchical search whose patches are compared
 
 
 class Listed(Stream):
-    """Compares with a list of background patches. Base of the approximations.
+    """Attends to a list of background patches. Base class of the approximations.
 
     Args:
-        how: patches are compared, and how far fewer of them.
-        front: (h', w').
-        back: (H', W').
-        usable: 1 for background patches that may be attended to, `(H' W',)`.
-        dtype: of what is pasted.
+        how: parameters of the comparison, with the reduction.
+        front: size of the foreground, (h', w').
+        back: size of the background, (H', W').
+        usable: 1 for valid background patches, `(H' W',)`.
+        dtype: dtype of the pasted features.
     """
 
     def __init__(self, how: Comparison, front: Any, back: Any, usable: Any, dtype: Any) -> None:
@@ -38,7 +38,7 @@ class Listed(Stream):
         self.reduction = how.reduction
 
     def sources(self, query: Any, key: Any, inverse_norm: Any, background: Any) -> tuple[Any, ...]:
-        """Return `query`, the pixels of the background, their weights, and its blocks."""
+        """Return `query`, the padded background, the weights of its pixels, and its blocks."""
         margins = [(self.wide, self.wide), (self.wide, self.wide), (0, 0)]
         blocks = self.blocks(background)
         return query, tf.pad(key, margins), self._weights(inverse_norm), blocks
@@ -71,9 +71,9 @@ class Listed(Stream):
         """Return wide patches, `(n, side^2 C)`.
 
         Args:
-            padded: map with a margin of `wide`, `(h + 2 wide, w + 2 wide, C)`.
-            places: (row, column) of each, `(n, 2)`.
-            weights: of their pixels, `(n, side^2)`, or None.
+            padded: a map, padded by `wide`: `(h + 2 wide, w + 2 wide, C)`.
+            places: (row, column) of each patch, `(n, 2)`.
+            weights: weights of the pixels, `(n, side^2)`, or None.
         """
         width = tf.shape(padded)[1]
         side = tf.range(2 * self.wide + 1)
@@ -85,11 +85,11 @@ class Listed(Stream):
         return tf.reshape(found, (-1, (2 * self.wide + 1) ** 2 * padded.shape[-1]))
 
     def places(self, numbers: Any) -> Any:
-        """Return the (row, column) of background patches."""
+        """Return the (row, column) of background patches, given their indices."""
         return tf.stack([numbers // self.back[1], numbers % self.back[1]], -1)
 
     def listed(self, numbers: Any, pixels: Any, weights: Any, blocks: Any) -> tuple[Any, Any]:
-        """Return what background patches are compared by, and what they paste, `(n, 4, D)`."""
+        """Return the keys of background patches, and their values `(n, 4, D)`."""
         places = self.places(numbers)
         keys = self.patches(pixels, places, tf.gather_nd(weights, places))
         first = places[:, 0] * (self.back[1] + 1) + places[:, 1]
@@ -109,15 +109,15 @@ class Listed(Stream):
     def attend(
         self, queries: Any, keys: Any, values: Any, usable: Any, inside: Any, size: Any
     ) -> tuple[Any, Any]:
-        """Return what a tile pastes, and which of the list each cell attends to most.
+        """Return the blocks of a tile, and the most attended list index of each cell.
 
         Args:
             queries: `(cells, side^2 C)`.
             keys: `(n, side^2 C)`.
             values: `(n, 4, D)`.
-            usable: 1 for those of the list that may be attended to, `(n,)`.
+            usable: 1 for valid patches of the list, `(n,)`.
             inside: 1 for cells in the foreground, `(cells, 1)`.
-            size: of the tile.
+            size: size of the tile.
         """
         scores = tf.matmul(queries, keys, transpose_b=True)
         attention = tf.nn.softmax(scores * (usable * self.how.softmax_scale)) * usable * inside
@@ -130,7 +130,7 @@ class Listed(Stream):
 
 
 class Sampled(Listed):
-    """Compares with some of the valid background patches, drawn by chance, always the same."""
+    """Attends to a random sample of the valid background patches, with a fixed seed."""
 
     def tile(self, corner: Any, size: Any, query: Any, *background: Any) -> tuple[Any, Any]:
         """Return blocks of pixels and the best patches of a tile."""
@@ -149,15 +149,16 @@ class Sampled(Listed):
 
 
 class Clustered(Listed):
-    """Compares with the means of clusters of background patches.
+    """Attends to the means of clusters of background patches.
 
-    Clusters begin as squares. Then every patch goes, again and again, to that of the clusters of
-    its neighbours and its own whose features are most like its own, which is not far, and in which
-    its neighbours are: iterated conditional modes of a Markov random field.
+    Clusters are initialized as squares. Then each patch moves repeatedly to the best cluster among
+    its own and those of its four neighbors. The cost is the distance of features, plus the distance
+    from the cluster's center, plus a penalty for each neighbor in another cluster. This is iterated
+    conditional modes on a Markov random field.
     """
 
     def sources(self, query: Any, key: Any, inverse_norm: Any, background: Any) -> tuple[Any, ...]:
-        """Return `query`, and the keys and values of all clusters and the patch in their middle."""
+        """Return `query`, and the keys and values of all clusters."""
         pixels, weights, blocks = super().sources(query, key, inverse_norm, background)[1:]
         labels = tf.stop_gradient(self._segment(key))
         count = tf.reduce_max(labels) + 1
@@ -225,8 +226,8 @@ class Clustered(Listed):
             for candidate in beside:
                 distance = described - tf.gather(means, tf.reshape(candidate, [-1]))
                 distance = tf.reshape(tf.reduce_sum(distance**2, -1), (height, width))
-                strangers = [tf.cast(other != candidate, tf.float32) for other in beside[1:]]
-                costs.append(distance + BORDER_COST * tf.add_n(strangers))
+                different = [tf.cast(other != candidate, tf.float32) for other in beside[1:]]
+                costs.append(distance + BORDER_COST * tf.add_n(different))
             best = tf.argmin(tf.stack(costs), 0, tf.int32)
             labels = tf.reduce_sum(
                 tf.stack(beside) * tf.one_hot(best, len(beside), axis=0, dtype=tf.int32), 0
@@ -235,10 +236,10 @@ class Clustered(Listed):
 
 
 class Hierarchical(Listed):
-    """Finds the regions that are most like a tile, and compares with the patches in them."""
+    """Finds the regions most similar to a tile, and attends to the patches in them."""
 
     def sources(self, query: Any, key: Any, inverse_norm: Any, background: Any) -> tuple[Any, ...]:
-        """Return the sources of a list, and find what regions are compared by."""
+        """Return the sources of a list, and compute the keys of the regions."""
         sources = super().sources(query, key, inverse_norm, background)
         _, pixels, weights, _ = sources
         height, width = tf.unstack(self.back)
@@ -258,13 +259,13 @@ class Hierarchical(Listed):
         ]
         keys = tf.concat(keys, -1) / tf.maximum(share, 1e-6)
         self.across = tf.shape(keys)[1]
-        # Which regions are looked into has no gradient.
+        # The choice of regions has no gradient.
         self.regions = tf.stop_gradient(tf.reshape(keys, (-1, keys.shape[-1])))
         self.region_usable = tf.reshape(share, [-1]) > 0
         return sources
 
     def tiling(self, wanted: Any, memory: int | None) -> tuple[Any, Any, Any]:
-        """Return where tiles begin, how many there are, and their size: that of a region."""
+        """Return the origin of the tiles, their count, and their size, which is a region's."""
         del memory
         size = tf.minimum(self.front, self.reduction)
         return tf.zeros(2, tf.int32), -(-self.front // size), size
@@ -284,7 +285,7 @@ class Hierarchical(Listed):
         return blocks, tf.reshape(tf.gather(numbers, best), size)
 
     def _members(self, regions: Any) -> tuple[Any, Any]:
-        """Return the patches of regions, and 1 for those that exist: at the border some do not."""
+        """Return the patches of regions, and 0 for those beyond the border, else 1."""
         side = tf.range(self.reduction)
         rows = (regions // self.across * self.reduction)[:, None, None] + side[:, None]
         columns = (regions % self.across * self.reduction)[:, None, None] + side

@@ -1,10 +1,11 @@
-"""Contextual attention that never builds a patch ("Gram and shift"). Runs on every Keras backend.
+"""Contextual attention without patches ("Gram and shift"). Runs on every Keras backend.
 
-A score map has one row for each foreground cell and one column for each background cell. All that
-the layer does with patches, whose pixels move together in both maps, are sums along diagonals of
-such a map: a step of one image row is a diagonal of as many cells as a row has, a step of one
-column is a diagonal of as many cells as a column has once both maps are laid out column by column.
-So the map stays flat, and is turned from one layout to the other where the direction changes.
+A score map has one row for each foreground cell and one column for each background cell. Comparing
+patches, fusing and pasting move by the same offset in both feature maps. In the score map such a
+move is a step along a diagonal. Its length is one row of cells if the maps are flattened row by row
+and the offset is one image row, and one column of cells if they are flattened column by column and
+the offset is one image column. So all operations are sums along diagonals of the flat score map,
+which is transposed between the two layouts.
 """
 
 from __future__ import annotations
@@ -18,17 +19,20 @@ Size = tuple[Any, Any]
 
 
 def scores(foreground: Any, background: Any, norm: Any, patch_size: int, fuse_size: int) -> Any:
-    """Compare all patches: `(B, h' w', H' W')`, laid out row by row.
+    """Compare all patches.
 
-    The inner product of two patches is the sum of the inner products of the pixels that stand
-    alike in them, and those are entries of one Gram matrix.
+    The inner product of two patches is the sum of the inner products of corresponding pixels, which
+    are entries of one Gram matrix.
 
     Args:
         foreground: `(B, h', w', C)`.
         background: `(B, H', W', C)`.
-        norm: `(B, H', W')`, of the background patches.
+        norm: norms of the background patches, `(B, H', W')`.
         patch_size: odd side of the patches.
-        fuse_size: odd length of the diagonals over which scores are added.
+        fuse_size: odd length of the diagonals along which scores are added.
+
+    Returns:
+        Scores `(B, h' w', H' W')`, flattened row by row.
     """
     front, back = ops.shape(foreground)[1:3], ops.shape(background)[1:3]
     gram = ops.matmul(_by_columns(foreground), ops.transpose(_by_columns(background), (0, 2, 1)))
@@ -38,7 +42,7 @@ def scores(foreground: Any, background: Any, norm: Any, patch_size: int, fuse_si
     total = total / ops.reshape(norm, (-1, 1, back[0] * back[1]))
     if fuse_size == 1:
         return total
-    # Flattening makes the last pixel of a row a neighbour of the first of the next, as in the
+    # In a flat map the last pixel of a row is a neighbor of the first of the next row, as in the
     # published code.
     total = _sum_diagonals(total, fuse_size, step=(1, 1))
     total = _sum_diagonals(_turn(total, front, back), fuse_size, step=(1, 1))
@@ -46,18 +50,18 @@ def scores(foreground: Any, background: Any, norm: Any, patch_size: int, fuse_si
 
 
 def paste(attention: Any, front: Size, background: Any, rate: int) -> Any:
-    """Put the attended patches of the full background over each other.
+    """Paste the attended patches of the full background and add where they overlap.
 
-    Every output pixel lies in two patches along each axis: that of its own cell and that of the
-    nearer neighbour cell. What these two put there comes from background cells a diagonal step
-    apart. So the pixels at one position inside their cells are one product of (attention + its
-    diagonal shift) with the background pixels at that position in theirs.
+    Along each axis an output pixel is covered by two patches: that of its own cell and that of the
+    nearer neighbor cell. Their values come from background cells that are one diagonal step apart.
+    So all output pixels at one position inside their cells are one product: (attention + attention
+    shifted along the diagonal) times the background pixels at that position.
 
     Args:
-        attention: `(B, h' w', H' W')`, laid out row by row.
-        front: (h', w').
+        attention: `(B, h' w', H' W')`, flattened row by row.
+        front: size of the foreground, (h', w').
         background: `(B, H, W, C)` with `H' = ceil(H / rate)`.
-        rate: stride of the patches; their side is `2 rate`.
+        rate: stride of the patches, whose side is `2 rate`.
 
     Returns:
         `(B, rate h', rate w', C)`, sums of up to four patches.
@@ -75,7 +79,7 @@ def paste(attention: Any, front: Size, background: Any, rate: int) -> Any:
             four = _add_neighbour(both, left, step=(front[0], back[0]))
             weights[up, left] = ops.cast(four, background.dtype)
 
-    # The pixels at each position inside their cells, laid out column by column.
+    # The pixels at each position inside their cells, flattened column by column.
     sources = ops.reshape(background, (batch, back[0], rate, back[1], rate, channels))
     sources = ops.transpose(sources, (2, 4, 0, 3, 1, 5))
     sources = ops.reshape(sources, (rate * rate, batch, back[0] * back[1], channels))
@@ -93,21 +97,27 @@ def paste(attention: Any, front: Size, background: Any, rate: int) -> Any:
 
 
 def _by_columns(features: Any) -> Any:
-    """Lay a map `(B, h, w, C)` out column by column: `(B, w h, C)`."""
+    """Flatten a map `(B, h, w, C)` column by column: `(B, w h, C)`."""
     batch, height, width, channels = ops.shape(features)
     turned = ops.transpose(features, (0, 2, 1, 3))
     return ops.reshape(turned, (batch, height * width, channels))
 
 
 def _turn(scores: Any, front: Size, back: Size) -> Any:
-    """Turn a score map of (lines, cells in a line) to the other layout."""
+    """Convert a flat score map between the layouts by rows and by columns.
+
+    Args:
+        scores: `(B, h' w', H' W')`.
+        front: (lines, cells in a line) of the foreground in the present layout.
+        back: the same for the background.
+    """
     shape = ops.shape(scores)
     split = ops.reshape(scores, (shape[0], *front, *back))
     return ops.reshape(ops.transpose(split, (0, 2, 1, 4, 3)), shape)
 
 
 def _sum_diagonals(scores: Any, length: int, step: Size) -> Any:
-    """Add to each score its neighbours at up to `length // 2` steps both ways; outside is zero."""
+    """Add to each score those within `length // 2` steps in both directions, zero outside."""
     reach = length // 2
     if reach == 0:
         return scores
@@ -118,13 +128,13 @@ def _sum_diagonals(scores: Any, length: int, step: Size) -> Any:
     for index in range(length):
         if index != reach:
             start = (0, index * step[0], index * step[1])
-            # A slice's gradient is a pad; that of indexing is far slower on a CPU.
+            # The gradient of a slice is a pad. That of indexing is far slower on a CPU.
             total = total + ops.slice(padded, start, (batch, rows, columns))
     return total
 
 
 def _add_neighbour(attention: Any, before: bool, step: Size) -> Any:
-    """Add to each place the attention one step before (or after) it, along both axes at once."""
+    """Add to each entry the one that is a diagonal step before it (or after it)."""
     batch, rows, columns = ops.shape(attention)
     kept = (batch, rows - step[0], columns - step[1])
     start = (0, 0, 0) if before else (0, *step)

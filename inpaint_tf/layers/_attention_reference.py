@@ -1,6 +1,7 @@
-"""Contextual attention as its authors tell it: patches are filters. Slow, plain, the oracle.
+"""Contextual attention as its authors describe it, with patches as filters. TensorFlow only.
 
-TensorFlow only. One sample at a time, because every sample brings filters of its own.
+It is slow and easy to read. The tests compare the other formulations with it. Samples are
+processed one at a time, because each has its own filters.
 """
 
 from __future__ import annotations
@@ -11,14 +12,14 @@ import tensorflow as tf
 
 
 def scores(foreground: Any, background: Any, norm: Any, patch_size: int, fuse_size: int) -> Any:
-    """Correlate the foreground with the background's normalised patches, then fuse.
+    """Correlate the foreground with the normalized patches of the background, and fuse.
 
     Args:
         foreground: `(B, h', w', C)`.
         background: `(B, H', W', C)`.
-        norm: `(B, H', W')`, of the background patches.
+        norm: norms of the background patches, `(B, H', W')`.
         patch_size: odd side of the patches.
-        fuse_size: odd side of the identity matrix that fuses.
+        fuse_size: odd side of the identity matrix for fusing.
 
     Returns:
         `(B, h' w', H' W')` float32.
@@ -37,13 +38,13 @@ def scores(foreground: Any, background: Any, norm: Any, patch_size: int, fuse_si
 
 
 def paste(attention: Any, front: Any, background: Any, rate: int) -> Any:
-    """Put the attended patches of the full background over each other.
+    """Paste the attended patches of the full background and add where they overlap.
 
     Args:
         attention: `(B, h' w', H' W')` float32.
-        front: (h', w').
+        front: size of the foreground, (h', w').
         background: `(B, H, W, C)` with `H' = ceil(H / rate)`.
-        rate: stride of the patches; their side is `2 rate`.
+        rate: stride of the patches, whose side is `2 rate`.
 
     Returns:
         `(B, rate h', rate w', C)`, sums of up to four patches.
@@ -51,7 +52,7 @@ def paste(attention: Any, front: Any, background: Any, rate: int) -> Any:
     background = tf.cast(background, tf.float32)
     channels = background.shape[-1]
     height, width = (rate * size for size in front)
-    # A patch starts rate // 2 pixels before its cell and ends as many after the last whole cell.
+    # A patch starts rate // 2 pixels before its cell.
     before = rate // 2
     pads = [
         (before, rate - before + -size % rate) for size in tf.unstack(tf.shape(background))[1:3]
@@ -72,7 +73,7 @@ def paste(attention: Any, front: Any, background: Any, rate: int) -> Any:
 
 
 def _fuse(scores: Any, front: Any, back: Any, size: int) -> Any:
-    """Convolve the flat score map with an identity matrix, row by row and column by column."""
+    """Convolve the flat score map with an identity matrix, first by rows, then by columns."""
     cells, patches = front[0] * front[1], back[0] * back[1]
     eye = tf.eye(size)[:, :, None, None]
     fused = tf.nn.conv2d(tf.reshape(scores, (1, cells, patches, 1)), eye, 1, "SAME")

@@ -1,19 +1,19 @@
 """Contextual attention that never holds the whole score map. TensorFlow only.
 
-The foreground is cut into tiles of neighbouring cells. A tile is compared with all background
-patches, its scores are fused, and what it attends to is pasted, before the next tile has its turn:
-memory grows with the background, not with its square. The backward pass computes each tile anew.
+The foreground is divided into tiles of cells. Each tile is compared with all background patches,
+its scores are fused, and its patches are pasted, before the next tile. So memory is linear in the
+size of the background. The backward pass computes each tile again.
 
-As in the formulation "Gram and shift", all that is done with patches is a sum along a diagonal of
-the tile's score map, of cells by patches. Laid out in one line, a step along a diagonal is a step
-of fixed length, so that the sum is a moving average over lines of that length (`_average`). Zeros
-around both maps keep a step from leading round a corner.
+As in `_attention_gram.py`, every operation on patches is a sum along diagonals of the score map of
+a tile, which has a row for each cell and a column for each patch. In the flattened score map, a
+step along a diagonal has a fixed length, so that such a sum is a moving average with a fixed stride
+(`_average`). Zeros around both maps stop a step from wrapping around.
 
-Fusing adds the scores of cells that follow each other, first in an order by rows, then in one by
-columns, where it does lead round corners: the end of a line touches the begin of the next. What
-comes before the first row of the map, in the order by columns, is its last row, a column further
-left; what comes before the first column, in the order by rows, is the last column, a row further
-up. Such rows and columns are called virtual.
+Fusing adds scores of consecutive cells, first in the order by rows, then in the order by columns.
+There it does wrap around, as in the published code: the end of a line is followed by the start of
+the next. In the order by columns, the row before the first row of the map is its last row, one
+column further left. In the order by rows, the column before the first column is the last column,
+one row further up. Such rows and columns are called virtual.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-# Score maps of a tile that are in memory at once, in four bytes a score: an estimate, below which
-# processes were seen to stay.
+# Score maps of a tile that are in memory at once, with four bytes a score. Measured processes use
+# less than this estimate.
 _MAPS = 6
-# Of a tile, in cells: larger ones take more memory and hardly less time.
+# Side of a tile in cells. Larger tiles take more memory and are hardly faster.
 _LARGEST_SIDE = 20
 
 
 class Comparison(NamedTuple):
-    """How patches are compared and pasted; as the arguments of `ContextualAttention`."""
+    """Parameters of comparing and pasting. They are arguments of `ContextualAttention`."""
 
     patch_size: int
     fuse_size: int
@@ -40,7 +40,7 @@ class Comparison(NamedTuple):
 
 
 def least_memory(patches: int, fuse_size: int) -> int:
-    """Return the bytes of the score maps of a tile of one cell, for so many background patches."""
+    """Return the bytes of the score maps of a tile of one cell, for a number of patches."""
     return _memory(patches, fuse_size, side=1)
 
 
@@ -64,22 +64,22 @@ def attend(
     memory: int | None,
     stream: type[Stream] | None = None,
 ) -> tuple[Any, Any]:
-    """Compare all patches and paste the attended ones over each other.
+    """Compare all patches, and paste the attended ones and add where they overlap.
 
     Args:
-        foreground: sampled down, `(B, h', w', C)` float32.
-        background: sampled down, `(B, H', W', C)` float32.
+        foreground: downsampled foreground, `(B, h', w', C)` float32.
+        background: downsampled background, `(B, H', W', C)` float32.
         full_background: `(B, H, W, C)` with `H' = ceil(H / rate)`.
-        norm: of the background patches, `(B, H', W')`.
-        valid: 1 for background patches that may be attended to, else 0, `(B, H', W')`.
-        needed: cells whose patches are wanted, `(B, h', w')` bool; tiles without are left out.
-        how: patches are compared.
-        memory: bytes that the score maps of a tile may take; None is what large tiles take.
-        stream: how a tile is compared, if not exactly.
+        norm: norms of the background patches, `(B, H', W')`.
+        valid: 1 for valid background patches, else 0, `(B, H', W')`.
+        needed: cells that are needed, `(B, h', w')` bool. Tiles without any are skipped.
+        how: parameters of the comparison.
+        memory: bytes for the score maps of a tile, or None for the largest tiles.
+        stream: class that computes a tile: an approximation, or None for the exact one.
 
     Returns:
-        `(B, rate h', rate w', C)`, sums of up to four patches, and the background patch that each
-        cell attends to most, `(B, h', w')` int32. Both are 0 in tiles that were left out.
+        `(B, rate h', rate w', C)`, sums of up to four patches, and the most attended background
+        patch of each cell, `(B, h', w')` int32. Both are 0 in skipped tiles.
     """
 
     def one_sample(sample: tuple[Any, ...]) -> tuple[Any, Any]:
@@ -98,14 +98,14 @@ def attend(
 
 
 class Stream:
-    """One sample's attention, tile by tile.
+    """Computes the attention of one sample, tile by tile.
 
     Args:
-        how: patches are compared.
-        front: (h', w').
-        back: (H', W').
-        usable: 1 for background patches that may be attended to, `(H' W',)`.
-        dtype: of what is pasted.
+        how: parameters of the comparison.
+        front: size of the foreground, (h', w').
+        back: size of the background, (H', W').
+        usable: 1 for valid background patches, `(H' W',)`.
+        dtype: dtype of the pasted features.
     """
 
     def __init__(
@@ -120,19 +120,29 @@ class Stream:
         self.usable = usable
 
     def sources(self, query: Any, key: Any, inverse_norm: Any, background: Any) -> tuple[Any, ...]:
-        """Return what tiles are made of; `(h', w', C)`, `(H', W', C)`, `(H', W')`, `(H, W, C)`."""
+        """Return the inputs of `tile`.
+
+        Args:
+            query: `(h', w', C)`.
+            key: `(H', W', C)`.
+            inverse_norm: `(H', W')`.
+            background: `(H, W, C)`.
+        """
         return query, self._keys(key), inverse_norm, self.blocks(background)
 
     def _keys(self, background: Any) -> Any:
-        """Return the cells of `(H', W', C)` in one line, with zeros between and around the rows."""
+        """Return the cells of `(H', W', C)` flattened, with zeros between and around the rows."""
         margin = self.margin
         grid = tf.pad(background, [(margin, margin), (0, margin), (0, 0)])
         return tf.pad(tf.reshape(grid, (-1, background.shape[-1])), [(margin, 0), (0, 0)])
 
     def blocks(self, background: Any) -> Any:
-        """Return the blocks that patches are made of, `((H' + 1) (W' + 1), rate^2 C)`.
+        """Divide the background into blocks of `rate` x `rate` pixels.
 
-        A patch has two by two of them, and the first begins half a block early.
+        A patch consists of 2 x 2 blocks. The first block begins half a block before the image.
+
+        Returns:
+            `((H' + 1) (W' + 1), rate^2 C)`.
         """
         rate, channels = self.how.rate, background.shape[-1]
         before = rate // 2
@@ -144,11 +154,11 @@ class Stream:
         return tf.reshape(tf.transpose(blocks, (0, 2, 1, 3, 4)), (-1, rate**2 * channels))
 
     def run(self, sources: tuple[Any, ...], wanted: Any, memory: int | None) -> tuple[Any, Any]:
-        """Return what is pasted, `(rate h', rate w', C)`, and the most attended patches.
+        """Return the pasted features, `(rate h', rate w', C)`, and the most attended patches.
 
         Args:
-            sources: what tiles are made of.
-            wanted: `(h', w')` bool.
+            sources: inputs of `tile`.
+            wanted: cells that are needed, `(h', w')` bool.
             memory: bytes for the score maps of a tile, or None.
         """
         origin, counts, size = self.tiling(wanted, memory)
@@ -179,15 +189,15 @@ class Stream:
         pasted, best = stream(*sources)
         pasted = tf.scatter_nd(kept, pasted, tf.concat([counts, tf.shape(pasted)[1:]], 0))
         best = tf.scatter_nd(kept, best, tf.concat([counts, size], 0))
-        # As floats, which hold them exactly: of integers oneDNN says on stderr that it cannot
-        # transpose them on every processor.
+        # Floats hold these indices exactly. On some processors, oneDNN prints a warning when it
+        # transposes integers.
         best = tf.transpose(tf.cast(best, tf.float32), (0, 2, 1, 3))
         best = tf.cast(tf.reshape(best, counts * size), tf.int32)
         best = _placed(best[..., None], origin, self.front)[..., 0]
         return self._to_pixels(_join(pasted), origin), best
 
     def tiling(self, wanted: Any, memory: int | None) -> tuple[Any, Any, Any]:
-        """Return where tiles begin, how many there are, and their size, as (rows, columns)."""
+        """Return the origin of the tiles, their count, and their size, as (rows, columns)."""
         side: Any = _LARGEST_SIDE
         if memory is not None:
             scores = tf.cast(tf.reduce_prod(self.back), tf.float32) * 4.0 * _MAPS
@@ -200,19 +210,21 @@ class Stream:
     def tile(
         self, corner: Any, size: Any, query: Any, keys: Any, inverse_norm: Any, blocks: Any
     ) -> tuple[Any, Any]:
-        """Return blocks of pixels, `(rows + 1, columns + 1, rate^2 C)`, and the best patches.
+        """Return the pasted blocks of a tile and the most attended patch of each cell.
 
-        The blocks begin half a block above and left of the tile.
+        Returns:
+            Blocks `(rows + 1, columns + 1, rate^2 C)`, which begin half a block above and left of
+            the tile, and indices `(rows, columns)` int32.
         """
         scores = self._scores(corner, size, query, keys, inverse_norm)
-        # Of the sums of fusing there are only the means.
+        # The fused scores are means here, and sums in the definition.
         scale = self.how.softmax_scale * self.how.fuse_size**2
         attention = tf.nn.softmax(scores * (self.usable * scale)) * self.usable
         best = tf.reshape(tf.argmax(attention, -1, tf.int32), size)
         attention = tf.cast(attention * self.inside(corner, size), blocks.dtype)
 
-        # A cell pastes two by two blocks, which is a step of a row and of a column in both maps.
-        # The zero rows at the end are what averaging leaves out.
+        # A cell pastes 2 x 2 blocks: a step of one row and of one column in both maps. The zero
+        # rows at the end make up for the entries that averaging drops.
         rows, columns = size[0], size[1]
         height, width = self.back[0], self.back[1]
         attention = tf.reshape(attention, (rows, columns, height, width))
@@ -225,7 +237,7 @@ class Stream:
         return tf.reshape(pasted, (rows + 1, columns + 1, blocks.shape[-1])), best
 
     def inside(self, corner: Any, size: Any) -> Any:
-        """Return 1 for the cells of a tile that lie in the foreground, else 0, `(cells, 1)`."""
+        """Return 1 for the cells of a tile that are in the foreground, else 0: `(cells, 1)`."""
         rows, columns = (corner[axis] + tf.range(size[axis]) < self.front[axis] for axis in (0, 1))
         return tf.cast(tf.reshape(rows[:, None] & columns, (-1, 1)), tf.float32)
 
@@ -238,7 +250,7 @@ class Stream:
         if not reach:
             return scores[: size[0] * size[1]]
 
-        # In the order by rows, cells that follow each other are neighbours in both lines.
+        # In the order by rows, consecutive cells are neighbors in both flattened maps.
         length = 2 * reach + 1
         line = patches + 2 * reach
         scores = _average(
@@ -248,7 +260,7 @@ class Stream:
         scores = tf.reshape(scores[: count * line], (tf.size(rows), tf.size(columns), line))
         scores = scores[:, : size[1], :patches]
 
-        # In the order by columns, they lie a row of cells apart; the zero rows are left out again.
+        # In the order by columns, consecutive cells are one row of cells apart.
         exists = _in_order(rows[:, None], columns[reach : reach + size[1]], self.front)
         scores *= tf.cast(exists, tf.float32)[..., None]
         before, after = self._virtual(scores, -reach), self._virtual(scores, self.back[0])
@@ -261,23 +273,23 @@ class Stream:
     def _patch_scores(
         self, rows: Any, columns: Any, query: Any, keys: Any, inverse_norm: Any
     ) -> Any:
-        """Return the scores of cells, some of them virtual, `(rows x columns + some, H' W')`."""
+        """Return the scores of cells, which may be virtual: `(rows x columns + some, H' W')`."""
         (height, width), margin, length = tf.unstack(self.front), self.margin, self.how.patch_size
         cells = (rows % height) * width + rows // height
         lines = _with_margins(rows, rows % height == 0, margin)
-        # Where the order by rows leads round a corner depends on the row, if that is virtual.
+        # In virtual rows, the order by rows wraps around at other columns.
         corners = [(columns + move) % width == 0 for move in range(-self.reach, self.reach + 1)]
         posts = _with_margins(columns, tf.reduce_any(corners, 0), margin)
         wide = tf.size(posts.source)
 
-        # Places that are compared, and those beside them on the map: their number, or a zero cell.
+        # Indices of the compared cells and of their neighbors, or of a zero cell beyond the map.
         nowhere = height * width
         place = tf.gather(cells, lines.source)[:, None] + tf.gather(columns, posts.source)
         row, column = place // width + lines.offset[:, None], place % width + posts.offset
         exists = (row >= 0) & (row < height) & (column >= 0) & (column < width)
         place = tf.reshape(tf.where(exists, row * width + column, nowhere), [-1])
         count = tf.size(place)
-        # Zero cells at the end are what averages leave out, and where there is no place.
+        # Zero cells at the end make up for the entries that averaging drops.
         place = tf.pad(place, [(0, length * (wide + 3) + 1)], constant_values=nowhere)
         features = tf.pad(tf.reshape(query, (nowhere, -1)), [(0, 1), (0, 0)])
 
@@ -320,7 +332,7 @@ class Stream:
 
 
 def _placed(region: Any, origin: Any, size: Any) -> Any:
-    """Put `(rows, columns, D)` at a place into zeros of a size; what hangs over is cut."""
+    """Place `(rows, columns, D)` at an origin in zeros of a size. What is outside is cropped."""
     before = tf.maximum(-origin, 0)
     region = region[before[0] :, before[1] :]
     origin = tf.maximum(origin, 0)
@@ -331,9 +343,10 @@ def _placed(region: Any, origin: Any, size: Any) -> Any:
 
 
 def _average(line: Any, length: int, step: Any) -> Any:
-    """Return the means of so many values a step apart, from each place on.
+    """Return a moving average: the mean of `length` values, `step` apart, from each index on.
 
-    The last places, of which a part of the values is missing, are left out, and up to a step more.
+    The result has no entry for the last indices, which have too few values, and for up to a step
+    more.
     """
     if length == 1:
         return line
@@ -343,12 +356,12 @@ def _average(line: Any, length: int, step: Any) -> Any:
 
 
 class _Line(NamedTuple):
-    """Places along one axis with margins: each is so far from one of the places asked for.
+    """Positions along one axis, with margins around some.
 
     Attributes:
-        source: index of the place asked for.
-        offset: how far from it.
-        centre: where the places asked for stand.
+        source: for each position, the index of the requested position that it belongs to.
+        offset: its distance from that one.
+        centre: indices of the requested positions themselves.
     """
 
     source: Any
@@ -357,7 +370,7 @@ class _Line(NamedTuple):
 
 
 def _with_margins(places: Any, breaks: Any, margin: int) -> _Line:
-    """Give every run of places a margin on both sides; `breaks` tells where a run begins."""
+    """Add a margin to both sides of every run of positions. `breaks` marks where runs begin."""
     begins = tf.concat([[True], breaks[1:]], 0)
     ends = tf.concat([breaks[1:], [True]], 0)
     offset = tf.range(-margin, margin + 1)
@@ -368,7 +381,7 @@ def _with_margins(places: Any, breaks: Any, margin: int) -> _Line:
 
 
 def _bounds(wanted: Any) -> tuple[Any, Any]:
-    """Return the begin and the extent of the smallest box around what is wanted, or of one cell."""
+    """Return the origin and the extent of the bounding box of the needed cells, or of one cell."""
     found = tf.cast(tf.where(wanted), tf.int32)
     found = tf.cond(tf.size(found) > 0, lambda: found, lambda: tf.zeros((1, 2), tf.int32))
     first = tf.reduce_min(found, 0)
@@ -376,13 +389,13 @@ def _bounds(wanted: Any) -> tuple[Any, Any]:
 
 
 def _in_order(rows: Any, columns: Any, size: Any) -> Any:
-    """Tell which cells the order by columns has; rows may be virtual."""
+    """Return which cells exist in the order by columns. Rows may be virtual."""
     place = columns * size[0] + rows
     return (place >= 0) & (place < size[0] * size[1])
 
 
 def _tiles_with(wanted: Any, origin: Any, counts: Any, size: Any) -> Any:
-    """Return the (row, column) of each tile in which a cell is wanted, or of the first tile."""
+    """Return the (row, column) of each tile with a needed cell, or of the first tile."""
     wanted = wanted[origin[0] :, origin[1] :]
     extent = counts * size
     wanted = wanted[: extent[0], : extent[1]]
@@ -390,16 +403,16 @@ def _tiles_with(wanted: Any, origin: Any, counts: Any, size: Any) -> Any:
     padded = tf.pad(wanted, [(0, missing[0]), (0, missing[1])])
     tiles = tf.reshape(padded, (counts[0], size[0], counts[1], size[1]))
     found = tf.cast(tf.where(tf.reduce_any(tiles, (1, 3))), tf.int32)
-    # A graph cannot stack the outputs of no tile.
+    # A graph cannot stack the outputs of zero tiles.
     first = tf.zeros((tf.cast(tf.equal(tf.size(found), 0), tf.int32), 2), tf.int32)
     return tf.concat([found, first], 0)
 
 
 def _join(tiles: Any) -> Any:
-    """Join tiles `(m, n, h + 1, w + 1, D)` whose last row and column overlap the next one's first.
+    """Join tiles `(m, n, h + 1, w + 1, D)` that overlap by one row and column, and add there.
 
     Returns:
-        `(m h + h, n w + w, D)`, of which all beyond `(m h + 1, n w + 1)` is 0.
+        `(m h + h, n w + w, D)`, which is 0 beyond `(m h + 1, n w + 1)`.
     """
     rows = _add_last_to_next(tiles)
     columns = _add_last_to_next(tf.transpose(rows, (1, 0, 3, 2, 4)))
@@ -409,7 +422,7 @@ def _join(tiles: Any) -> Any:
 
 
 def _add_last_to_next(tiles: Any) -> Any:
-    """Return tiles `(m + 1, n, h, w, D)` of `(m, n, h + 1, w, D)`, overlapping along the rows."""
+    """Return tiles `(m + 1, n, h, w, D)`, given `(m, n, h + 1, w, D)` that overlap by one row."""
     none = [(0, 0)] * 4
     first = tf.pad(tiles[:, :, -1:], [(1, 0), *none])
     body = tf.pad(tiles[:, :, :-1], [(0, 1), *none])

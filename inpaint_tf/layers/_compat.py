@@ -1,4 +1,4 @@
-"""The three dialects in which other people's weights were trained, and what differs in each."""
+"""The three conventions of published weights, and checks of arguments."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ COMPAT = ("keras", "torch", "tf1")
 def check_compat(compat: str) -> str:
     """Return `compat` if it is one of `COMPAT`.
 
-    * `"keras"`: "same" padding, even-pixel sampling, norms clipped at 1e-4. The default.
-    * `"torch"`: symmetric padding of strided convolutions and 1e-4 added under the root of the
-      norms, as PyTorch ports of the network have it (and the paper's own code).
-    * `"tf1"`: as `"keras"`, but sampling with aligned corners, as the 2018 release has it.
+    * `"keras"`, the default: "same" padding, sampling of even pixels, norms of at least 1e-4.
+    * `"torch"`, for PyTorch ports and the paper's own code: symmetric padding of strided
+      convolutions, and 1e-4 added to each squared value of a norm.
+    * `"tf1"`, for the release of 2018: as `"keras"`, but sampling with aligned corners.
 
     Raises:
         ValueError: if `compat` is another value.
@@ -31,10 +31,10 @@ def check_compat(compat: str) -> str:
 
 
 def activate(activation: Any, inputs: Any) -> Any:
-    """Apply an activation in float32 and return the dtype of `inputs`.
+    """Apply an activation in float32, and cast the result back to the dtype of `inputs`.
 
-    TensorFlow computes ELU in bfloat16 as `exp(x) - 1`, which is 0 or a multiple of 1/256 for a
-    small x: weak signals are lost. In float32, casts included, it is faster too.
+    TensorFlow computes ELU in bfloat16 as `exp(x) - 1`, which rounds small values to multiples of
+    1/256. In float32 it is faster too, even with both casts.
     """
     return ops.cast(activation(ops.cast(inputs, "float32")), inputs.dtype)
 

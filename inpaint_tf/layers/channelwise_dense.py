@@ -1,4 +1,4 @@
-"""A dense layer inside every channel: each pixel of a map sees all others of the same map."""
+"""A dense layer over the pixels of each channel."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from keras import ops
 
 @keras.saving.register_keras_serializable(package="inpaint_tf")
 class ChannelwiseDense(keras.layers.Layer):
-    """Connects all pixels of a feature map with each other, every channel by itself.
+    """Connects all pixels of a feature map, separately for each channel.
 
-    m maps of n x n pixels have one n² x n² matrix and n² biases each: m n⁴ weights, where a dense
-    layer over everything would have m² n⁴. Information crosses the whole picture at once; mixing
-    channels is left to the 1x1 convolution after it.
+    Each of m channels of n x n pixels has an n² x n² matrix and n² biases. That is m n⁴ weights,
+    where a dense layer over all channels would have m² n⁴. The layer carries information across the
+    whole image. The 1x1 convolution after it mixes the channels.
 
     Call arguments:
         inputs: `(B, H, W, C)`, of the height and width that the layer was built with.
@@ -24,8 +24,8 @@ class ChannelwiseDense(keras.layers.Layer):
         `(B, H, W, C)`.
 
     Raises:
-        ValueError: if height, width or channels are unknown when the layer is built, or others
-            than those when it is called.
+        ValueError: if height, width or channels are unknown when the layer is built, or different
+            when it is called.
 
     Reference:
         Pathak et al. 2016, "Context Encoders" (arxiv.org/abs/1604.07379), section 3.1.
@@ -44,7 +44,7 @@ class ChannelwiseDense(keras.layers.Layer):
         _, height, width, channels = input_shape
         self.size = height, width, channels
         pixels = height * width
-        # Glorot's limit for one matrix: Keras would count all of them as one kernel.
+        # Glorot's limit for one matrix. Keras would take all matrices for one kernel.
         limit = math.sqrt(3 / pixels)
         self.kernel = self.add_weight(
             name="kernel",

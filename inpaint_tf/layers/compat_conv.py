@@ -1,4 +1,4 @@
-"""Convolution whose padding follows the dialect that its weights were trained in."""
+"""Convolution with the padding that its weights were trained with."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from inpaint_tf.layers._compat import activate, check_compat
 
 @keras.saving.register_keras_serializable(package="inpaint_tf")
 class CompatConv2D(keras.layers.Conv2D):
-    """2D convolution that halves the picture as `"keras"`, `"torch"` or `"tf1"` would.
+    """2D convolution with the padding of `"keras"`, `"torch"` or `"tf1"`.
 
-    The dialects agree at stride 1. At stride 2 on even sizes "same" padding pads one pixel less
-    at the top and left, so that the window is centred on odd pixels, where PyTorch's symmetric
-    padding centres it on even ones. Weights trained in one are useless in the other.
+    The conventions agree at stride 1. At stride 2 on even sizes, "same" padding adds one pixel less
+    at the top and left. It centers the kernel on odd pixels, and PyTorch's symmetric padding
+    centers it on even ones. Weights trained with one padding do not work with the other.
 
     Args:
         filters: number of output channels.
-        kernel_size: odd side of the window in pixels.
+        kernel_size: odd side of the kernel in pixels.
         compat: `"keras"`, `"torch"` or `"tf1"`.
         **kwargs: further arguments of `keras.layers.Conv2D`, except `padding`.
 
@@ -52,7 +52,7 @@ class CompatConv2D(keras.layers.Conv2D):
         outputs = self._convolve(inputs, training)
         if self.use_bias:
             outputs = ops.add(outputs, self.bias)
-        # At inference convolution, bias and activation are fused, which rounds but once.
+        # At inference, convolution, bias and activation are fused, which rounds only once.
         return activate(self.activation, outputs) if training else self.activation(outputs)
 
     def _convolve(self, inputs: Any, training: bool | None) -> Any:

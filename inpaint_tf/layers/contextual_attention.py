@@ -1,4 +1,4 @@
-"""Contextual attention: holes borrow features from the known parts of the same picture."""
+"""Contextual attention: holes are filled with features of the known parts of the same image."""
 
 from __future__ import annotations
 
@@ -15,64 +15,71 @@ from neuralgym_lite.errors import did_you_mean
 
 FORMULATIONS = ("auto", "gram", "reference", "streamed")
 MINIMUM_NORM = 1e-4
-# Scores of a sample above which `"auto"` streams; a picture of 512x512 pixels has 2^24.
+# `"auto"` streams if a sample has more scores than this. An image of 512x512 pixels has 2^24.
 STREAMED_ABOVE = 2**24
-# Approximations, and how much they reduce unless told: sides of strides, clusters, regions.
+# Approximations and their default reductions.
 APPROXIMATIONS = {"stride": 2, "random": 4, "cluster": 4, "hierarchical": 8}
 
 
 @keras.saving.register_keras_serializable(package="inpaint_tf")
 class ContextualAttention(keras.layers.Layer):
-    """Rebuilds a feature map from patches of a background feature map that resemble it.
+    """Rebuilds a feature map from similar patches of a background feature map.
 
-    Both maps are sampled down by `rate`. Every `patch_size` x `patch_size` patch of the small
-    foreground is compared with every patch of the small background (inner product with the
-    normalised background patch), scores of neighbours are added along the diagonals ("fused": if
-    a place resembles another, so should the pixel to its right), and a softmax over the valid
-    background patches weighs the `2 rate` x `2 rate` patches of the full background that are
-    pasted, overlapping, into the output. A background patch is valid if no missing pixel is in it.
+    1. Both maps are downsampled by `rate`.
+    2. Every `patch_size` x `patch_size` patch of the foreground is compared with every patch of the
+       background, by the inner product with the normalized background patch.
+    3. Scores are added along diagonals ("fused"), so that neighboring cells attend to neighboring
+       patches.
+    4. A softmax over the valid background patches gives the attention. A patch is valid if it
+       contains no missing pixel.
+    5. Patches of `2 rate` x `2 rate` pixels of the full background are weighted by the attention
+       and pasted, overlapping, into the output.
 
-    As in the published code, and unlike the paper's text, the foreground is not normalised, fusing
-    comes before the softmax, and invalid patches have score 0 and are dropped after the softmax,
-    so that weights add up to less than 1. With everything masked the output is zero.
+    As in the published code, and unlike the paper's text, the foreground is not normalized and
+    fusing comes before the softmax. Invalid patches have score 0 and are removed after the softmax,
+    so that the weights sum to less than 1. If everything is missing, the output is zero.
 
     Args:
-        patch_size: odd side of the compared patches, in small pixels.
-        rate: how far the maps are sampled down before they are compared.
-        fuse_size: odd length of the diagonal over which scores are added; 1 does not fuse.
+        patch_size: odd side of the compared patches, in downsampled pixels.
+        rate: downsampling factor.
+        fuse_size: odd length of the diagonal along which scores are added. 1: no fusing.
         softmax_scale: factor of the scores in the softmax (lambda in the paper).
-        compat: `"keras"`, `"torch"` or `"tf1"`: how maps are sampled and norms kept from zero.
-        formulation: `"gram"` (fast, runs on every Keras backend), `"streamed"` (never holds the
-            whole score map; TensorFlow only), `"auto"` (the first, or for large maps the second)
-            or `"reference"` (readable: patches and transposed convolution; TensorFlow only). All
-            are exact.
-        approximation: None, or one that takes less time and gives another picture; TensorFlow
-            only. `"stride"`: every `reduction`-th place along both axes is compared, and pastes as
-            much more. `"random"`: one of `reduction`^2 background patches is compared, drawn by
-            chance. `"cluster"`: the means of about `reduction`^2 background patches each are, of
-            neighbours that are alike. `"hierarchical"`: tiles of `reduction` cells a side are
-            compared with regions as large, then with the patches of the most similar regions.
-        reduction: 2 or more; None is 2, 4, 4 and 8 for these.
-        memory: bytes that the score maps of `"streamed"` may take at a time; a gradient takes
-            some times as many. None is what tiles of 20 x 20 small pixels take.
+        compat: `"keras"`, `"torch"` or `"tf1"`: the convention for downsampling and small norms.
+        formulation: implementation, all of which are exact. `"gram"`: fast, on every Keras backend.
+            `"streamed"`: never holds the whole score map; TensorFlow only. `"auto"`: `"streamed"`
+            for large maps, else `"gram"`. `"reference"`: easy to read; TensorFlow only.
+        approximation: None, or a faster method with a different result; TensorFlow only.
+            `"stride"`: compares every `reduction`-th cell along both axes. `"random"`: compares
+            with a random sample of one in `reduction`^2 background patches. `"cluster"`: compares
+            with the means of clusters of about `reduction`^2 similar neighboring patches.
+            `"hierarchical"`: compares tiles of `reduction` x `reduction` cells with regions of the
+            same size, then with the patches of the most similar regions.
+        reduction: 2 or more. None: 2, 4, 4 and 8, in this order.
+        memory: bytes for the score maps of `"streamed"`. A gradient takes several times as many.
+            None: what tiles of 20 x 20 cells take.
 
     Call arguments:
         foreground: `(B, h, w, C)`.
         background: `(B, H, W, C)`.
-        mask: missing pixels (above 0) of the background, `(B, k H, k W, 1)` for a whole k of at
-            least 1, one for each sample; or None if all is known.
-        return_attention: whether to return offsets too.
-        needed: places (above 0) of the foreground where the output is wanted, `(B, h, w, 1)`; or
-            None if it is everywhere. Elsewhere the output may be wrong and offsets are 0, and
-            `"streamed"` spares itself the work.
+        mask: missing pixels (above 0) of the background, `(B, k H, k W, 1)` for an integer k of at
+            least 1, or None if all pixels are known.
+        return_attention: whether to return offsets as well.
+        needed: pixels (above 0) of the foreground for which the output is needed, `(B, h, w, 1)`,
+            or None for all. Elsewhere the output may be wrong and offsets are 0. `"streamed"` is
+            faster with it.
 
     Returns:
-        `(B, h, w, C)`; or, with `return_attention`, that and the place of the most attended patch
-        relative to each place of the small foreground, `(B, ceil(h / rate), ceil(w / rate), 2)`,
-        int32, in small pixels, as (dy, dx).
+        `(B, h, w, C)`. With `return_attention`, also the position of the most attended patch
+        relative to each cell of the downsampled foreground, `(B, ceil(h / rate), ceil(w / rate),
+        2)` int32, as (dy, dx) in downsampled pixels.
 
     Raises:
-        ValueError: on an argument out of range, or shapes that do not fit each other.
+        ValueError: if an argument is out of range, or shapes do not match.
+
+    Example:
+        >>> features = keras.random.normal((1, 16, 16, 8))
+        >>> tuple(ContextualAttention()(features, features).shape)
+        (1, 16, 16, 8)
 
     Reference:
         Yu et al. 2018, "Generative Image Inpainting with Contextual Attention", section 4
@@ -191,9 +198,9 @@ class ContextualAttention(keras.layers.Layer):
         )
         valid = ops.reshape(valid, (ops.shape(valid)[0], 1, -1))
         logits = scores * (valid * self.softmax_scale)
-        # Keras warns of a softmax over one patch. The gradient of this one is zero, not missing.
-        alone = logits.shape[-1] == 1
-        attention = (1 + 0 * logits if alone else ops.softmax(logits, axis=-1)) * valid
+        # Keras warns of a softmax over one patch. This expression has a gradient, which is zero.
+        single = logits.shape[-1] == 1
+        attention = (1 + 0 * logits if single else ops.softmax(logits, axis=-1)) * valid
         front = ops.shape(small_foreground)[1:3]
         best = ops.reshape(ops.argmax(attention, axis=-1), (-1, *front))
         return how.paste(attention, front, background, rate), ops.cast(best, "int32")
@@ -232,7 +239,7 @@ class ContextualAttention(keras.layers.Layer):
     def _valid_patches(
         self, mask: Any, background: Any, small_background: Any, strides: int
     ) -> Any:
-        """Return 1 for background patches without a missing pixel, else 0: `(B, H', W')`."""
+        """Return 1 for background patches without missing pixels, else 0: `(B, H', W')`."""
         if mask is None:
             return ops.ones_like(small_background[..., 0], dtype="float32")
         missing = ops.cast(ops.cast(mask, "float32") > 0, "float32")
@@ -240,13 +247,13 @@ class ContextualAttention(keras.layers.Layer):
             multiple = ops.shape(mask)[axis] // ops.shape(background)[axis]
             missing = _sample(missing, multiple, axis, self.compat)
         missing = self._sample_down(missing, self.rate)
-        if strides > 1:  # no hole may slip through
+        if strides > 1:  # so that no missing pixel is skipped
             missing = _pool(missing, strides)
         touched = ops.max_pool(missing, self.patch_size, strides=1, padding="same")
         return 1.0 - touched[..., 0]
 
     def _patch_norms(self, small_background: Any) -> Any:
-        """Return the L2 norm of every background patch: `(B, H', W')`, kept from zero."""
+        """Return the L2 norm of every background patch, which is above zero: `(B, H', W')`."""
         squares = ops.sum(ops.square(ops.cast(small_background, "float32")), -1, keepdims=True)
         total = ops.average_pool(
             ops.pad(squares, ((0, 0), *[(self.patch_size // 2,) * 2] * 2, (0, 0))),
@@ -257,7 +264,7 @@ class ContextualAttention(keras.layers.Layer):
         if self.compat == "torch":
             values = self.patch_size**2 * small_background.shape[-1]
             return ops.sqrt(total + values * MINIMUM_NORM)
-        # The maximum is taken under the root, where the gradient of zero is finite.
+        # The maximum is under the root, so that the gradient is finite at zero.
         return ops.sqrt(ops.maximum(total, MINIMUM_NORM**2))
 
     def compute_output_spec(
@@ -315,13 +322,13 @@ def _check_shapes(foreground: Any, background: Any, mask: Any) -> None:
             fits = mask.shape[axis] > 0 and mask.shape[axis] % background.shape[axis] == 0
     if not fits:
         raise ValueError(
-            "`mask` must be (B, k H, k W, 1) for a background (B, H, W, C) and a whole k. "
+            "`mask` must be (B, k H, k W, 1) for a background (B, H, W, C) and an integer k. "
             f"Received: shapes {tuple(mask.shape)} and {tuple(background.shape)}"
         )
 
 
 def _sample(inputs: Any, rate: Any, axis: int, compat: str) -> Any:
-    """Keep every `rate`-th pixel along an axis; `tf1` spreads them from the first to the last."""
+    """Keep every `rate`-th pixel along an axis. With `tf1`, the last pixel is always kept."""
     if compat != "tf1" and isinstance(rate, int):
         return inputs[:, ::rate] if axis == 1 else inputs[:, :, ::rate]
     size = ops.shape(inputs)[axis]
@@ -329,19 +336,19 @@ def _sample(inputs: Any, rate: Any, axis: int, compat: str) -> Any:
         return ops.take(inputs, ops.arange(0, size, rate), axis=axis)
     kept = (size + rate - 1) // rate
     step = ops.cast(size - 1, "float32") / ops.cast(ops.maximum(kept - 1, 1), "float32")
-    # Rounds halves up, as the original's resizing does.
+    # Halves are rounded up, as in the original's resizing.
     index = ops.floor(ops.arange(kept, dtype="float32") * step + 0.5)
     return ops.take(inputs, ops.cast(index, "int32"), axis=axis)
 
 
 def _pool(inputs: Any, rate: int) -> Any:
-    """Return the largest of every `rate` x `rate` pixels; at the end there may be fewer."""
+    """Return the maximum of every `rate` x `rate` pixels, of fewer at the end."""
     pads = [(0, -ops.shape(inputs)[axis] % rate) for axis in (1, 2)]
     return ops.max_pool(ops.pad(inputs, ((0, 0), *pads, (0, 0))), rate, strides=rate)
 
 
 def _needed_cells(needed: Any, small_foreground: Any, rate: int) -> Any:
-    """Return the cells whose patches reach a needed pixel: `(B, h', w')` bool."""
+    """Return the cells whose pasted patches cover a needed pixel: `(B, h', w')` bool."""
     if needed is None:
         return ops.ones_like(small_foreground[..., 0], dtype="bool")
     cells = _pool(ops.cast(ops.cast(needed, "float32") > 0, "float32"), rate)
@@ -349,7 +356,7 @@ def _needed_cells(needed: Any, small_foreground: Any, rate: int) -> Any:
 
 
 def _offsets(best: Any, back_width: Any) -> Any:
-    """Return where each place looks most, relative to itself: `(B, h', w', 2)` int32."""
+    """Return the position of the most attended patch relative to each cell: `(B, h', w', 2)`."""
     height, width = ops.shape(best)[1:3]
     rows = best // back_width - ops.arange(height, dtype="int32")[:, None]
     columns = best % back_width - ops.arange(width, dtype="int32")

@@ -1,4 +1,4 @@
-"""Convolution, batch normalisation and activation as one layer."""
+"""Convolution, batch normalization and activation as one layer."""
 
 from __future__ import annotations
 
@@ -12,31 +12,30 @@ from inpaint_tf.layers.compat_conv import CompatConv2D
 
 @keras.saving.register_keras_serializable(package="inpaint_tf")
 class NormConv2D(keras.layers.Layer):
-    """Convolution (or transposed convolution), then batch normalisation, then an activation.
+    """Convolution or transposed convolution, batch normalization, and an activation.
 
-    While training, pixels are normalised by the statistics of the batch; of a batch that is spread
-    over several devices, by those of all of it. Otherwise by their moving averages, which training
-    alone updates.
+    In training, the statistics are those of the batch, over all devices. At inference they are
+    moving averages.
 
     Args:
         filters: number of output channels.
-        kernel_size: side of the window in pixels.
-        compat: `"keras"`, `"torch"` or `"tf1"`: the dialect of the weights.
-        strides: how far pictures shrink or, transposed, grow.
+        kernel_size: side of the kernel in pixels.
+        compat: `"keras"`, `"torch"` or `"tf1"`: the convention of the weights.
+        strides: stride of the convolution.
         dilation_rate: distance of the kernel's taps in pixels.
         activation: activation function or its name.
-        transposed: whether the convolution is a transposed one, which is the same in all dialects.
+        transposed: whether the convolution is transposed. Then all conventions agree.
 
     Call arguments:
         inputs: `(B, H, W, C)`.
-        training: whether to normalise by the batch.
+        training: whether to normalize by the statistics of the batch.
 
     Returns:
-        `(B, ceil(H / strides), ceil(W / strides), filters)`; transposed,
+        `(B, ceil(H / strides), ceil(W / strides), filters)`, or if transposed
         `(B, strides H, strides W, filters)`.
 
     Raises:
-        ValueError: on an argument out of range.
+        ValueError: if an argument is out of range.
 
     Reference:
         Ioffe and Szegedy 2015 (arxiv.org/abs/1502.03167).
@@ -81,7 +80,7 @@ class NormConv2D(keras.layers.Layer):
         self.norm = keras.layers.BatchNormalization(
             momentum=0.9,
             epsilon=1e-5,
-            # The other backends see the whole batch at once and refuse the option.
+            # Other backends have the whole batch on one device and refuse the option.
             synchronized=keras.backend.backend() == "tensorflow",
             dtype=self.dtype_policy,
             name="norm",

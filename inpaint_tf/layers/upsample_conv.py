@@ -1,4 +1,4 @@
-"""Nearest-neighbour doubling and the 3x3 convolution after it, as one transposed convolution."""
+"""Nearest-neighbor upsampling by 2 and a 3x3 convolution, as one transposed convolution."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from inpaint_tf.layers._compat import activate, check_positive
 
 @keras.saving.register_keras_serializable(package="inpaint_tf")
 class UpsampleConv2D(keras.layers.Layer):
-    """Doubles a picture by repeating pixels, then convolves 3x3 with "same" padding.
+    """Upsamples by 2 with nearest neighbors, followed by a 3x3 convolution with "same" padding.
 
-    After doubling, the nine taps of the kernel see four different pixels only. So the two steps
-    equal one transposed convolution of stride 2, whose 4x4 kernel holds sums of the 3x3 taps: 2.25
-    times fewer multiplications and no doubled picture in memory (2 times faster on a CPU, 2.5
-    times in the backward pass). The weights are those of the 3x3 convolution.
+    After the upsampling, the nine taps of the kernel read only four different pixels. So both steps
+    equal one transposed convolution of stride 2, whose 4x4 kernel has sums of the 3x3 taps. It
+    needs 2.25 times fewer multiplications and no upsampled map in memory. On a CPU it is 2 times
+    faster, and 2.5 times in the backward pass. The weights are those of the 3x3 convolution.
 
     Args:
         filters: number of output channels.
@@ -44,7 +44,7 @@ class UpsampleConv2D(keras.layers.Layer):
         self.input_spec = keras.layers.InputSpec(ndim=4)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        # Sums of taps are taken in float32: rounding first would double bfloat16's error.
+        # The sums of taps are float32. Rounding before them would double the error of bfloat16.
         self.kernel = self.add_weight(
             name="kernel",
             shape=(3, 3, input_shape[-1], self.filters),
@@ -54,7 +54,7 @@ class UpsampleConv2D(keras.layers.Layer):
         self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
 
     def call(self, inputs: Any) -> Any:
-        # Doubling is a transposed convolution with ones; its kernel and ours, in a row, are one.
+        # Upsampling is a transposed convolution with ones. Its kernel is convolved with ours.
         kernel = ops.flip(ops.flip(self.kernel, axis=0), axis=1)
         kernel = ops.transpose(kernel, (0, 1, 3, 2))
         for axis in (0, 1):

@@ -1,7 +1,7 @@
-"""Masks: where a photograph is missing, and what a network is shown there instead.
+"""Masks, and the pixels that a network gets as input inside them.
 
-A mask is 1 where the photograph is missing and 0 where it is known. A box is (top, left, height,
-width): the fixed region that the local critic looks at; the hole lies inside it, a little smaller.
+A mask is 1 where pixels are missing and 0 where they are known. A box is (top, left, height,
+width). It is the region that the local critic sees. The hole lies inside it and may be smaller.
 """
 
 from inpaint_tf.masks.evaluation_masks import EVALUATION_KINDS, EvaluationMasks, evaluation_masks

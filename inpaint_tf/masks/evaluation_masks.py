@@ -1,4 +1,4 @@
-"""The fixed masks on which models are compared."""
+"""Fixed masks for evaluations."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ UInt8 = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class EvaluationMasks:
-    """The fixed masks `(size, size, 1)` on which models are compared, made when asked for.
+    """A sequence of fixed masks `(size, size, 1)` for evaluations, computed on access.
 
     Args:
-        kind: `"center"`: the middle half of the picture; `"hole"`: squares of 3/8 to 1/2 of the
-            side anywhere, one for each photograph; `"strokes"`: strokes of a brush in such squares.
+        kind: `"center"`: a square in the middle, half as wide as the image; `"hole"`: a square of
+            3/8 to 1/2 of the side at a random position, another one for each photograph;
+            `"strokes"`: brush strokes inside such squares.
         count: number of masks.
         size: side of the masks in pixels.
-        seed: of the random holes. Mask i depends on the seed, the size and i alone.
+        seed: seed of the random holes. Mask i depends on the seed, the size and i only.
 
     Raises:
         UserError: if `kind` is unknown.
@@ -52,7 +53,7 @@ class EvaluationMasks:
 
 
 def evaluation_masks(kind: str, count: int, size: int, seed: int = 0) -> UInt8:
-    """Return all `EvaluationMasks` of these arguments at once, `(count, size, size, 1)`."""
+    """Return the masks of `EvaluationMasks` as one array, `(count, size, size, 1)` uint8."""
     masks = EvaluationMasks(kind, count, size, seed)
     return (
         np.stack([masks[i] for i in range(count)])

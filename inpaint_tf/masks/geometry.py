@@ -1,4 +1,4 @@
-"""Masks that are dilated, and the windows and boxes around their holes."""
+"""Dilation of masks, bounding windows of holes, and crops of boxes."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ UInt8 = NDArray[np.uint8]
 
 
 def dilated(mask: UInt8, pixels: int) -> UInt8:
-    """Return a mask whose holes reach further by so many pixels, in every direction alike.
+    """Dilate a mask with a disk.
 
     Args:
-        mask: `(H, W)`, 1 where missing.
-        pixels: 0 or more.
+        mask: `(H, W)` uint8, 1 where missing.
+        pixels: radius of the disk, 0 or more.
 
     Returns:
-        `(H, W)` uint8: 1 wherever a missing pixel is at most so far away.
+        `(H, W)` uint8, 1 where a missing pixel is within that distance.
 
     Raises:
         UserError: if `pixels` is below 0.
@@ -39,26 +39,34 @@ def dilated(mask: UInt8, pixels: int) -> UInt8:
 
 
 def hole_window(mask: UInt8, margin: int) -> tuple[slice, slice]:
-    """Return the rows and columns of the holes `(H, W)`, of which there are some, and a margin."""
+    """Return the slices of the bounding box of a mask's holes, with a margin.
+
+    Args:
+        mask: `(H, W)` with at least one missing pixel.
+        margin: pixels to add on each side, as far as the image allows.
+
+    Returns:
+        Slices of rows and columns.
+    """
     rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
     top, left = max(rows[0] - margin, 0), max(columns[0] - margin, 0)
     return slice(top, rows[-1] + 1 + margin), slice(left, columns[-1] + 1 + margin)
 
 
 def crop_boxes(images: Any, boxes: Any, height: int, width: int) -> Any:
-    """Cut one box out of each image; differentiable, and the same on every device.
+    """Crop one box from each image. Differentiable and deterministic on every device.
 
     Args:
         images: `(B, H, W, C)`.
-        boxes: `(B, 4)` (top, left, ., .), inside the images.
-        height: of all boxes, in pixels.
-        width: of all boxes, in pixels.
+        boxes: `(B, 4)`, (top, left, height, width), inside the images. Only the first two are read.
+        height: height of all crops in pixels.
+        width: width of all crops in pixels.
 
     Returns:
         `(B, height, width, C)`.
     """
-    # A product with zeros and ones is exact, and so is its gradient; a gather's adds up in any
-    # order.
+    # Products with one-hot matrices are exact, and so are their gradients. The gradient of a gather
+    # sums in an order that is not fixed.
     sizes = ops.shape(images)
     rows = boxes[:, 0, None] + ops.arange(height, dtype=boxes.dtype)
     columns = boxes[:, 1, None] + ops.arange(width, dtype=boxes.dtype)

@@ -1,4 +1,4 @@
-"""Random holes for training: how big they are and where they lie."""
+"""Random holes for training."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ UInt8 = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class HoleShape:
-    """How big holes are and where they may lie: a square box, and a hole inside it.
+    """Distribution of random holes: their box, and the hole inside the box.
 
     Args:
         height: height of the box in pixels.
         width: width of the box in pixels.
-        max_delta: the hole is up to this many pixels smaller than its box, in each direction, and
-            centred in it.
-        margin: pixels at the border of the picture that the box keeps free.
-        same_box: whether all photographs of a batch share one box (their holes still differ).
-        centered: whether the box is in the middle of the picture, always.
-        brush: share of the holes, in 0..1, that are strokes of a brush in place of a rectangle.
+        max_delta: the hole is up to this many pixels smaller than its box in each direction, and
+            centered in it.
+        margin: distance in pixels that the box keeps from the border of the image.
+        same_box: whether all images of a batch share one box. Their holes still differ.
+        centered: whether the box is always in the middle of the image.
+        brush: share of holes, from 0 to 1, that are brush strokes instead of a rectangle.
 
     Reference:
-        The paper trains on 256x256 pixels with boxes of 128x128, max_delta 32 and margin 0, and
-        without a brush, which is after Yu et al. 2019, "Free-Form Image Inpainting with Gated
-        Convolution" (arxiv.org/abs/1806.03589).
+        Yu et al. 2018 train on 256x256 pixels with boxes of 128x128, max_delta 32 and margin 0.
+        Brush strokes follow Yu et al. 2019, "Free-Form Image Inpainting with Gated Convolution"
+        (arxiv.org/abs/1806.03589).
     """
 
     height: int
@@ -43,12 +43,12 @@ class HoleShape:
     brush: float = 0.0
 
     def check(self, size: int) -> None:
-        """Raise a UserError if such a hole does not fit into a picture of `size` pixels."""
+        """Raise a UserError if the hole does not fit into an image of `size` pixels."""
         for name, side in (("height", self.height), ("width", self.width)):
             if side < 1 or side + 2 * self.margin > size:
                 raise UserError(
                     f"The hole does not fit: its {name} is {side} pixels with a margin of "
-                    f"{self.margin}, the picture {size} pixels. "
+                    f"{self.margin}, and the image has {size} pixels. "
                     f"Choose at most {size - 2 * self.margin}."
                 )
             if not 0 <= self.max_delta < side:
@@ -57,16 +57,16 @@ class HoleShape:
                     f"pixels. Received: {self.max_delta}"
                 )
         if not 0 <= self.brush <= 1:
-            raise UserError(f"The share of strokes must be within 0..1. Received: {self.brush}")
+            raise UserError(f"The share of strokes must be from 0 to 1. Received: {self.brush}")
 
     def draw(
         self, rng: np.random.Generator, batch: int, size: int
     ) -> tuple[UInt8, NDArray[np.int32]]:
-        """Draw masks `(batch, size, size, 1)` uint8 and their boxes `(batch, 4)` int32."""
+        """Sample masks `(batch, size, size, 1)` uint8 and their boxes `(batch, 4)` int32."""
         boxes = self.draw_boxes(rng, batch, size)
         shrink = rng.integers(0, self.max_delta // 2 + 1, (batch, 2))
         holes = boxes + np.concatenate([shrink, -2 * shrink], axis=1)
-        # Nothing is drawn for a brush that is not used: what was trained without stays the same.
+        # Without a brush no random number is drawn, so that earlier runs have the same masks.
         brushed = rng.random(batch) < self.brush if self.brush else np.zeros(batch, bool)
         masks = [
             brush_mask(hole, size, rng) if strokes else box_mask(hole, size)
@@ -75,7 +75,7 @@ class HoleShape:
         return np.stack(masks), boxes
 
     def draw_boxes(self, rng: np.random.Generator, batch: int, size: int) -> NDArray[np.int32]:
-        """Draw boxes `(batch, 4)` alone."""
+        """Sample boxes `(batch, 4)` int32."""
         count = 1 if self.same_box else batch
         boxes = np.empty((batch, 4), "int32")
         boxes[:, 0] = self._place(rng, count, size, self.height)
@@ -91,7 +91,7 @@ class HoleShape:
 
 
 def box_mask(box: Any, size: int) -> UInt8:
-    """Return the mask `(size, size, 1)` of a box (top, left, height, width)."""
+    """Return the mask `(size, size, 1)` uint8 of a box (top, left, height, width)."""
     top, left, height, width = box
     mask = np.zeros((size, size, 1), "uint8")
     mask[top : top + height, left : left + width] = 1
@@ -99,14 +99,14 @@ def box_mask(box: Any, size: int) -> UInt8:
 
 
 def brush_mask(box: Any, size: int, rng: np.random.Generator) -> UInt8:
-    """Return a mask `(size, size, 1)` of up to six bent strokes inside a box.
+    """Return a mask `(size, size, 1)` uint8 of one to six bent strokes inside a box.
 
-    They are 1/64 to 1/4 of the box's smaller side wide, thin ones as often as wide ones.
+    Their widths are log-uniform from 1/64 to 1/4 of the box's smaller side.
 
     Args:
-        box: (top, left, height, width), in pixels.
-        size: side of the mask.
-        rng: of the strokes.
+        box: (top, left, height, width) in pixels.
+        size: side of the mask in pixels.
+        rng: source of the random strokes.
     """
     top, left, height, width = box
     side = min(height, width)
@@ -118,7 +118,7 @@ def brush_mask(box: Any, size: int, rng: np.random.Generator) -> UInt8:
         lengths = side * rng.uniform(0.15, 0.5, len(angles))
         steps = lengths[:, None] * np.stack([np.cos(angles), np.sin(angles)], axis=1)
         points = rng.uniform((0, 0), (width, height)) + np.cumsum(steps, axis=0)
-        # A stroke that comes to the border of the box is thrown back.
+        # A stroke that leaves the box is reflected at its border.
         last = np.maximum([width - 1, height - 1], 1)
         points = (last - np.abs(points % (2 * last) - last)).round().astype(np.int32)
         cv2.polylines(canvas, [points], False, 1, thickness)

@@ -1,4 +1,4 @@
-"""What a network is shown in the missing region."""
+"""The pixels that a network gets as input inside the hole."""
 
 from __future__ import annotations
 
@@ -25,18 +25,24 @@ Float = NDArray[np.float32]
 @keras.saving.register_keras_serializable(package="inpaint_tf")
 @dataclass(frozen=True)
 class MaskMode:
-    """What a network is shown in the missing region.
+    """How the network's input is made inside the hole.
+
+    A network keeps the mode that it was trained with, and is saved with it.
 
     Args:
-        name: `"hole"` shows one color; `"mosaic"` the blocks of a mosaic of the photograph;
-            `"hole_ns"` and `"hole_telea"` what OpenCV's Navier-Stokes or TELEA fills in.
-        unit: size of a mosaic block in pixels.
-        interpolation: how the mosaic is sampled: `"bilinear"` as the paper says, or `"nearest"`
-            as its code does.
-        color: of a hole, as grey levels of red, green and blue in 0..255.
+        name: `"hole"`: one color; `"mosaic"`: a mosaic of the photograph; `"hole_ns"` and
+            `"hole_telea"`: the result of OpenCV's Navier-Stokes or TELEA inpainting.
+        unit: side of a mosaic block in pixels.
+        interpolation: sampling of the mosaic: `"bilinear"` as in the paper, or `"nearest"` as in
+            its code.
+        color: color of the hole: grey levels of red, green and blue from 0 to 255.
 
     Raises:
-        UserError: on an unknown name, a unit below 1 or a color that is none.
+        UserError: if a name is unknown, the unit is below 1, or the color is out of range.
+
+    Example:
+        >>> MaskMode("mosaic", unit=12).prefills
+        False
     """
 
     name: str = "hole"
@@ -45,11 +51,11 @@ class MaskMode:
     color: tuple[float, float, float] = GREY
 
     def __post_init__(self) -> None:
-        # A config in JSON has a list.
+        # JSON has lists where the dataclass needs a tuple.
         object.__setattr__(self, "color", tuple(self.color))
         if len(self.color) != 3 or not all(0 <= level <= 255 for level in self.color):
             raise UserError(
-                "The color of a hole must be three grey levels in 0..255. "
+                "The color of a hole must be three grey levels from 0 to 255. "
                 f"Received: {list(self.color)}"
             )
         check_name("mask", self.name, MODES)
@@ -59,29 +65,29 @@ class MaskMode:
 
     @property
     def is_grey(self) -> bool:
-        """Whether a hole has the color that is 0 in [-1, 1]."""
+        """Whether the color is the one that is 0 in [-1, 1]."""
         return self.color == GREY
 
     @property
     def prefills(self) -> bool:
-        """Whether OpenCV fills the photograph before the network sees it."""
+        """Whether OpenCV fills the hole before the network does."""
         return self.name in ("hole_ns", "hole_telea")
 
     def prefill(self, image: UInt8, mask: UInt8) -> UInt8:
-        """Return the uint8 photograph `(H, W, 3)` as OpenCV fills it, or as it is."""
+        """Fill a uint8 photograph `(H, W, 3)` with OpenCV, if the mode asks for it."""
         if not self.prefills:
             return image
         return opencv_inpaint(image, mask, self.name.removeprefix("hole_"))
 
     def masked_input(self, image: Any, mask: Any) -> Any:
-        """Return what the network is shown of an image that `prefill` has left.
+        """Return the network's input for images that `prefill` has returned.
 
         Args:
-            image: float in [-1, 1], `(B, H, W, 3)`.
+            image: `(B, H, W, 3)` float in [-1, 1].
             mask: `(B, H, W, 1)`, 1 where missing.
 
         Returns:
-            `(B, H, W, 3)` in [-1, 1]; known pixels as they are.
+            `(B, H, W, 3)` in [-1, 1]. Known pixels are unchanged.
         """
         if self.prefills:
             return image
@@ -90,12 +96,12 @@ class MaskMode:
         if self.name == "hole" and self.is_grey:
             return known
         if self.name == "hole":
-            shown = [level / 127.5 - 1 for level in self.color]
-            return known + mask * ops.convert_to_tensor(shown, image.dtype)
+            color = [level / 127.5 - 1 for level in self.color]
+            return known + mask * ops.convert_to_tensor(color, image.dtype)
         return mosaic(image, self.unit, self.interpolation) * mask + known
 
     def apply(self, images: UInt8, masks: UInt8) -> NDArray[np.float32]:
-        """Return what the network is shown of uint8 photographs `(B, H, W, 3)`, in [-1, 1]."""
+        """Return the network's input, in [-1, 1], for uint8 photographs `(B, H, W, 3)`."""
         pairs = zip(images, masks, strict=True)
         filled = np.stack([self.prefill(image, mask) for image, mask in pairs])
         normal: Float = filled.astype(np.float32) / np.float32(127.5) - 1
@@ -105,17 +111,17 @@ class MaskMode:
         return np.asarray(ops.convert_to_numpy(self.masked_input(normal, masks)), "float32")
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make this mode again."""
+        """Return the arguments of this mode, as JSON types."""
         return {**asdict(self), "color": list(self.color)}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> MaskMode:
-        """Make a mode from what `get_config` returned."""
+        """Make a mode from the result of `get_config`."""
         return cls(**config)
 
     @classmethod
     def get(cls, mode: MaskMode | str | dict[str, Any]) -> MaskMode:
-        """Make a mode from a mode, a name or a config."""
+        """Return a mode, given a mode, its name or its config."""
         if isinstance(mode, MaskMode):
             return mode
         return cls(mode) if isinstance(mode, str) else cls(**mode)

@@ -1,4 +1,4 @@
-"""The mosaic of a picture: sampled down and up again."""
+"""Mosaics: images that are reduced and enlarged again."""
 
 from __future__ import annotations
 
@@ -15,15 +15,20 @@ Float = NDArray[np.float32]
 
 
 def mosaic(image: Any, unit: int, interpolation: str = "bilinear") -> Any:
-    """Return the mosaic of a float image `(B, H, W, C)`: sampled down by `unit` and up again.
+    """Return the mosaic of float images `(B, H, W, C)`.
 
-    Both steps are products with small matrices, so that it runs in any graph at any size. Blocks
-    are `unit` pixels or one more, as the size is rarely a multiple of the unit.
+    Both steps are products with small matrices, which run in any graph at any size. A block has
+    `unit` pixels, or one more where the size is not a multiple of the unit.
+
+    Args:
+        image: `(B, H, W, C)` float.
+        unit: side of a block in pixels.
+        interpolation: `"bilinear"` or `"nearest"`.
     """
     for axis in (1, 2):
         size = ops.shape(image)[axis]
-        known = isinstance(size, int)  # as it must be where JAX compiles
-        count = max(size // unit, 1) if known else ops.maximum(size // unit, 1)
+        static = isinstance(size, int)  # JAX compiles static sizes only
+        count = max(size // unit, 1) if static else ops.maximum(size // unit, 1)
         down = _sampling_matrix(count, size, float(unit), interpolation)
         ratio = ops.cast(count, "float32") / ops.cast(size, "float32")
         up = _sampling_matrix(size, count, ratio, interpolation)
@@ -33,7 +38,7 @@ def mosaic(image: Any, unit: int, interpolation: str = "bilinear") -> Any:
 
 
 def _sampling_matrix(rows: Any, columns: Any, step: Any, interpolation: str) -> Any:
-    """Return the matrix that samples a line of `columns` pixels at `rows` places a `step` apart."""
+    """Return the matrix that samples a line of `columns` pixels at `rows` positions."""
     place = ops.arange(rows, dtype="float32")
     source = ops.arange(columns, dtype="float32")
     if interpolation == "nearest":
@@ -44,7 +49,7 @@ def _sampling_matrix(rows: Any, columns: Any, step: Any, interpolation: str) -> 
 
 
 def put_mosaic(images: Float, masks: UInt8, unit: int, interpolation: str) -> None:
-    """Put the mosaic of images into their holes; it is made for the box around these alone."""
+    """Write the mosaic of images into their holes. Only the bounding box of these is computed."""
     missing = np.any(masks == 1, axis=(0, 3))
     if not missing.any():
         return
@@ -64,7 +69,7 @@ def put_mosaic(images: Float, masks: UInt8, unit: int, interpolation: str) -> No
 def _sampled(
     images: Float, axis: int, places: NDArray[Any], step: np.float32, interpolation: str
 ) -> Float:
-    """Sample an axis at `places` a `step` apart, as the product with `_sampling_matrix` does."""
+    """Sample an axis at positions a `step` apart, like a product with `_sampling_matrix`."""
     last = images.shape[axis] - 1
     places = places.astype(np.float32)
     if interpolation == "nearest":

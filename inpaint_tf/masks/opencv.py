@@ -14,13 +14,13 @@ UInt8 = NDArray[np.uint8]
 
 
 class NothingKnownError(UserError):
-    """All of a photograph is missing, and what fills it takes what is known."""
+    """A photograph has no known pixels for a method that needs some."""
 
 
 def opencv_inpaint(image: UInt8, mask: UInt8, method: str) -> UInt8:
-    """Fill a uint8 photograph with OpenCV.
+    """Fill the holes of a photograph with OpenCV.
 
-    It is given 8-bit pixels, because TELEA overflows on float images (errors ten times as large).
+    Images are 8-bit, because TELEA overflows on float images: its errors are ten times as large.
 
     Args:
         image: `(H, W, 3)` uint8.
@@ -31,7 +31,7 @@ def opencv_inpaint(image: UInt8, mask: UInt8, method: str) -> UInt8:
         `(H, W, 3)` uint8.
 
     Raises:
-        NothingKnownError: if everything is missing: OpenCV would return the photograph.
+        NothingKnownError: if the mask covers everything. OpenCV would return the image unchanged.
     """
     if mask.all():
         raise NothingKnownError(

@@ -1,4 +1,4 @@
-"""Networks, one a file, made by name."""
+"""Generators, critics and discriminators, one in each file."""
 
 from inpaint_tf.models.autoencoder import Autoencoder
 from inpaint_tf.models.context_discriminator import ContextDiscriminator

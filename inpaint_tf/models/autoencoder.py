@@ -1,4 +1,4 @@
-"""The baseline: an autoencoder that is shown a picture with a hole and nothing else."""
+"""The baseline: an autoencoder whose only input is the masked image."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from inpaint_tf.models.inpainting_model import InpaintingModel
 
 @keras.saving.register_keras_serializable(package="inpaint_tf")
 class Autoencoder(InpaintingModel):
-    """Eight convolutions in four blocks, a pool after each, and four transposed convolutions.
+    """An encoder of four blocks, each two convolutions and a pooling, and a linear decoder.
 
-    It does not see the mask, and its decoder has no activation until the sigmoid at the end.
+    The decoder has four transposed convolutions, without an activation until the final sigmoid.
 
     Args:
-        width: channels of the first block; 64 gives 5,390,595 weights.
-        compat: `"keras"`, `"torch"` or `"tf1"`: the dialect of the weights. All compute the same,
-            as no convolution is strided.
-        mask_mode: what the network is shown in a hole.
+        width: channels of the first block. 64 gives 5,390,595 weights.
+        compat: `"keras"`, `"torch"` or `"tf1"`: the convention of the weights. All give the same
+            result here, because no convolution is strided.
+        mask_mode: the network's input inside a hole.
 
     Call arguments:
-        inputs: a pair (masked image `(B, H, W, 3)` in [-1, 1], mask `(B, H, W, 1)`); H and W are
-            multiples of 16.
+        inputs: a pair of masked image `(B, H, W, 3)` in [-1, 1] and mask `(B, H, W, 1)`, which is
+            not used. H and W are multiples of 16.
 
     Returns:
         A dict of `"refined"`, `(B, H, W, 3)` float32 in [-1, 1].

@@ -1,4 +1,4 @@
-"""What the networks are made of: layers in a row, and what stands at both ends of the row."""
+"""Building blocks of the networks: chains of layers, their outputs, and checks of sizes."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from inpaint_tf.layers._compat import check_positive
 
 
 class ConvFactory:
-    """Makes the networks' layers, in the dialect and precision of the network.
+    """Makes layers with the weight convention and the dtype policy of a network.
 
     Args:
-        compat: dialect of the weights.
+        compat: convention of the weights.
         dtype: dtype policy of the network.
     """
 
@@ -34,7 +34,7 @@ class ConvFactory:
         dilation: int = 1,
         activation: str = "elu",
     ) -> CompatConv2D:
-        """Make a convolution without normalisation."""
+        """Make a convolution without normalization."""
         return CompatConv2D(
             filters,
             kernel_size,
@@ -55,7 +55,7 @@ class ConvFactory:
         dilation: int = 1,
         activation: str = "relu",
     ) -> NormConv2D:
-        """Make a convolution with batch normalisation."""
+        """Make a convolution with batch normalization."""
         return NormConv2D(
             filters,
             kernel_size,
@@ -68,29 +68,29 @@ class ConvFactory:
         )
 
     def norm_deconv(self, name: str, filters: int) -> NormConv2D:
-        """Make a 4x4 transposed convolution that doubles, with batch normalisation and ReLU."""
+        """Make a 4x4 transposed convolution of stride 2, with batch normalization and ReLU."""
         return NormConv2D(
             filters, 4, self.compat, strides=2, transposed=True, dtype=self.dtype, name=name
         )
 
     def upsample(self, name: str, filters: int) -> UpsampleConv2D:
-        """Make a doubling and the 3x3 convolution after it."""
+        """Make an upsampling by 2, followed by a 3x3 convolution."""
         return UpsampleConv2D(filters, activation="elu", dtype=self.dtype, name=name)
 
     def picture(self, name: str, kernel_size: int = 3) -> CompatConv2D:
-        """Make the last convolution, in float32: bfloat16 near 1 is coarser than a grey level."""
+        """Make the output convolution, in float32: bfloat16 is too coarse for 256 grey levels."""
         return CompatConv2D(3, kernel_size, self.compat, dtype="float32", name=name)
 
 
 def build_chain(
     layers: Iterable[keras.layers.Layer], channels: int, size: int | None = None
 ) -> int:
-    """Build layers that follow each other; return the channels that come out.
+    """Build consecutive layers and return the number of output channels.
 
     Args:
         layers: from input to output.
-        channels: of the input.
-        size: side of the input in pixels, if a layer must know it.
+        channels: channels of the input.
+        size: side of the input in pixels, for layers that need it.
     """
     shape = (None, size, size, channels)
     for layer in layers:
@@ -107,20 +107,20 @@ def run_chain(layers: Iterable[keras.layers.Layer], inputs: Any) -> Any:
 
 
 def receptive_field_of(layers: Iterable[keras.layers.Layer], pixel: float = 1.0) -> int:
-    """Return the radius of a chain's receptive field.
+    """Return the radius of the receptive field of consecutive layers.
 
     Args:
         layers: from input to output.
-        pixel: side of an input's pixel, in pixels of the picture.
+        pixel: side of a pixel of the input map, in pixels of the image.
 
     Returns:
-        Pixels of the picture, rounded up to a multiple of 16, as all that models have.
+        Radius in pixels of the image, rounded up to a multiple of 16.
     """
     radius = 0.0
     for layer in layers:
         grows = isinstance(layer, (UpsampleConv2D, keras.layers.Conv2DTranspose))
         if grows or getattr(layer, "transposed", False):
-            # Up to 4x4 taps of stride 2 see the neighbours of a pixel, and leave it half as large.
+            # Kernels of up to 4x4 taps and stride 2 read the neighbors of a pixel.
             radius, pixel = radius + pixel, pixel / 2
         elif isinstance(layer, keras.layers.MaxPooling2D):
             radius, pixel = radius + pixel, pixel * 2
@@ -139,7 +139,7 @@ def clip_to_picture(inputs: Any) -> Any:
 
 
 def squash_to_picture(inputs: Any) -> Any:
-    """Map with a sigmoid to [-1, 1] in float32."""
+    """Map to [-1, 1] with a sigmoid, in float32."""
     return 2 * ops.sigmoid(ops.cast(inputs, "float32")) - 1
 
 
@@ -154,8 +154,8 @@ def check_size(name: str, size: int | tuple[int, int]) -> tuple[int, int]:
 
 
 def check_pictures(pictures: Any, size: tuple[int, int]) -> None:
-    """Raise a ValueError if pictures `(B, H, W, C)` are not of this (height, width)."""
+    """Raise a ValueError if images `(B, H, W, C)` do not have this (height, width)."""
     if tuple(pictures.shape[1:3]) != size:
         raise ValueError(
-            f"This critic judges pictures of {size} pixels. Received: shape {tuple(pictures.shape)}"
+            f"This critic takes images of {size} pixels. Received: shape {tuple(pictures.shape)}"
         )

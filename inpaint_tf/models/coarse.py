@@ -1,4 +1,4 @@
-"""The coarse network: a first guess of the whole picture."""
+"""The coarse network, which makes a first prediction of the image."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from inpaint_tf.models.blocks import (
 
 @keras.saving.register_keras_serializable(package="inpaint_tf")
 class CoarseNetwork(keras.layers.Layer):
-    """Encoder, dilated convolutions and decoder; 17 convolutions, 1,448,227 weights at width 32.
+    """An encoder, dilated convolutions and a decoder: 17 convolutions.
 
     Args:
-        width: channels after the first convolution.
-        compat: dialect of the weights.
+        width: channels after the first convolution. 32 gives 1,448,227 weights.
+        compat: convention of the weights.
 
     Attributes:
-        receptive_field: radius in pixels; a pixel depends on no input further away.
+        receptive_field: radius of the receptive field in pixels.
 
     Call arguments:
-        inputs: image, ones and mask, `(B, H, W, 5)`; H and W are multiples of 4.
+        inputs: image, ones and mask, `(B, H, W, 5)`. H and W are multiples of 4.
 
     Returns:
         `(B, H, W, 3)` float32, clipped to [-1, 1].

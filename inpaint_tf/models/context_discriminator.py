@@ -1,4 +1,4 @@
-"""The context encoder's discriminator: is this picture a photograph?"""
+"""The discriminator of the Context Encoder."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ REDUCTION = 16
 
 @keras.saving.register_keras_serializable(package="inpaint_tf")
 class ContextDiscriminator(keras.Model):
-    """Four strided 4x4 convolutions with batch normalisation and leaky ReLU, and one dense unit.
+    """Four strided 4x4 convolutions with batch normalization and leaky ReLU, and one dense unit.
 
     Args:
-        size: side of its pictures in pixels: an integer, or (height, width). A multiple of 16 in
-            the "torch" dialect, which rounds halves of odd sizes down.
-        width: channels after the first convolution; then 2, 4 and 8 times as many.
-        compat: `"keras"`, `"torch"` or `"tf1"`: the dialect of the weights.
+        size: side of the images in pixels: an integer, or (height, width). With `"torch"`, which
+            rounds half of an odd size down, a multiple of 16.
+        width: channels after the first convolution. The others have 2, 4 and 8 times as many.
+        compat: `"keras"`, `"torch"` or `"tf1"`: the convention of the weights.
 
     Call arguments:
         inputs: `(B, height, width, 3)` in [-1, 1].
 
     Returns:
-        Logits `(B, 1)`, float32: above 0 for what looks like a photograph.
+        Logits `(B, 1)`, float32, positive for real photographs.
 
     Raises:
-        ValueError: on an argument out of range, or pictures of another size.
+        ValueError: if an argument is out of range, or images have another size.
 
     Reference:
         Pathak et al. 2016, "Context Encoders" (arxiv.org/abs/1604.07379), section 3.2.

@@ -1,4 +1,4 @@
-"""Context encoder: an autoencoder whose two halves meet in a channel-wise dense layer."""
+"""Context Encoder: an encoder and a decoder, joined by a channel-wise dense layer."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from inpaint_tf.models.inpainting_model import InpaintingModel
 
 @keras.saving.register_keras_serializable(package="inpaint_tf")
 class ContextEncoder(InpaintingModel):
-    """Encoder, channel-wise dense layer and decoder, for pictures of one size.
+    """Encoder, channel-wise dense layer and decoder, for images of one size.
 
-    This is the network of the paper's text, for holes anywhere. The authors' released inpainting
-    code differs: it has a second strided layer of 64 channels, a full bottleneck instead of the
-    channel-wise layer, and predicts the middle quarter of the picture only.
+    This is the network of the paper's text, for holes at any position. The authors' released code
+    differs: it has a second strided layer of 64 channels, a full bottleneck instead of the
+    channel-wise layer, and predicts only the middle quarter of the image.
 
     Args:
-        image_size: side of its pictures in pixels, a multiple of 16.
-        width: channels after the first convolution; then 2, 4 and 8 times as many.
-        compat: `"keras"`, `"torch"` or `"tf1"`: the dialect of the weights. All compute the same:
-            4x4 windows have one position only.
-        mask_mode: what the network is shown in a hole.
+        image_size: side of the images in pixels, a multiple of 16.
+        width: channels after the first convolution. The others have 2, 4 and 8 times as many.
+        compat: `"keras"`, `"torch"` or `"tf1"`: the convention of the weights. All give the same
+            result here, because the padding of a strided 4x4 kernel is the same in all.
+        mask_mode: the network's input inside a hole.
 
     Call arguments:
-        inputs: a pair (masked image `(B, image_size, image_size, 3)` in [-1, 1], mask
-            `(B, image_size, image_size, 1)`). The network does not see the mask.
+        inputs: a pair of masked image `(B, image_size, image_size, 3)` in [-1, 1] and mask
+            `(B, image_size, image_size, 1)`, which is not used.
 
     Returns:
         A dict of `"refined"`, `(B, image_size, image_size, 3)` float32 in [-1, 1].
 
     Raises:
-        ValueError: on an argument out of range, or pictures of another size.
+        ValueError: if an argument is out of range, or images have another size.
 
     Reference:
         Pathak et al. 2016, "Context Encoders" (arxiv.org/abs/1604.07379).
@@ -94,7 +94,7 @@ class ContextEncoder(InpaintingModel):
         masked_image, _ = inputs
         if any(side not in (None, self.fixed_size) for side in masked_image.shape[1:3]):
             raise ValueError(
-                f"This network fills pictures of {self.fixed_size}x{self.fixed_size} pixels. "
+                f"This network takes images of {self.fixed_size}x{self.fixed_size} pixels. "
                 f"Received: shape {tuple(masked_image.shape)}"
             )
         return {"refined": run_chain(self.chain, masked_image)}

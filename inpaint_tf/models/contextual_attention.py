@@ -14,29 +14,29 @@ from inpaint_tf.models.refinement import RefinementNetwork
 
 @keras.saving.register_keras_serializable(package="inpaint_tf")
 class ContextualAttentionModel(InpaintingModel):
-    """Coarse network, then refinement network with contextual attention.
+    """A coarse network, followed by a refinement network with contextual attention.
 
-    The coarse network guesses the hole from afar. The refinement network sees that guess pasted
-    into the photograph, and borrows features from the known parts through contextual attention.
-    Gradients flow through both.
+    The coarse network predicts the hole. Its prediction is composited into the photograph, and the
+    refinement network improves it with features that attention copies from the known parts.
+    Gradients flow through both networks.
 
     Args:
-        width: channels after the first convolutions; 32 gives 3,601,542 weights.
-        compat: `"keras"`, `"torch"` or `"tf1"`: the dialect of the weights.
-        mask_mode: what the network is shown in a hole.
-        formulation: of the contextual attention, as `ContextualAttention` has it.
+        width: channels after the first convolutions. 32 gives 3,601,542 weights.
+        compat: `"keras"`, `"torch"` or `"tf1"`: the convention of the weights.
+        mask_mode: the network's input inside a hole.
+        formulation: implementation of the attention, as for `ContextualAttention`.
 
     Call arguments:
-        inputs: a pair (masked image `(B, H, W, 3)` in [-1, 1], mask `(B, H, W, 1)`); H and W are
-            multiples of 8.
-        return_attention: whether to return `"offsets"` too.
+        inputs: a pair of masked image `(B, H, W, 3)` in [-1, 1] and mask `(B, H, W, 1)`. H and W
+            are multiples of 8.
+        return_attention: whether to return `"offsets"` as well.
 
     Returns:
-        A dict of `"coarse"` and `"refined"`, `(B, H, W, 3)` float32 in [-1, 1], and on request
-        `"offsets"`, `(B, H / 8, W / 8, 2)` int32 (dy, dx).
+        A dict of `"coarse"` and `"refined"`, `(B, H, W, 3)` float32 in [-1, 1], and with
+        `return_attention` of `"offsets"`, `(B, H / 8, W / 8, 2)` int32 (dy, dx).
 
     Raises:
-        ValueError: on an argument out of range.
+        ValueError: if an argument is out of range.
 
     Reference:
         Yu et al. 2018 (arxiv.org/abs/1801.07892), sections 3 and 4.

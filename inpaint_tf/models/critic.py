@@ -1,4 +1,4 @@
-"""WGAN-GP critics: one looks at the whole picture, one at the box around the hole."""
+"""WGAN-GP critics, for the whole image and for the box around the hole."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ SLOPE = 0.2
 
 @keras.saving.register_keras_serializable(package="inpaint_tf")
 class Critic(keras.Model):
-    """Four strided 5x5 convolutions with leaky ReLU and one dense unit; no normalisation.
+    """Four strided 5x5 convolutions with leaky ReLU and one dense unit, without normalization.
 
     Args:
-        size: side of its pictures in pixels: an integer, or (height, width).
-        width: channels after the first convolution; then 2 and 4 times as many.
-        last_width: channels after the fourth convolution; None is 4 times `width`. The 2018
-            release has a local critic with 8 times as many.
-        compat: `"keras"`, `"torch"` or `"tf1"`: the dialect of the weights.
+        size: side of the images in pixels: an integer, or (height, width).
+        width: channels after the first convolution. The next two have 2 and 4 times as many.
+        last_width: channels after the fourth convolution. None: 4 times `width`. The local critic
+            of the 2018 release has 8 times as many.
+        compat: `"keras"`, `"torch"` or `"tf1"`: the convention of the weights.
 
     Call arguments:
         inputs: `(B, height, width, 3)` in [-1, 1].
@@ -32,7 +32,7 @@ class Critic(keras.Model):
         Scores `(B, 1)`, float32, unbounded.
 
     Raises:
-        ValueError: on an argument out of range.
+        ValueError: if an argument is out of range, or images have another size.
 
     Reference:
         Yu et al. 2018, section 3.2.
@@ -73,7 +73,7 @@ class Critic(keras.Model):
     def least_weights(
         cls, size: int | tuple[int, int] = 256, width: int = 64, last_width: int | None = None
     ) -> int:
-        """Return how many kernel weights such a critic has, without making it."""
+        """Return the number of kernel weights of a critic, without making it."""
         last = 4 * width if last_width is None else last_width
         height, width_ = (-(-side // 16) for side in check_size("size", size))
         convolutions = 3 * width + 2 * width**2 + 8 * width**2 + 4 * width * last
@@ -97,10 +97,10 @@ class Critic(keras.Model):
 
 
 def _leaky_relu(inputs: Any) -> Any:
-    """Return leaky ReLU with a slope that gradients do not flow through.
+    """Apply leaky ReLU, with no gradient through its slope.
 
-    The slope's derivative is zero, but the gradient penalty's second backward pass would carry
-    those zeros through all convolutions of the forward pass.
+    The derivative of the slope is zero. The second backward pass of the gradient penalty would
+    carry these zeros through all convolutions.
     """
     slope = ops.where(inputs > 0, ops.ones_like(inputs), ops.full_like(inputs, SLOPE))
     return inputs * ops.stop_gradient(slope)

@@ -1,4 +1,4 @@
-"""GLCIC: one completion network with dilated convolutions and batch normalisation."""
+"""GLCIC: a completion network with dilated convolutions and batch normalization."""
 
 from __future__ import annotations
 
@@ -23,20 +23,19 @@ class GLCIC(InpaintingModel):
     """Completion network of "Globally and Locally Consistent Image Completion".
 
     Args:
-        width: channels after the first convolution; 64 gives 6,066,179 weights in the
-            convolutions.
-        compat: `"keras"`, `"torch"` or `"tf1"`: the dialect of the weights.
-        mask_mode: what the network is shown in a hole.
+        width: channels after the first convolution. 64 gives 6,066,179 weights in convolutions.
+        compat: `"keras"`, `"torch"` or `"tf1"`: the convention of the weights.
+        mask_mode: the network's input inside a hole.
 
     Call arguments:
-        inputs: a pair (masked image `(B, H, W, 3)` in [-1, 1], mask `(B, H, W, 1)`); H and W are
-            multiples of 4.
+        inputs: a pair of masked image `(B, H, W, 3)` in [-1, 1] and mask `(B, H, W, 1)`. H and W
+            are multiples of 4.
 
     Returns:
         A dict of `"refined"`, `(B, H, W, 3)` float32 in [-1, 1].
 
     Raises:
-        ValueError: on an argument out of range.
+        ValueError: if an argument is out of range.
 
     Reference:
         Iizuka et al. 2017, section 3.2.

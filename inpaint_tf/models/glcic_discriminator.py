@@ -1,4 +1,4 @@
-"""GLCIC's discriminator: one judgement from a close look and a look from afar."""
+"""GLCIC's discriminator, which sees the whole image and the box around the hole."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ WIDTHS = (1, 2, 4, 8, 8)
 
 @keras.saving.register_keras_serializable(package="inpaint_tf")
 class GLCICDiscriminator(keras.Model):
-    """Two towers of strided 5x5 convolutions whose descriptions meet in one dense unit.
+    """Two towers of strided 5x5 convolutions, whose embeddings are joined in one dense unit.
 
     Args:
         local_size: side of the crops around the hole in pixels: an integer, or (height, width).
-        global_size: side of the whole pictures, likewise.
-        width: channels after the first convolutions; later ones have up to 8 times as many. With
-            64 and 1024 units the towers have 19.25 and 25.8 million weights.
-        units: length of the description that each tower gives.
-        compat: `"keras"`, `"torch"` or `"tf1"`: the dialect of the weights.
+        global_size: side of the whole images, likewise.
+        width: channels after the first convolutions. Later ones have up to 8 times as many. With
+            64 and 1024 units, the towers have 19.25 and 25.8 million weights.
+        units: length of the embedding of each tower.
+        compat: `"keras"`, `"torch"` or `"tf1"`: the convention of the weights.
 
     Call arguments:
-        inputs: a pair (crops, pictures), `(B, height, width, 3)` each, in [-1, 1].
+        inputs: a pair of crops and images, `(B, height, width, 3)` each, in [-1, 1].
 
     Returns:
-        Logits `(B, 1)`, float32: above 0 for what looks like a photograph.
+        Logits `(B, 1)`, float32, positive for real photographs.
 
     Raises:
-        ValueError: on an argument out of range, or pictures of another size.
+        ValueError: if an argument is out of range, or images have another size.
 
     Reference:
         Iizuka et al. 2017, "Globally and Locally Consistent Image Completion", section 3.3.
@@ -72,9 +72,9 @@ class GLCICDiscriminator(keras.Model):
         self.built = True
 
     def call(self, inputs: tuple[Any, Any]) -> Any:
-        crops, pictures = inputs
-        descriptions = [self.local_tower(crops), self.global_tower(pictures)]
-        return self.score(ops.concatenate(descriptions, axis=-1))
+        crops, images = inputs
+        embeddings = [self.local_tower(crops), self.global_tower(images)]
+        return self.score(ops.concatenate(embeddings, axis=-1))
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -89,14 +89,14 @@ class GLCICDiscriminator(keras.Model):
 
 @keras.saving.register_keras_serializable(package="inpaint_tf")
 class Tower(keras.layers.Layer):
-    """Strided 5x5 convolutions with batch normalisation and ReLU, then a dense layer with ReLU.
+    """Strided 5x5 convolutions with batch normalization and ReLU, then a dense layer with ReLU.
 
     Args:
-        size: side of its pictures in pixels: an integer, or (height, width).
+        size: side of the images in pixels: an integer, or (height, width).
         depth: number of convolutions.
         width: channels after the first convolution.
-        units: length of the description.
-        compat: dialect of the weights.
+        units: length of the embedding.
+        compat: convention of the weights.
 
     Call arguments:
         inputs: `(B, height, width, 3)` in [-1, 1].
@@ -105,7 +105,7 @@ class Tower(keras.layers.Layer):
         `(B, units)`.
 
     Raises:
-        ValueError: for pictures of another size.
+        ValueError: if images have another size.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What all inpainting networks share: their options, and how those are saved with them."""
+"""The base class of all inpainting networks."""
 
 from __future__ import annotations
 
@@ -12,23 +12,22 @@ from inpaint_tf.masks import MaskMode
 
 
 class InpaintingModel(keras.Model):
-    """Base of the networks that fill holes.
+    """Base class of the networks that fill holes.
 
     Args:
-        width: channels after the first convolution; the others are multiples of it.
-        compat: `"keras"`, `"torch"` or `"tf1"`: the dialect of the weights.
-        mask_mode: what the network is shown in a hole: a `MaskMode`, its name or its config.
+        width: channels after the first convolution. The others are multiples of it.
+        compat: `"keras"`, `"torch"` or `"tf1"`: the convention of the weights.
+        mask_mode: the network's input inside a hole: a `MaskMode`, its name or its config.
 
     Attributes:
-        multiple: height and width of its pictures are multiples of this many pixels.
-        fixed_size: side of the only pictures it takes; None where any size will do.
-        receptive_field: radius in pixels; a pixel of the output depends on no input further away.
-            None if it may depend on all of them.
-        has_attention: whether a call takes `return_attention` and then returns `"offsets"`.
+        multiple: height and width of the images must be multiples of this.
+        fixed_size: the only side of images that the network takes, or None for any size.
+        receptive_field: radius of the receptive field in pixels, or None if it is the whole image.
+        has_attention: whether calls take `return_attention` and return `"offsets"`.
 
     Call arguments:
-        inputs: a pair (masked image `(B, H, W, 3)` in [-1, 1] as the mask mode leaves it, mask
-            `(B, H, W, 1)`, 1 where missing).
+        inputs: a pair of masked image `(B, H, W, 3)` in [-1, 1], made by the mask mode, and mask
+            `(B, H, W, 1)`, 1 where missing.
 
     Returns:
         A dict with at least `"refined"`, the final picture `(B, H, W, 3)` in [-1, 1], float32, not
@@ -61,13 +60,13 @@ class InpaintingModel(keras.Model):
 
     @classmethod
     def least_weights(cls, width: int, **options: Any) -> int:
-        """Return how many weights a network has at least, without making it.
+        """Return a lower bound of the number of weights, without making the network.
 
-        It has no more than five times as many.
+        The number is at most five times as large.
 
         Args:
-            width: of the network.
-            **options: other arguments of its class.
+            width: width of the network.
+            **options: other arguments of the class.
         """
         return 1000 * width**2
 
@@ -87,6 +86,6 @@ def composite(output: Any, known: Any, mask: Any) -> Any:
 
 
 def with_mask_channels(image: Any, mask: Any) -> Any:
-    """Return image, ones and mask on 5 channels: the ones show where "same" padding begins."""
+    """Join image, ones and mask to 5 channels. The ones mark the border to "same" padding."""
     mask = ops.cast(mask, image.dtype)
     return ops.concatenate([image, ops.ones_like(mask), mask], axis=-1)

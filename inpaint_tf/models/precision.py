@@ -1,4 +1,4 @@
-"""The precision that a network computes in, which is not that of its weights."""
+"""The precision that a network computes in. Its weights are float32 in any case."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from neuralgym_lite.distribution import emulates_bfloat16
 
 
 def with_policy(model: InpaintingModel, policy: str) -> InpaintingModel:
-    """Return the network with its weights at another precision, or itself."""
+    """Return the network with another dtype policy, or itself if it has that policy already."""
     if model.dtype_policy.name == policy:
         return model
     converted = type(model).from_config({**model.get_config(), "dtype": policy})
@@ -16,8 +16,8 @@ def with_policy(model: InpaintingModel, policy: str) -> InpaintingModel:
 
 
 def for_this_machine(model: InpaintingModel) -> InpaintingModel:
-    """Return the network in float32 where bfloat16 would be emulated, which takes twice the time.
+    """Return the network in float32 if this machine emulates bfloat16, which is twice as slow.
 
-    One that was made for float32 stays as it is: bfloat16 is less exact.
+    Networks in float32 are returned unchanged, because bfloat16 is less exact.
     """
     return with_policy(model, "float32") if emulates_bfloat16() else model

@@ -1,4 +1,4 @@
-"""The refinement network: a dilated encoder, an attention encoder, and one decoder of both."""
+"""The refinement network: a dilated and an attention encoder, and one decoder."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from inpaint_tf.models.blocks import (
 
 @keras.saving.register_keras_serializable(package="inpaint_tf")
 class RefinementNetwork(keras.layers.Layer):
-    """Two encoders side by side, one with contextual attention; 2,153,315 weights at width 32.
+    """Two parallel encoders, one of them with contextual attention, and a decoder.
 
     Args:
-        width: channels after the first convolutions.
-        compat: dialect of the weights.
-        formulation: of the contextual attention.
+        width: channels after the first convolutions. 32 gives 2,153,315 weights.
+        compat: convention of the weights.
+        formulation: implementation of the attention.
 
     Attributes:
-        attention_encoder_field: radius in pixels of the attention encoder's receptive field.
-        decoder_field: the same of the dilated encoder and the decoder together.
-        attention_decoder_field: the same of what follows the attention layer.
+        attention_encoder_field: radius in pixels of the receptive field of the attention encoder.
+        decoder_field: the same for the dilated encoder together with the decoder.
+        attention_decoder_field: the same for the layers after the attention.
 
     Call arguments:
-        inputs: the coarse picture in the hole, ones and mask, `(B, H, W, 5)`; H and W are
-            multiples of 8.
+        inputs: the composited coarse image, ones and mask, `(B, H, W, 5)`. H and W are multiples
+            of 8.
         mask: `(B, H, W, 1)`.
-        return_attention: whether to return offsets too.
+        return_attention: whether to return offsets as well.
 
     Returns:
-        `(B, H, W, 3)` float32, clipped to [-1, 1]; with `return_attention`, that and the offsets.
+        `(B, H, W, 3)` float32, clipped to [-1, 1]. With `return_attention`, that and the offsets.
 
     Reference:
         Yu et al. 2018, figure 4, and the release `v1.0.0`.
@@ -106,7 +106,7 @@ class RefinementNetwork(keras.layers.Layer):
         return run_chain(self.attention_encoder, inputs)
 
     def decode(self, inputs: Any, attended: Any) -> Any:
-        """Return the picture decoded from the input and the attended features."""
+        """Return the image decoded from the input and the attended features."""
         dilated = run_chain(self.dilated_encoder, inputs)
         attended = run_chain(self.attention_decoder, attended)
         merged = run_chain(self.decoder, ops.concatenate([dilated, attended], axis=-1))

@@ -1,4 +1,4 @@
-"""Networks by name."""
+"""The networks and critics by name."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def create(name: str, /, **options: Any) -> keras.Model:
         **options: arguments of its class, such as `width`, `compat`, `mask_mode` and `dtype`.
 
     Returns:
-        A built `keras.Model`; call it with `(masked_image, mask)`.
+        A built `keras.Model`. Call it with `(masked_image, mask)`.
 
     Raises:
         UserError: if the name is unknown.
@@ -62,8 +62,9 @@ def create_critic(kind: str, **options: Any) -> Critic:
     """Make a critic with fresh weights.
 
     Args:
-        kind: `"local"` (128 pixels by default) or `"global"` (256 pixels).
-        **options: arguments of `Critic`; `last_width=512` is the 2018 release's local critic.
+        kind: `"local"`, by default for 128 pixels, or `"global"`, by default for 256.
+        **options: arguments of `Critic`. The local critic of the 2018 release has
+            `last_width=512`.
 
     Raises:
         UserError: if the kind is unknown.

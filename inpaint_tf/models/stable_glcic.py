@@ -17,25 +17,25 @@ WIRINGS = ("composite", "paper-code")
 
 @keras.saving.register_keras_serializable(package="inpaint_tf")
 class StableGLCIC(InpaintingModel):
-    """A coarse network twice; the second refines what the first has guessed.
+    """Two coarse networks, of which the second refines the prediction of the first.
 
     Args:
-        width: channels after the first convolutions; 32 gives 2,896,454 weights.
-        compat: `"keras"`, `"torch"` or `"tf1"`: the dialect of the weights.
-        mask_mode: what the network is shown in a hole.
-        wiring: what the second network sees. `"composite"`: the first one's guess pasted into the
-            photograph, and the mask. `"paper-code"`: the masked image again and an empty mask, so
-            that it knows neither guess nor hole; for weights trained with the paper's own code.
+        width: channels after the first convolutions. 32 gives 2,896,454 weights.
+        compat: `"keras"`, `"torch"` or `"tf1"`: the convention of the weights.
+        mask_mode: the network's input inside a hole.
+        wiring: input of the second network. `"composite"`: the first prediction, composited into
+            the photograph, and the mask. `"paper-code"`: the masked image again and an empty mask,
+            for weights that were trained with the paper's own code.
 
     Call arguments:
-        inputs: a pair (masked image `(B, H, W, 3)` in [-1, 1], mask `(B, H, W, 1)`); H and W are
-            multiples of 4.
+        inputs: a pair of masked image `(B, H, W, 3)` in [-1, 1] and mask `(B, H, W, 1)`. H and W
+            are multiples of 4.
 
     Returns:
         A dict of `"coarse"` and `"refined"`, `(B, H, W, 3)` float32 in [-1, 1].
 
     Raises:
-        ValueError: on an argument out of range.
+        ValueError: if an argument is out of range.
 
     Reference:
         Yu et al. 2018 (arxiv.org/abs/1801.07892), section 3.
@@ -74,10 +74,10 @@ class StableGLCIC(InpaintingModel):
         masked_image, mask = inputs
         coarse = self.coarse(with_mask_channels(masked_image, mask))
         if self.wiring == "composite":
-            seen = with_mask_channels(composite(coarse, masked_image, mask), mask)
+            inputs = with_mask_channels(composite(coarse, masked_image, mask), mask)
         else:
-            seen = with_mask_channels(masked_image, ops.zeros_like(mask))
-        return {"coarse": coarse, "refined": self.refinement(seen)}
+            inputs = with_mask_channels(masked_image, ops.zeros_like(mask))
+        return {"coarse": coarse, "refined": self.refinement(inputs)}
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "wiring": self.wiring}

@@ -1,4 +1,4 @@
-"""A network's weights in one of more channels, which begins with the same pictures."""
+"""Weights for a wider network that computes the same function as a narrower one (Net2Net)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Float = npt.NDArray[np.float32]
 
 
 def can_widen(narrow: Any, wide: Any) -> bool:
-    """Return whether `widen` takes these two models, as far as width decides it."""
+    """Return whether the widths of two models allow `widen`."""
     return (
         isinstance(narrow, ContextualAttentionModel)
         and isinstance(wide, ContextualAttentionModel)
@@ -24,16 +24,16 @@ def can_widen(narrow: Any, wide: Any) -> bool:
 
 
 def widen(narrow: ContextualAttentionModel, wide: ContextualAttentionModel, seed: int) -> None:
-    """Give a model the weights of a narrower one, so that it paints the same pictures.
+    """Set the weights of a model so that its outputs are those of a narrower model.
 
-    Every channel becomes several that are alike, and what reads them reads a share of each. What
-    alike channels are read with differs by random numbers that cancel out: without them their
-    gradients would be alike too, and the network would never use its width.
+    Every channel is repeated, and the kernels that read it are divided among the copies. Random
+    numbers that cancel out are added to these kernels: otherwise the copies would have the same
+    gradients and stay the same forever.
 
     Args:
-        narrow: whose weights are taken.
-        wide: of the same `compat`, and of a width that is a multiple of it.
-        seed: of the random numbers.
+        narrow: the model whose weights are copied.
+        wide: a model of the same `compat`, whose width is a multiple.
+        seed: seed of the random numbers.
 
     Raises:
         ValueError: if the widths do not allow it.
@@ -50,8 +50,8 @@ def widen(narrow: ContextualAttentionModel, wide: ContextualAttentionModel, seed
     rng = np.random.default_rng(seed)
     for old, new in zip(narrow.weights, wide.weights, strict=True):
         new.assign(_widened(np.asarray(old), tuple(new.shape), rng))
-    # Scores of attention are inner products of features with normalised ones, which grow with the
-    # root of the number of channels; ReLU lets a factor through.
+    # Attention scores are inner products of features with normalized ones. They grow with the
+    # square root of the number of channels. ReLU is linear in positive factors.
     grown = math.sqrt(wide.width / narrow.width)
     scored = wide.refinement.attention_encoder[-1]
     scored.kernel.assign(scored.kernel / grown)

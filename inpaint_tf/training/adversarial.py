@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import keras
 from keras import ops
@@ -10,7 +10,7 @@ from keras import ops
 from inpaint_tf.losses import discounted_l1, known_l1
 from inpaint_tf.masks import crop_boxes
 from inpaint_tf.models import Critic, InpaintingModel, create_critic
-from inpaint_tf.training.config import LossConfig, TrainConfig
+from inpaint_tf.training.config import CAModelConfig, TrainConfig, WGANLossConfig
 from inpaint_tf.training.trainer import Batch, Logs, Trainer
 from neuralgym_lite import gan
 
@@ -29,12 +29,15 @@ class AdversarialTrainer(Trainer):
         Yu et al. 2018, algorithm 1.
     """
 
+    loss_class = WGANLossConfig
+    loss_weights: WGANLossConfig
+
     def __init__(
         self,
         generator: InpaintingModel,
         local_critic: Critic,
         global_critic: Critic,
-        loss: LossConfig | None = None,
+        loss: WGANLossConfig | None = None,
         n_critic: int = 5,
         **kwargs: Any,
     ) -> None:
@@ -45,7 +48,9 @@ class AdversarialTrainer(Trainer):
     @classmethod
     def make(cls, config: TrainConfig, generator: InpaintingModel) -> AdversarialTrainer:
         """Make the trainer of a run, with its critics."""
-        model, size = config.model, config.data.image_size
+        model = cast(CAModelConfig, config.model)
+        loss = cast(WGANLossConfig, config.loss)
+        size = config.data.image_size
         shape = config.mask.make_shape(size)
         common = {
             "width": model.critic_width,
@@ -59,7 +64,7 @@ class AdversarialTrainer(Trainer):
             **common,
         )
         whole = create_critic("global", size=size, **common)
-        return cls(generator, local, whole, config.loss, config.n_critic)
+        return cls(generator, local, whole, loss, config.n_critic)
 
     @property
     def critics(self) -> dict[str, keras.Model]:

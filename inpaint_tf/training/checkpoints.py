@@ -23,7 +23,7 @@ from neuralgym_lite.checkpoint import (
     save_checkpoint,
     set_aside,
 )
-from neuralgym_lite.config import load_config, to_flat
+from neuralgym_lite.config import load_config, to_flat, without_foreign_defaults
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.experiment import RunFolder
 
@@ -186,7 +186,8 @@ class Checkpoints:
         earlier = manifest.get("earlier", [])
         known = [self.config, *(load_config(TrainConfig, base=each["config"]) for each in earlier)]
         ours = to_flat(self.config)
-        differences = [_differences(meta["config"], to_flat(config)) for config in known]
+        theirs = without_foreign_defaults(TrainConfig, meta["config"])
+        differences = [_differences(theirs, to_flat(config)) for config in known]
         if all(differences):
             name = differences[0][0]
             raise UserError(

@@ -1,69 +1,129 @@
-"""The settings of a training run.
+"""The settings of a training run: one class for each model, with that model's defaults.
 
-Every default is the paper's for contextual attention (Table I); what other models start from is in
-`procedures.py`. No number may be so large that a machine could only run out of memory, or a run
-never end.
+`TrainConfig` has what all models share. Its subclasses at the end of this file add the settings of
+one model and set its defaults, which are those of its paper. Every number has a bound, so that no
+setting can make a run that needs more memory than any machine has, or that never ends.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from inpaint_tf.masks import GREY, HoleShape, MaskMode
-from neuralgym_lite.config import Config
-from neuralgym_lite.errors import UserError
+from neuralgym_lite.config import Config, ForeignKey, to_flat
+from neuralgym_lite.errors import UserError, did_you_mean
 
 MAX_SIDE = 8192
 Positive = Annotated[int, Field(ge=1, le=10**9)]
 Pixels = Annotated[int, Field(ge=1, le=MAX_SIDE)]
-NoPixels = Annotated[int, Field(ge=0, le=MAX_SIDE)]
+PixelsOrZero = Annotated[int, Field(ge=0, le=MAX_SIDE)]
 GreyLevel = Annotated[int, Field(ge=0, le=255)]
 Weight = Annotated[float, Field(ge=0, le=1e9)]
 Rate = Annotated[float, Field(gt=0, le=1e3)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+# Fields that several classes declare, each with a default of its own.
+Width = Annotated[
+    int, Field(ge=2, le=512, description="Channels of the generator's first convolution.")
+]
+CriticWidth = Annotated[
+    int, Field(ge=1, le=1024, description="Channels of the critics' first convolution.")
+]
+GANWeight = Annotated[
+    float, Field(ge=0, le=1e9, description="Weight of the adversarial loss of the generator.")
+]
+Iterations = Annotated[
+    int,
+    Field(
+        ge=1,
+        le=10**9,
+        description="Length of the run. One iteration is one critic update on one batch.",
+    ),
+]
+BatchSize = Annotated[int, Field(ge=1, le=65_536, description="Photographs in one batch.")]
+CriticUpdates = Annotated[
+    int,  # The graph of a training step has a copy of the critic update for each of them.
+    Field(ge=1, le=100, description="Critic updates for each update of the generator."),
+]
 
 
 class DataConfig(Config):
-    """Which photographs, how large, and how they are varied.
+    """Photographs, their size and their augmentation."""
 
-    With `flip`, every other one on average is shown mirrored. With a `smallest_crop` below 1, they
-    are cut at random to a square of at least this share of the side, resized.
-    """
-
-    dataset: str = "animals"
-    dir: str | None = None
-    subset: Positive | None = None
-    image_size: Annotated[int, Field(ge=16, le=MAX_SIDE, multiple_of=8)] = 256
-    flip: bool = False
-    smallest_crop: Annotated[float, Field(ge=0.1, le=1)] = 1.0
+    dataset: str = Field(
+        default="animals", description="Name of the data set, or several, as in animals+places2."
+    )
+    dir: str | None = Field(
+        default=None,
+        description="Folder of the photographs. null: where `inpaint-tf data get` puts them.",
+    )
+    subset: Positive | None = Field(
+        default=None,
+        description="Training photographs to use, spread evenly over the classes. null: all.",
+    )
+    image_size: Annotated[int, Field(ge=16, le=MAX_SIDE, multiple_of=8)] = Field(
+        default=256, description="Side of the square training images in pixels."
+    )
+    flip: bool = Field(
+        default=False, description="Mirror each photograph left to right with probability 0.5."
+    )
+    smallest_crop: Annotated[float, Field(ge=0.1, le=1)] = Field(
+        default=1.0,
+        description="Smallest side of a random crop, as a share of the photograph's side. 1: none.",
+    )
 
 
 class MaskConfig(Config):
-    """What is missing, and what the network is shown there. Sizes in pixels.
+    """The holes, and what the generator gets as input inside them."""
 
-    A height or width of None is half the picture, a max_delta of None an eighth of it (128 and 32
-    at 256 pixels). `brush` is the share of holes that are strokes. The color of a hole is given in
-    grey levels, or as the mean of the data set; a run stores what that was.
-    """
-
-    mode: Literal["hole", "mosaic", "hole_ns", "hole_telea"] = "hole"
-    color: Literal["grey", "mean"] | tuple[GreyLevel, GreyLevel, GreyLevel] = "grey"
-    place: Literal["anywhere", "center"] = "anywhere"
-    height: Pixels | None = None
-    width: Pixels | None = None
-    max_delta: NoPixels | None = None
-    margin: NoPixels = 0
-    same_box: bool = True
-    brush: Annotated[float, Field(ge=0, le=1)] = 0.0
-    mosaic_unit_size: Pixels = 12
-    mosaic_interpolation: Literal["bilinear", "nearest"] = "bilinear"
+    mode: Literal["hole", "mosaic", "hole_ns", "hole_telea"] = Field(
+        default="hole",
+        description="Input inside the hole: one color, a mosaic of the photograph, or the result "
+        "of OpenCV's Navier-Stokes or TELEA inpainting.",
+    )
+    color: Literal["grey", "mean"] | tuple[GreyLevel, GreyLevel, GreyLevel] = Field(
+        default="grey",
+        description="Color of the hole: grey, the data set's mean, or [r, g, b] in grey levels.",
+    )
+    place: Literal["anywhere", "center"] = Field(
+        default="anywhere", description="Position of the hole: random, or the center of the image."
+    )
+    height: Pixels | None = Field(
+        default=None, description="Height of the hole in pixels. null: half the image."
+    )
+    width: Pixels | None = Field(
+        default=None, description="Width of the hole in pixels. null: half the image."
+    )
+    max_delta: PixelsOrZero | None = Field(
+        default=None,
+        description="A hole is smaller than height and width by up to this many pixels, at random. "
+        "null: an eighth of the image.",
+    )
+    margin: PixelsOrZero = Field(
+        default=0, description="Distance of the hole from the image border in pixels, at least."
+    )
+    same_box: bool = Field(
+        default=True,
+        description="Whether all holes of a batch are in one place; their sizes still differ.",
+    )
+    brush: Share = Field(
+        default=0.0, description="Share of holes that are brush strokes, not rectangles."
+    )
+    mosaic_unit_size: Pixels = Field(
+        default=12, description="Side of the mosaic's blocks in pixels."
+    )
+    mosaic_interpolation: Literal["bilinear", "nearest"] = Field(
+        default="bilinear", description="How the photograph is reduced to the mosaic's blocks."
+    )
 
     def make_mode(self) -> MaskMode:
-        """Return what the network is shown.
+        """Return the mask mode, which computes the generator's input.
 
         Raises:
-            UserError: if the hole has the data set's mean color, which is not known here.
+            UserError: if the color is the data set's mean, which only `resolve` can compute.
         """
         if self.color == "mean":
             raise UserError(
@@ -73,7 +133,7 @@ class MaskConfig(Config):
         return MaskMode(self.mode, self.mosaic_unit_size, self.mosaic_interpolation, color)
 
     def make_shape(self, image_size: int) -> HoleShape:
-        """Return the shape of the holes in pictures of this size; a UserError if none fits."""
+        """Return the shape of the holes in images of this size; a UserError if none fits."""
         delta = image_size // 8 if self.max_delta is None else self.max_delta
         height, width = self.height or image_size // 2, self.width or image_size // 2
         centered = self.place == "center"
@@ -82,49 +142,26 @@ class MaskConfig(Config):
         return shape
 
 
-class ModelConfig(Config):
-    """Which network, and how wide."""
-
-    name: str = "ca"
-    width: Annotated[int, Field(ge=2, le=512)] = 32
-    critic_width: Annotated[int, Field(ge=1, le=1024)] = 64
-    local_critic_last_width: Annotated[int, Field(ge=1, le=8192)] | None = None
-    compat: Literal["keras", "torch", "tf1"] = "keras"
-    wiring: Literal["composite", "paper-code"] = "composite"  # of stable-glcic
-
-
-class LossConfig(Config):
-    """Weights of the losses, under the paper's names; the overlap is the Context Encoder's."""
-
-    spatial_discount_gamma: Annotated[float, Field(gt=0, le=1)] = 0.9
-    spatial_discount: Literal["known", "box"] = "known"
-    coarse_l1_alpha: Weight = 1.2
-    refined_l1_alpha: Weight = 1.0
-    l1_loss_alpha: Weight = 1.2
-    ae_loss_alpha: Weight = 1.2
-    global_wgan_loss_alpha: Weight = 1.0
-    gan_loss_alpha: Weight = 0.001
-    wgan_gp_lambda: Weight = 10.0
-    overlap_pixels: NoPixels = 4
-    overlap_weight: Weight = 10.0
-
-
 class PhaseConfig(Config):
-    """The first two phases of a run, in iterations; the joint phase has the rest.
+    """Phases in which one side trains alone, before both train together."""
 
-    In the completion phase the generator learns without critics, in the other they learn without
-    it. None is the model's own share of the run: nothing, but for GLCIC.
-    """
-
-    completion: Annotated[int, Field(ge=0, le=10**9)] | None = None
-    discriminator: Annotated[int, Field(ge=0, le=10**9)] | None = None
+    completion: Annotated[int, Field(ge=0, le=10**9)] | None = Field(
+        default=None,
+        description="Iterations at the start that train the generator without critics. null: the "
+        "model's own share of the run, which is 18 % for glcic and none for the others.",
+    )
+    discriminator: Annotated[int, Field(ge=0, le=10**9)] | None = Field(
+        default=None,
+        description="Iterations after those that train the critics alone. null: the model's own "
+        "share of the run, which is 2 % for glcic and none for the others.",
+    )
 
     def stops(self, iterations: int, shares: tuple[float, float]) -> tuple[int, int]:
-        """Return the last iterations of both phases of a run of so many.
+        """Return the last iterations of both phases of a run of this length.
 
         Args:
-            iterations: of the run.
-            shares: of both phases in it, where their lengths are None.
+            iterations: length of the run.
+            shares: of the run for each phase, where its length is None.
         """
         completion, alone = (
             round(share * iterations) if given is None else given
@@ -133,60 +170,328 @@ class PhaseConfig(Config):
         return min(completion, iterations), min(completion + alone, iterations)
 
     def resolve(self, iterations: int, shares: tuple[float, float]) -> PhaseConfig:
-        """Return the phases of a run of so many iterations, with their lengths as numbers."""
+        """Return the phases of a run of this length, with their lengths as numbers."""
         completed, learned = self.stops(iterations, shares)
         return PhaseConfig(completion=completed, discriminator=learned - completed)
 
 
 class OptimizerConfig(Config):
-    """Adam, Adadelta or Muon, for the generator and for the critics.
+    """The optimizers of the generator and of the critics."""
 
-    Muon trains the generator's convolutions; the rest of it, and the critics, are Adam's then. The
-    learning rate stays, as in the paper, or falls to zero along a cosine over the run. The critics
-    have the generator's, unless they are given their own. The betas are Adam's. Gradients are
-    scaled down to a norm of `clip_norm` over all weights of the generator, or of the critics. With
-    `averaging`, say 0.999, what is saved, shown and scored is not the generator after its last
-    update but the moving average of its weights, over some 1 / (1 - averaging) updates.
-    """
-
-    name: Literal["adam", "adadelta", "muon"] = "adam"
-    learning_rate: Rate = 1e-4
-    critic_learning_rate: Rate | None = None
-    decay: Literal["none", "cosine"] = "none"
-    beta_1: Annotated[float, Field(ge=0, lt=1)] = 0.5
-    beta_2: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    epsilon: Rate = 1e-8
-    clip_norm: Annotated[float, Field(gt=0, le=1e9)] | None = None
-    averaging: Annotated[float, Field(gt=0, lt=1)] | None = None
+    name: Literal["adam", "adadelta", "muon"] = Field(
+        default="adam",
+        description="Optimizer. muon: Muon for the generator's convolutions, Adam for the rest.",
+    )
+    learning_rate: Rate = Field(default=1e-4, description="Learning rate.")
+    critic_learning_rate: Rate | None = Field(
+        default=None, description="Learning rate of the critics. null: the generator's."
+    )
+    decay: Literal["none", "cosine"] = Field(
+        default="none",
+        description="Learning rate over the run: constant, or a cosine down to zero.",
+    )
+    beta_1: Annotated[float, Field(ge=0, lt=1)] = Field(
+        default=0.5, description="Adam's decay of the first moment."
+    )
+    beta_2: Annotated[float, Field(ge=0, lt=1)] = Field(
+        default=0.9, description="Adam's decay of the second moment."
+    )
+    epsilon: Rate = Field(default=1e-8, description="Constant in the optimizer's denominator.")
+    clip_norm: Annotated[float, Field(gt=0, le=1e9)] | None = Field(
+        default=None,
+        description="Largest norm of the gradient over all weights of the generator, or of the "
+        "critics. null: no clipping.",
+    )
+    averaging: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        default=None,
+        description="Momentum of a moving average of the generator's weights, such as 0.999, which "
+        "previews, scores and saved networks use. null: no average.",
+    )
 
     def rates(self) -> tuple[float, float]:
         """Return the learning rates of the generator and of the critics, before any decay."""
         return self.learning_rate, self.critic_learning_rate or self.learning_rate
 
 
+# ---------------------------------------------------------------------------------------- networks
+
+
+_NAME = (
+    "Model: ca, stable-glcic, glcic, context-encoder or autoencoder. Other settings depend on it."
+)
+
+
+class ModelConfig(Config):
+    """The networks."""
+
+    name: str = Field(description=_NAME)
+    width: Width = 32
+    compat: Literal["keras", "torch", "tf1"] = Field(
+        default="keras",
+        description="Convention for padding and resizing, for weights of other frameworks.",
+    )
+
+
+class CAModelConfig(ModelConfig):
+    """Networks of contextual attention."""
+
+    name: Literal["ca"] = Field(default="ca", description=_NAME)
+    critic_width: CriticWidth = 64
+    local_critic_last_width: Annotated[int, Field(ge=1, le=8192)] | None = Field(
+        default=None,
+        description="Channels of the local critic's last convolution, 512 in the released code of "
+        "2018. null: as the global critic's.",
+    )
+
+
+class StableGLCICModelConfig(CAModelConfig):
+    """Networks of contextual attention without the attention."""
+
+    name: Literal["stable-glcic"] = Field(default="stable-glcic", description=_NAME)  # type: ignore[assignment]
+    wiring: Literal["composite", "paper-code"] = Field(
+        default="composite",
+        description="Input of the second network: the first one's composited result, or, as in the "
+        "paper's code, the masked image again.",
+    )
+
+
+class GLCICModelConfig(ModelConfig):
+    """Networks of GLCIC."""
+
+    name: Literal["glcic"] = Field(default="glcic", description=_NAME)
+    width: Width = 64
+    critic_width: CriticWidth = 64
+
+
+class ContextEncoderModelConfig(ModelConfig):
+    """Networks of the Context Encoder."""
+
+    name: Literal["context-encoder"] = Field(default="context-encoder", description=_NAME)
+    width: Width = 64
+    critic_width: CriticWidth = 64
+
+
+class AutoencoderModelConfig(ModelConfig):
+    """The paper's baseline, which has no critic."""
+
+    name: Literal["autoencoder"] = Field(default="autoencoder", description=_NAME)
+    width: Width = 64
+
+
+# ------------------------------------------------------------------------------------------ losses
+
+
+class LossConfig(Config):
+    """Weights of the losses, under the paper's names."""
+
+
+class WGANLossConfig(LossConfig):
+    """L1 distances and two WGAN-GP critics."""
+
+    spatial_discount_gamma: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=0.9, description="Base of the discounted L1 loss: a pixel weighs gamma ** distance."
+    )
+    spatial_discount: Literal["known", "box"] = Field(
+        default="known",
+        description="Distance for the discount, in pixels: to the nearest known pixel, or to the "
+        "edge of the hole's bounding box.",
+    )
+    coarse_l1_alpha: Weight = Field(
+        default=1.2, description="Weight of the coarse network's L1 losses."
+    )
+    refined_l1_alpha: Weight = Field(
+        default=1.0, description="Weight of the refinement network's L1 losses."
+    )
+    l1_loss_alpha: Weight = Field(default=1.2, description="Weight of the L1 loss inside the hole.")
+    ae_loss_alpha: Weight = Field(
+        default=1.2, description="Weight of the L1 loss outside the hole."
+    )
+    global_wgan_loss_alpha: Weight = Field(
+        default=1.0, description="Weight of the global critic's loss; the local critic's is 1."
+    )
+    gan_loss_alpha: GANWeight = 0.001
+    wgan_gp_lambda: Weight = Field(default=10.0, description="Weight of the gradient penalty.")
+
+
+class DiscriminatorLossConfig(LossConfig):
+    """Squared error and one discriminator."""
+
+    gan_loss_alpha: GANWeight = 0.001
+
+
+class ContextEncoderLossConfig(DiscriminatorLossConfig):
+    """Squared error in the hole and in a rim of known pixels, and one discriminator."""
+
+    overlap_pixels: PixelsOrZero = Field(
+        default=4, description="Width in pixels of the rim of known pixels around the hole."
+    )
+    overlap_weight: Weight = Field(default=10.0, description="Weight of a pixel in that rim.")
+
+
+class AutoencoderLossConfig(LossConfig):
+    """Squared error alone."""
+
+    ae_loss_alpha: Weight = Field(default=1.2, description="Weight of the squared error.")
+
+
+# -------------------------------------------------------------------------------------------- runs
+
+
 class TrainConfig(Config):
     """All settings of a run.
 
-    One iteration is one critic update on one batch; every `n_critic`-th updates the generator too.
-    At a scalar that is not finite a run stops, or goes back to its last checkpoint, so many times
-    at most, and on with another order of the photographs. It also stops when more than this share
-    of them cannot be read.
+    Like `pathlib.Path`, `TrainConfig(...)` makes an instance of a subclass: that of the model in
+    its `model` section, by default contextual attention. A section given as an instance has that
+    instance's values; `load_train_config` fills sections given in part with the model's defaults.
+
+    Example:
+        >>> TrainConfig(iterations=1000).loss.wgan_gp_lambda
+        10.0
     """
 
     data: DataConfig = DataConfig()
     mask: MaskConfig = MaskConfig()
-    model: ModelConfig = ModelConfig()
-    loss: LossConfig = LossConfig()
+    model: ModelConfig = CAModelConfig()
+    loss: LossConfig = WGANLossConfig()
     phases: PhaseConfig = PhaseConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
-    iterations: Positive = 150_000
-    batch_size: Annotated[int, Field(ge=1, le=65_536)] = 64
-    n_critic: Annotated[int, Field(ge=1, le=100)] = 5  # the graph has each of them
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
-    precision: Literal["auto", "float32", "mixed_bfloat16"] = "auto"
-    strategy: Literal["auto", "single", "mirrored", "multiworker"] = "auto"
-    on_nan: Literal["stop", "rollback"] = "stop"
-    max_rollbacks: Annotated[int, Field(ge=1, le=1000)] = 3
-    max_bad_photos: Annotated[float, Field(ge=0, le=1)] = 0.05
-    preview_every: Positive = 1000
-    checkpoint_every: Positive = 1000
+    iterations: Iterations = 150_000
+    batch_size: BatchSize = 64
+    n_critic: CriticUpdates = 5
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(
+        default=0, description="Seed of every random number."
+    )
+    precision: Literal["auto", "float32", "mixed_bfloat16"] = Field(
+        default="auto", description="Numbers to compute in. auto: mixed_bfloat16 where it is fast."
+    )
+    strategy: Literal["auto", "single", "mirrored", "multiworker"] = Field(
+        default="auto", description="Devices: one, all of this machine, or several machines."
+    )
+    on_nan: Literal["stop", "rollback"] = Field(
+        default="stop",
+        description="At a loss that is not finite: stop, or go back to the last checkpoint and "
+        "continue with the photographs in another order.",
+    )
+    max_rollbacks: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=3, description="Times that a run goes back before it stops."
+    )
+    max_bad_photos: Share = Field(
+        default=0.05,
+        description="Share of photographs that may be unreadable before the run stops.",
+    )
+    preview_every: Positive = Field(default=1000, description="Iterations between two previews.")
+    checkpoint_every: Positive = Field(
+        default=1000, description="Iterations between two checkpoints."
+    )
+
+    def __new__(cls, **settings: Any) -> TrainConfig:  # noqa: D102
+        return super().__new__(cls.select(settings))
+
+    @model_validator(mode="after")
+    def _check_class(self) -> TrainConfig:
+        # `model_validate` of this class itself would not have the fields of the model.
+        if MODEL_CONFIGS.get(self.model.name) is not type(self) or type(self.model) is ModelConfig:
+            raise ValueError("use `load_train_config`, or the config class of the model")
+        return self
+
+    @classmethod
+    def select(cls, settings: Mapping[str, Any]) -> type[TrainConfig]:
+        """Return the class of the model that these settings name.
+
+        Raises:
+            UserError: if no model has this name.
+        """
+        if cls is not TrainConfig:
+            return cls
+        section = settings.get("model")
+        if isinstance(section, Mapping):
+            name = section.get("name", "ca")
+        else:
+            name = getattr(section, "name", "ca")
+        if not isinstance(name, str) or name not in MODEL_CONFIGS:
+            raise UserError(f"Unknown model: {name!r}. {did_you_mean(name, MODEL_CONFIGS)}")
+        return MODEL_CONFIGS[name]
+
+    @classmethod
+    def foreign_keys(cls) -> dict[str, ForeignKey]:
+        """Return the keys that only other models have, each with its default there."""
+        own = to_flat(cls()).keys()
+        found: dict[str, ForeignKey] = {}
+        for name, kind in MODEL_CONFIGS.items():
+            for key, value in to_flat(kind()).items():
+                if key not in own:
+                    known = found.get(key, ForeignKey((), value))
+                    found[key] = ForeignKey((*known.owners, name), known.default)
+        return found
+
+    def network_options(self) -> dict[str, Any]:
+        """Return the arguments of the model beside width, dialect and mask mode."""
+        return {}
+
+
+class CATrainConfig(TrainConfig):
+    """Contextual attention: Yu et al. 2018, Table I of the paper."""
+
+    model: CAModelConfig = CAModelConfig()
+    loss: WGANLossConfig = WGANLossConfig()
+
+
+class StableGLCICTrainConfig(CATrainConfig):
+    """Contextual attention's network without the attention, trained alike."""
+
+    model: StableGLCICModelConfig = StableGLCICModelConfig()
+
+    def network_options(self) -> dict[str, Any]:
+        """Add the wiring."""
+        return {"wiring": self.model.wiring}
+
+
+class GLCICTrainConfig(TrainConfig):
+    """GLCIC: Iizuka et al. 2017, with Adadelta, three phases and the mean color in the hole."""
+
+    mask: MaskConfig = MaskConfig(color="mean", same_box=False)
+    model: GLCICModelConfig = GLCICModelConfig()
+    loss: DiscriminatorLossConfig = DiscriminatorLossConfig(gan_loss_alpha=4e-4)
+    optimizer: OptimizerConfig = OptimizerConfig(name="adadelta", learning_rate=1.0, epsilon=1e-6)
+    iterations: Iterations = 500_000
+    batch_size: BatchSize = 96
+    n_critic: CriticUpdates = 1
+
+
+class ContextEncoderTrainConfig(TrainConfig):
+    """Context Encoder: Pathak et al. 2016, with the learning rates of the released code."""
+
+    data: DataConfig = DataConfig(image_size=128)
+    mask: MaskConfig = MaskConfig(color=(117, 104, 123))
+    model: ContextEncoderModelConfig = ContextEncoderModelConfig()
+    loss: ContextEncoderLossConfig = ContextEncoderLossConfig()
+    optimizer: OptimizerConfig = OptimizerConfig(
+        learning_rate=2e-3, critic_learning_rate=2e-4, beta_2=0.999
+    )
+    n_critic: CriticUpdates = 1
+
+    def network_options(self) -> dict[str, Any]:
+        """Add the size, which the network is made for."""
+        return {"image_size": self.data.image_size}
+
+
+class AutoencoderTrainConfig(TrainConfig):
+    """The paper's baseline and its code: a white hole in the middle, of half the side."""
+
+    data: DataConfig = DataConfig(image_size=128)
+    mask: MaskConfig = MaskConfig(color=(255, 255, 255), place="center", max_delta=0)
+    model: AutoencoderModelConfig = AutoencoderModelConfig()
+    loss: AutoencoderLossConfig = AutoencoderLossConfig()
+    optimizer: OptimizerConfig = OptimizerConfig(beta_1=0.9, beta_2=0.999)
+    iterations: Iterations = 100_000
+    batch_size: BatchSize = 32
+    n_critic: CriticUpdates = 1
+
+
+MODEL_CONFIGS: dict[str, type[TrainConfig]] = {
+    "ca": CATrainConfig,
+    "stable-glcic": StableGLCICTrainConfig,
+    "glcic": GLCICTrainConfig,
+    "context-encoder": ContextEncoderTrainConfig,
+    "autoencoder": AutoencoderTrainConfig,
+}

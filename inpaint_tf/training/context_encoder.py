@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from inpaint_tf.losses import overlap_mse
 from inpaint_tf.masks import crop_boxes
 from inpaint_tf.models import ContextDiscriminator, InpaintingModel
-from inpaint_tf.training.config import TrainConfig
+from inpaint_tf.training.config import (
+    ContextEncoderLossConfig,
+    ContextEncoderModelConfig,
+    TrainConfig,
+)
 from inpaint_tf.training.discriminated import DiscriminatedTrainer
 from inpaint_tf.training.trainer import Batch, Logs
 
@@ -23,18 +27,23 @@ class ContextEncoderTrainer(DiscriminatedTrainer):
         Pathak et al. 2016 (arxiv.org/abs/1604.07379), section 3.2.
     """
 
+    loss_class = ContextEncoderLossConfig
+    loss_weights: ContextEncoderLossConfig
+
     @classmethod
     def make(cls, config: TrainConfig, generator: InpaintingModel) -> ContextEncoderTrainer:
         """Make the trainer of a run, with its critic."""
+        model = cast(ContextEncoderModelConfig, config.model)
+        loss = cast(ContextEncoderLossConfig, config.loss)
         shape = config.mask.make_shape(config.data.image_size)
         critic = ContextDiscriminator(
             (shape.height, shape.width),
-            config.model.critic_width,
-            config.model.compat,
+            model.critic_width,
+            model.compat,
             dtype=generator.dtype_policy,
             name="critic",
         )
-        return cls(generator, critic, config.loss, config.n_critic)
+        return cls(generator, critic, loss, config.n_critic)
 
     def reconstruction_loss(self, batch: Batch, outputs: dict[str, Any]) -> tuple[Any, Logs]:
         """Return the squared distance in the hole and, with ten times the weight, in its rim."""

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from inpaint_tf.models import InpaintingModel
-from inpaint_tf.training.config import LossConfig
+from inpaint_tf.training.config import DiscriminatorLossConfig
 from inpaint_tf.training.trainer import Batch, Logs, Trainer
 from neuralgym_lite import gan
 
@@ -24,12 +24,14 @@ class DiscriminatedTrainer(Trainer):
 
     # Name of the boxes that the discriminator is shown of photographs.
     real_box = "box"
+    loss_class: type[DiscriminatorLossConfig] = DiscriminatorLossConfig
+    loss_weights: DiscriminatorLossConfig
 
     def __init__(
         self,
         generator: InpaintingModel,
         critic: keras.Model,
-        loss: LossConfig | None = None,
+        loss: DiscriminatorLossConfig | None = None,
         n_critic: int = 1,
         **kwargs: Any,
     ) -> None:

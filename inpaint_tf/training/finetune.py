@@ -16,7 +16,6 @@ from inpaint_tf.models.registry import MODELS
 from inpaint_tf.models.widening import can_widen, widen
 from inpaint_tf.training.checkpoints import Checkpoints
 from inpaint_tf.training.config import TrainConfig
-from inpaint_tf.training.procedures import find_procedure
 from inpaint_tf.training.run import load_trainer, make_trainer, resolve, start
 from neuralgym_lite.config import to_dict
 from neuralgym_lite.errors import UserError
@@ -162,7 +161,6 @@ def _settings_of(generator: InpaintingModel, critics: Mapping[str, keras.Model])
     name = next(name for name, kind in MODELS.items() if type(generator) is kind)
     mode = generator.mask_mode
     settings = {
-        **find_procedure(name).settings,
         "model.name": name,
         "model.width": generator.width,
         "model.compat": generator.compat,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from inpaint_tf.losses import hole_mse
 from inpaint_tf.masks import crop_boxes
 from inpaint_tf.models import GLCICDiscriminator, InpaintingModel
-from inpaint_tf.training.config import TrainConfig
+from inpaint_tf.training.config import DiscriminatorLossConfig, GLCICModelConfig, TrainConfig
 from inpaint_tf.training.discriminated import DiscriminatedTrainer
 from inpaint_tf.training.trainer import Batch, Logs
 
@@ -28,17 +28,19 @@ class GLCICTrainer(DiscriminatedTrainer):
     @classmethod
     def make(cls, config: TrainConfig, generator: InpaintingModel) -> GLCICTrainer:
         """Make the trainer of a run, with its critic."""
+        model = cast(GLCICModelConfig, config.model)
+        loss = cast(DiscriminatorLossConfig, config.loss)
         size = config.data.image_size
         shape = config.mask.make_shape(size)
         critic = GLCICDiscriminator(
             (shape.height, shape.width),
             size,
-            config.model.critic_width,
-            compat=config.model.compat,
+            model.critic_width,
+            compat=model.compat,
             dtype=generator.dtype_policy,
             name="critic",
         )
-        return cls(generator, critic, config.loss, config.n_critic)
+        return cls(generator, critic, loss, config.n_critic)
 
     def reconstruction_loss(self, batch: Batch, outputs: dict[str, Any]) -> tuple[Any, Logs]:
         """Return the mean squared error of the composited picture, in [0, 1]."""

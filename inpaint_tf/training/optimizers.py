@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from inpaint_tf.training.config import TrainConfig
-from inpaint_tf.training.procedures import find_procedure
+from inpaint_tf.training.procedures import TRAINERS
 from inpaint_tf.training.trainer import Trainer
 from neuralgym_lite.distribution import compiles, replicas
 from neuralgym_lite.muon import ConvMuon, transposed_kernels
@@ -29,7 +29,7 @@ def compile_trainer(trainer: Trainer, config: TrainConfig) -> None:
 def count_updates(config: TrainConfig) -> tuple[int, int]:
     """Return how often a whole run updates its generator and its critics, in all its phases."""
     generator = critics = begin = 0
-    for phase in find_procedure(config.model.name).trainer.phases(config):
+    for phase in TRAINERS[config.model.name].phases(config):
         stop = phase.stop // config.n_critic
         generator += phase.trains_generator * (stop - begin)
         critics += phase.trains_critics * (stop - begin) * config.n_critic

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from inpaint_tf.losses import hole_mse
+from inpaint_tf.training.config import AutoencoderLossConfig
 from inpaint_tf.training.trainer import Batch, Logs, Trainer
 
 
@@ -14,6 +15,9 @@ class RegressionTrainer(Trainer):
     Known pixels are composited before the comparison, so that only the hole counts. Distances are
     in grey levels (0..255), so that the curve compares with the MSE of an evaluation.
     """
+
+    loss_class = AutoencoderLossConfig
+    loss_weights: AutoencoderLossConfig
 
     def reconstruction_loss(self, batch: Batch, outputs: dict[str, Any]) -> tuple[Any, Logs]:
         """Return `ae_loss_alpha` times the mean squared error over the whole picture."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from inpaint_tf.data.augmentation import Augmentation
 from inpaint_tf.data.photo_set import CachedPhotos, PhotoSet
 from inpaint_tf.losses import discount_weights
-from inpaint_tf.training.config import TrainConfig
+from inpaint_tf.training.config import TrainConfig, WGANLossConfig
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.images import ImageError
 from neuralgym_lite.seeds import generator, shuffled_index
@@ -68,19 +68,20 @@ class RoundDataset:
             * `mask`: `(B, n, H, W, 1)` uint8; `box`: `(B, n, 4)` int32, and `real_box`, alike, that
               was drawn apart;
             * `alpha`: `(B, n, 2)` float32 in [0, 1), for the local and global gradient penalty;
-            * `discount`: `(B, H, W, 1)` float32, of the round's last batch.
+            * `discount`: `(B, H, W, 1)` float32, of the round's last batch, for losses that use it.
         """
         count = self.config.n_critic
         batches = [self._batch(index * count + i) for i in range(count)]
         made = {name: np.stack([batch[name] for batch in batches], axis=1) for name in batches[0]}
         last = batches[-1]
         loss = self.config.loss
-        made["discount"] = np.stack(
-            [
-                discount_weights(mask, box, loss.spatial_discount_gamma, loss.spatial_discount)
-                for mask, box in zip(last["mask"], last["box"], strict=True)
-            ]
-        )
+        if isinstance(loss, WGANLossConfig):
+            made["discount"] = np.stack(
+                [
+                    discount_weights(mask, box, loss.spatial_discount_gamma, loss.spatial_discount)
+                    for mask, box in zip(last["mask"], last["box"], strict=True)
+                ]
+            )
         return made
 
     def _batch(self, iteration: int) -> dict[str, NDArray[Any]]:

@@ -19,7 +19,7 @@ from inpaint_tf.model_source import newest_checkpoint
 from inpaint_tf.training.checkpoints import MAY_CHANGE, Checkpoints
 from inpaint_tf.training.config import TrainConfig
 from inpaint_tf.training.optimizers import compile_trainer
-from inpaint_tf.training.procedures import check, find_procedure, make_generator
+from inpaint_tf.training.procedures import TRAINERS, check, make_generator
 from inpaint_tf.training.trainer import Trainer
 from neuralgym_lite.checkpoint import read_meta
 from neuralgym_lite.config import load_config, to_dict, to_flat
@@ -106,7 +106,7 @@ def resume(
     stored = load_config(TrainConfig, stored_file)
     config = load_config(TrainConfig, stored_file, flags=flags, overrides=overrides)
     for name, value in to_flat(config).items():
-        before = to_flat(stored)[name]
+        before = to_flat(stored).get(name)
         falls = name == "iterations" and stored.optimizer.decay != "none"
         if value != before and (falls or name not in MAY_CHANGE) and not force:
             raise UserError(
@@ -149,7 +149,7 @@ def make_trainer(config: TrainConfig) -> Trainer:
     """Make the networks and optimizers of a run, compiled. Call it in the scope of the strategy."""
     policy = choose_precision(config.precision)
     keras.utils.set_random_seed(config.seed)
-    trainer = find_procedure(config.model.name).trainer.make(config, make_generator(config, policy))
+    trainer = TRAINERS[config.model.name].make(config, make_generator(config, policy))
     compile_trainer(trainer, config)
     trainer.enter(trainer.phases(config)[0])
     return trainer
@@ -192,7 +192,7 @@ def resolve(config: TrainConfig) -> TrainConfig:
     if config.mask.color == "mean":
         color = np.round(mean_color(open_run_photos(config))).astype(int).tolist()
         changes["mask"] = config.mask.model_copy(update={"color": tuple(color)})
-    trainer = find_procedure(config.model.name).trainer
+    trainer = TRAINERS[config.model.name]
     if len(trainer.phases(config)) > 1:
         changes["phases"] = config.phases.resolve(config.iterations, trainer.phase_shares)
     return config.model_copy(update=changes)

@@ -54,6 +54,8 @@ class Trainer(keras.Model):
 
     # Shares of a run in which the generator, and then the critics, are trained alone by default.
     phase_shares = (0.0, 0.0)
+    loss_class: type[LossConfig] = LossConfig
+    loss_weights: LossConfig
 
     def __init__(
         self,
@@ -64,7 +66,7 @@ class Trainer(keras.Model):
     ) -> None:
         super().__init__(**kwargs)
         self.generator = generator
-        self.loss_weights = loss or LossConfig()
+        self.loss_weights = loss or self.loss_class()
         self.n_critic = n_critic
         self.trains_generator = True
         self.trains_critics = True

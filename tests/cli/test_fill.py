@@ -318,7 +318,13 @@ def test_progress_within_a_photograph(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("text", "size"),
-    [("2GB", 2 * 10**9), ("1.5 gib", 3 * 2**29), ("500MB", 5 * 10**8), ("64MiB", 2**26)],
+    [
+        ("2GB", 2 * 10**9),
+        ("1.5 gib", 3 * 2**29),
+        ("500MB", 5 * 10**8),
+        ("64MiB", 2**26),
+        ("2GiB", 2**31),
+    ],
 )
 def test_memory_and_coarse_at_reach_the_network(
     monkeypatch: pytest.MonkeyPatch, text: str, size: int
@@ -334,9 +340,9 @@ def test_memory_and_coarse_at_reach_the_network(
     assert given == [{"memory": size, "coarse_at": 512}]
 
 
-@pytest.mark.parametrize("text", ["2", "GB", "2TB", "-1GB", "0GB", "much"])
+@pytest.mark.parametrize("text", ["2", "0", "GB", "2TB", "-1GB", "0GB", "much"])
 def test_no_size_of_a_memory(text: str) -> None:
     result = fill("photos/a.png", "--memory", text)
     assert result.exit_code == 2
-    assert f"'{text}' is no size of a memory; write it as 2GB or 500MB." in result.stderr
+    assert f"'{text}' is not a size of memory such as 2GB or 500MB." in result.stderr
     assert written() == []

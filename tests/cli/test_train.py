@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import json
 import os
 import shutil
@@ -10,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import click
 import keras
@@ -41,6 +43,8 @@ AUTOENCODER = """
     train --dataset samples --model autoencoder --image-size 32 --width 2 --batch-size 2
     --precision float32
 """
+
+OLD_SETTINGS = Path(__file__).parents[1] / "inpaint_tf" / "training" / "old_settings.json"
 
 
 def run(*arguments):
@@ -110,6 +114,38 @@ def test_what_a_run_was_told_last_is_what_it_is(tmp_path):
     run("train", "--resume", "--run-dir", folder)
     assert [line["iteration"] for line in scalars(folder)] == [1, 2, 3, 4]
     assert settings(folder) == (config, manifest)
+
+
+def test_a_run_of_an_earlier_version_is_resumed(tmp_path):
+    """Those stored the keys of all models, in the run folder and in each checkpoint."""
+    folder = tmp_path / "old"
+    run(*AUTOENCODER.split(), "--set", "mask.color=grey", "--iterations", 6, "--run-dir", folder)
+    old = json.loads(OLD_SETTINGS.read_text())["autoencoder"]
+    checkpoint = folder / "checkpoints" / "iteration-00000006" / "checkpoint.json"
+    saved, manifest = (json.loads(p.read_text()) for p in (checkpoint, folder / "manifest.json"))
+    saved["meta"]["config"] = to_flat_dict(old)
+    del saved["sha256"]
+    saved["sha256"] = hashlib.sha256(json.dumps(saved, sort_keys=True).encode()).hexdigest()
+    manifest["earlier"] = [{"config": {**old, "iterations": 3}, "data": manifest["data"]}]
+    checkpoint.write_text(json.dumps(saved))
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    (folder / "config.json").write_text(json.dumps(old))
+    run("train", "--resume", "--run-dir", folder)
+    assert settings(folder) == (old, manifest)
+    run("train", "--resume", "--run-dir", folder, "--iterations", 7)
+    assert [line["iteration"] for line in scalars(folder)] == [1, 2, 3, 4, 5, 6, 7]
+    config, manifest = settings(folder)
+    assert config["loss"] == {"ae_loss_alpha": 1.2}
+    assert manifest["earlier"][1]["config"] == old
+    (folder / "config.json").write_text(json.dumps({**old, "loss": {"overlap_weight": 3.0}}))
+    with pytest.raises(UserError, match="loss.overlap_weight is a setting of context-encoder"):
+        run("train", "--resume", "--run-dir", folder, "--iterations", 8)
+
+
+def to_flat_dict(tree):
+    return {f"{a}.{b}": v for a, s in tree.items() if isinstance(s, dict) for b, v in s.items()} | {
+        name: value for name, value in tree.items() if not isinstance(value, dict)
+    }
 
 
 def settings(folder):

@@ -240,12 +240,12 @@ def test_hole_as_large_as_the_picture():
 @pytest.mark.parametrize(
     ("shape", "message"),
     [
-        (HoleShape(33, 16), "height is 33 .*the picture 32 pixels. Choose at most 32"),
+        (HoleShape(33, 16), "height is 33 .*the image has 32 pixels. Choose at most 32"),
         (HoleShape(16, 0), "width is 0 pixels"),
         (HoleShape(30, 30, margin=2), "margin of 2.*Choose at most 28"),
         (HoleShape(16, 8, 8), "max_delta.*width of 8.*Received: 8"),
         (HoleShape(16, 16, -1), "max_delta.*Received: -1"),
-        (HoleShape(16, 16, brush=1.5), "share of strokes must be within 0..1. Received: 1.5"),
+        (HoleShape(16, 16, brush=1.5), "share of strokes must be from 0 to 1. Received: 1.5"),
     ],
 )
 def test_bad_hole(shape, message):

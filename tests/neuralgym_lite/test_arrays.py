@@ -41,7 +41,7 @@ def test_what_is_sound_is_read(tmp_path):
         (header("(1,)") + bytes(8), "'a' is 8 bytes long"),
         (header("(1,)", version=9) + bytes(4), "version"),
         (b"PK", "magic"),
-        (bytes(1 << 24), "unpack to 16,777,216 bytes, and 1,048,576 are the most"),
+        (bytes(1 << 24), "unpack to 16,777,216 bytes; the limit is 1,048,576"),
     ],
 )
 def test_refusals(tmp_path, data, words):

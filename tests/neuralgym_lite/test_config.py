@@ -15,7 +15,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neuralgym_lite.config import Config, load_config, to_dict, to_yaml
+from neuralgym_lite.config import (
+    Config,
+    ForeignKey,
+    key_paths,
+    load_config,
+    to_dict,
+    to_documented_yaml,
+    to_yaml,
+    without_foreign_defaults,
+)
 from neuralgym_lite.errors import UserError
 
 
@@ -235,7 +244,7 @@ def test_a_broken_override_value():
     [
         ("name: a\nmask: [x\n", "line 3, column 1"),
         ("name: a\n\tmask: b\n", "line 2, column 1"),
-        ("name: a\nname: b\n", "line 2, column 1: the key 'name' stands twice"),
+        ("name: a\nname: b\n", "line 2, column 1: the key 'name' occurs twice"),
         ("name: a\nmask: \x07b\n", "line 2, column 7"),
         ("name: !!python/object:os.system x\n", "line 1, column 7"),
     ],
@@ -294,7 +303,7 @@ HOSTILE = {
     "alias.json": ('{"a": &a [1], "name": *a}', "broken JSON"),
     "deep.json": ('{"name": ' + "[" * 5000 + "]" * 5000 + "}", "deeper than 100 levels"),
     "digits.json": ('{"train": {"iterations": ' + "9" * 5000 + "}}", "5,000 digits"),
-    "twice.json": ('{"name": "a", "name": "b"}', "'name' stands twice"),
+    "twice.json": ('{"name": "a", "name": "b"}', "'name' occurs twice"),
     "nan.json": ('{"train": {"optimizer": {"beta_1": NaN}}}', "beta_1' should be a finite"),
 }
 
@@ -334,3 +343,88 @@ def test_json_is_read_by_its_own_rules(tmp_path):
     assert (config.name, config.size, config.train.iterations) == ("no", (1, 2), 7)
     path.write_text("name: no")
     assert "broken JSON" in refusal(path)
+
+
+# --- variants and descriptions
+
+
+class Shape(Config):
+    kind: str = "circle"
+    filled: bool = pydantic.Field(False, description="Whether it is filled.")
+
+    @classmethod
+    def select(cls, settings):
+        kinds = {"circle": Circle, "square": Square}
+        return kinds[settings.get("kind", "circle")] if cls is Shape else cls
+
+    @classmethod
+    def foreign_keys(cls):
+        return {"pen.side": ForeignKey(("square",), 2)} if cls is Circle else {}
+
+
+class CirclePen(Config):
+    width: int = pydantic.Field(1, ge=0, le=2000, description="Width in pixels.")
+    cap: Literal["round", "flat"] = pydantic.Field("round", description="Ends of lines.")
+
+
+class SquarePen(CirclePen):
+    side: float = pydantic.Field(2, gt=0, lt=1e6, multiple_of=0.5, description="Side in pixels.")
+
+
+class Circle(Shape):
+    kind: str = pydantic.Field("circle", description="Kind of shape.")
+    pen: CirclePen = CirclePen(width=3)
+
+
+class Square(Shape):
+    kind: str = pydantic.Field("square", description="Kind of shape.")
+    pen: SquarePen = SquarePen(cap="flat")
+
+
+def test_a_section_keeps_the_rest_of_its_default():
+    assert load_config(Circle, overrides=["pen.cap=flat"]).pen == CirclePen(width=3, cap="flat")
+    assert load_config(Square, flags={"pen.width": 5}).pen == SquarePen(width=5, cap="flat")
+
+
+def test_a_setting_selects_the_variant():
+    assert load_config(Shape) == Circle()
+    config = load_config(Shape, overrides=["kind=square", "pen.side=3"])
+    assert config == Square(pen=SquarePen(cap="flat", side=3))
+
+
+def test_keys_of_another_variant(tmp_path):
+    path = write(tmp_path, "pen: {side: 2, width: 4}")
+    assert load_config(Shape, path).pen.width == 4
+    assert load_config(Shape, base={"pen.side": 2}) == Circle()
+    assert without_foreign_defaults(Shape, {"pen.side": 2, "pen.width": 4}) == {"pen.width": 4}
+    assert without_foreign_defaults(Shape, {"pen.side": 3}) == {"pen.side": 3}
+    words = "^pen.side is a setting of square. Leave it out. Received: {} in {}.$"
+    with pytest.raises(UserError, match=words.format(2, "--set")):
+        load_config(Shape, overrides=["pen.side=2"])
+    path.write_text("pen: {side: 2.5}")
+    with pytest.raises(UserError, match=words.format(2.5, path)):
+        load_config(Shape, path)
+
+
+def test_documented_yaml(tmp_path):
+    config = Square(pen=SquarePen(side=2.5))
+    text = to_documented_yaml(config)
+    assert text.splitlines() == [
+        "# Kind of shape.",
+        "kind: square",
+        "# Whether it is filled.",
+        "filled: false",
+        "pen:",
+        "  # Width in pixels. [0 to 2,000]",
+        "  width: 1",
+        "  # Ends of lines. [round, flat]",
+        "  cap: round",
+        "  # Side in pixels. [above 0 to below 1,000,000, a multiple of 0.5]",
+        "  side: 2.5",
+    ]
+    assert load_config(Shape, write(tmp_path, text)) == config
+
+
+def test_keys_by_their_last_part():
+    assert key_paths(Square, "side") == ["pen.side"]
+    assert key_paths(Circle, "side") == []

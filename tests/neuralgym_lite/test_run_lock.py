@@ -199,7 +199,7 @@ def test_the_clock_is_that_of_the_disk(tmp_path, monkeypatch):
 def test_a_lock_that_says_nothing(tmp_path, text):
     lock = leave(tmp_path, 0)
     lock.write_text(text, encoding="latin-1")
-    assert "in use by a process that has just begun" in refusal(tmp_path)
+    assert "in use by a process that has just started" in refusal(tmp_path)
     os.utime(lock, (0, 0))
     hold(tmp_path)
 

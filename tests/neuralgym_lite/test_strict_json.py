@@ -26,7 +26,7 @@ def test_what_is_sound_is_read(tmp_path):
         ("[" * 500_000, "nested deeper than 100"),
         ('{"a":' * 5000 + "1" + "}" * 5000, "nested deeper than 100"),
         ("9" * 5000, "5,000 digits"),
-        ('{"a": {"b": 1, "c": 2, "b": 1}}', "the key 'b' stands twice"),
+        ('{"a": {"b": 1, "c": 2, "b": 1}}', "the key 'b' occurs twice"),
         (" " * (MAX_BYTES + 1), "longer than 1,048,576 bytes"),
         ('{"a": &x [1], "b": *x}', "Expecting value"),
         ("", "Expecting value"),

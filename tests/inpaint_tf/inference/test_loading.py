@@ -179,7 +179,7 @@ def test_settings_that_no_model_has(saved, key, value, words):
     [
         (b"[1]", "class_name is 'None'"),
         (b'{"a":' * 5000 + b"1" + b"}" * 5000, "nested deeper"),
-        (b'{"class_name": "a", "class_name": "b"}', "stands twice"),
+        (b'{"class_name": "a", "class_name": "b"}', "occurs twice"),
         (b'{"registered_name": "inpaint_tf>GLCIC", "class_name": "__tensor__"}', "'__tensor__'"),
         (b'{"registered_name": "inpaint_tf>Critic", "class_name": "Critic"}', "not an inpainting"),
         (b'{"registered_name": "inpaint_tf>GLCIC", "class_name": "GLCIC"}', "config is 'None'"),

@@ -11,6 +11,7 @@ from inpaint_tf.training.config import TrainConfig
 from inpaint_tf.training.rounds import RoundDataset
 from inpaint_tf.training.run import make_trainer
 from neuralgym_lite.averaging import WARM_UP
+from neuralgym_lite.config import load_config
 from neuralgym_lite.pipeline import index_driven
 
 ROUNDS = 5
@@ -29,7 +30,7 @@ def small_config(**changes):
         "precision": "float32",
         "optimizer": {"epsilon": EPSILON},
     }
-    return TrainConfig.model_validate({**settings, **changes})
+    return load_config(TrainConfig, flags={**settings, **changes})
 
 
 class Losses(keras.callbacks.Callback):

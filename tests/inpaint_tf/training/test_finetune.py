@@ -156,7 +156,8 @@ def test_saved_model(tmp_path, name):
     model.save(tmp_path / "model.keras")
     parent = open_initial_weights(tmp_path / "model.keras")
     flags = {key: SMALL[key] for key in ("batch_size", "precision")}
-    flags |= {"data.image_size": 32, "model.critic_width": 4}
+    flags |= {"data.image_size": 32}
+    flags |= {} if name == "autoencoder" else {"model.critic_width": 4}
     config = settings(parent, **flags)
     assert config.mask.color == (1, 2, 3)
     run, _ = start_from(parent, config, tmp_path / "run")

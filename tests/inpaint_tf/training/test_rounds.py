@@ -11,7 +11,7 @@ from PIL import Image
 from inpaint_tf.data import PhotoSet
 from inpaint_tf.losses import discount_weights
 from inpaint_tf.masks import opencv_inpaint
-from inpaint_tf.training.config import DataConfig, LossConfig, MaskConfig, TrainConfig
+from inpaint_tf.training.config import DataConfig, MaskConfig, TrainConfig, WGANLossConfig
 from inpaint_tf.training.rounds import RoundDataset
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.images import ImageError
@@ -136,7 +136,7 @@ def test_prefilled(photos, method):
 
 @pytest.mark.parametrize("form", ["known", "box"])
 def test_discount_is_of_the_last_batch(photos, form):
-    loss = LossConfig(spatial_discount=form, spatial_discount_gamma=0.5)
+    loss = WGANLossConfig(spatial_discount=form, spatial_discount_gamma=0.5)
     made = RoundDataset(photos, settings(loss=loss)).make(0)
     for i in range(2):
         mask, box = made["mask"][i, -1], made["box"][i, -1]
