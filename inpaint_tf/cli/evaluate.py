@@ -105,11 +105,12 @@ def command(
     import_tensorflow()
     import inpaint_tf
     from inpaint_tf.data import open_photos
+    from inpaint_tf.data.split import draw
     from inpaint_tf.inference.blended import BlendedInpainter
     from inpaint_tf.inference.provenance import provenance
     from inpaint_tf.masks import EvaluationMasks
     from inpaint_tf.metrics.lpips_weights import weights_from
-    from inpaint_tf.report.evaluation import draw, evaluate
+    from inpaint_tf.report.evaluation import evaluate
     from inpaint_tf.report.table import render_table
 
     recorded = _recorded(sources)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 
 def canonical(key: str) -> bytes:
@@ -90,6 +90,21 @@ def deal(keys: Iterable[str], count: int) -> tuple[str, ...]:
         for turn, key in enumerate(sorted(ours, key=_rank))
     )
     return tuple(sorted((key for *_, key in sorted(turns)[:count]), key=canonical))
+
+
+def draw(keys: Sequence[str], count: int) -> tuple[str, ...]:
+    """Choose keys at random, always the same ones.
+
+    Args:
+        keys: distinct posix paths.
+        count: how many to choose; all where there are fewer.
+
+    Returns:
+        The chosen keys in their given order. The choice depends on the keys alone, and a smaller
+        choice is contained in every larger one.
+    """
+    chosen = set(sorted(keys, key=_rank)[:count])
+    return tuple(key for key in keys if key in chosen)
 
 
 def _rank(key: str) -> tuple[bytes, str]:

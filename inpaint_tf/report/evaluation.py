@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inpaint_tf.data import PhotoSet
-from inpaint_tf.data.split import canonical
+from inpaint_tf.data.split import canonical, draw
 from inpaint_tf.masks import MaskMode
 from inpaint_tf.metrics import METRICS, Metric
 from inpaint_tf.report.flow_colors import attention_map
@@ -127,15 +127,6 @@ def evaluate(
         for futures in scoring:
             _wait(futures)
     return record.finish(photos, masks, methods, dict(settings or {}))
-
-
-def draw(keys: Sequence[str], count: int) -> tuple[str, ...]:
-    """Return `count` of the keys, or all where they are fewer, in their order.
-
-    Which ones depends on the keys alone, and a smaller count draws some of a larger count's.
-    """
-    drawn = set(sorted(keys, key=lambda key: hashlib.sha256(canonical(key)).digest())[:count])
-    return tuple(key for key in keys if key in drawn)
 
 
 class _Batch(NamedTuple):

@@ -10,15 +10,20 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from inpaint_tf.data import open_photos
+from inpaint_tf.data.split import draw
+from inpaint_tf.masks import EvaluationMasks
 from inpaint_tf.metrics import METRICS
 from inpaint_tf.report.evaluation import Filler, fill_one, with_inputs
 from inpaint_tf.report.grid import image_grid
 from inpaint_tf.report.per_image import read_rows
-from neuralgym_lite.errors import UserError, did_you_mean
+from neuralgym_lite import strict_json
+from neuralgym_lite.errors import UserError, did_you_mean, reason_of
 
 Images = npt.NDArray[np.uint8]
 
 _SMALLEST_CELL = 128
+_MAX_JSON = 64 << 20  # bytes
 _PAINT = np.array([220, 40, 60])
 
 
@@ -161,6 +166,48 @@ def worst_photographs(per_image: Path, method: str, metric: str, count: int) -> 
         key=lambda key: (scores[key] * sign or -abs(scores[key]), key),
     )
     return {key: scores[key] for key in ordered[:count]}
+
+
+def worst_figure(
+    inpainter: Filler, evaluation: Path, metric: str, count: int, data_dir: Path | None = None
+) -> Images:
+    """Draw the photographs on which a method did worst in an evaluation.
+
+    Args:
+        inpainter: the method, under the name that it was evaluated by.
+        evaluation: folder that `Evaluation.write` wrote.
+        metric: a key of `METRICS`.
+        count: number of photographs.
+        data_dir: where the data set of the evaluation is; None for the default place.
+
+    Raises:
+        UserError: If the evaluation, the method, the metric or a photograph is not there.
+
+    Reference:
+        Figure 11 of the paper.
+    """
+    found = worst_photographs(evaluation / "per_image.csv", inpainter.name, metric, count)
+    file = evaluation / "metrics.json"
+    try:
+        document = strict_json.read(file, _MAX_JSON)
+        name, size = document["dataset"]["name"], document["dataset"]["image_size"]
+        limit, kind, seed = (document["settings"][key] for key in ("limit", "mask", "seed"))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"'{file}' is not a readable evaluation: {reason_of(error)}") from error
+    photos = open_photos(name, data_dir)
+    keys = draw(photos.test, limit or len(photos.test))
+    if unknown := [key for key in found if key not in keys]:
+        raise UserError(
+            f"'{unknown[0]}' is not among the test photographs of data set '{name}'; name the "
+            "folder that was evaluated with '--data-dir DIR'"
+        )
+    masks = EvaluationMasks(kind, len(keys), size, seed)
+    return comparison_figure(
+        [inpainter],
+        [photos.load(key, size) for key in found],
+        [masks[keys.index(key)] for key in found],
+        [f"{score:.0f}" for score in found.values()],
+    )
 
 
 def _figure(

@@ -157,6 +157,18 @@ def row(name: str) -> Row:
     return found[name]
 
 
+def parse_row(text: str) -> tuple[str, str]:
+    """Return the row and the model of "NAME=MODEL".
+
+    Raises:
+        UserError: If the text has another form, or there is no such row.
+    """
+    name, equals, source = text.partition("=")
+    if not equals:
+        raise UserError(f"A row is NAME=RUN. Received: '{text}'")
+    return row(name).name, source
+
+
 def find_sources(runs: Path) -> dict[str, str]:
     """Return where each row is to be loaded from, of those that are there.
 

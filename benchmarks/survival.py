@@ -1,6 +1,6 @@
 """Measure what surviving costs: saving, resuming on many files, memory over a long run.
 
-    python scripts/benchmark_survival.py [--blocks 5] [--files 50000] [--rounds 2000]
+    python benchmarks/survival.py [--blocks 5] [--files 50000] [--rounds 2000]
 
 Prints a Markdown table. Stretches of training with and without a save take turns, so that they
 share the machine's good and bad moments.

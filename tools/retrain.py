@@ -1,6 +1,6 @@
 """Train again as a shipped network was, and see whether the first rounds have the same losses.
 
-    python scripts/retrain.py ca-photos --out runs/again
+    python tools/retrain.py ca-photos --out runs/again
 
 Runs the recorded command of the first run that led to the network, stops it when it has as many
 rounds as were recorded, and compares every loss to the last bit. That holds with the versions of

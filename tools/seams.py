@@ -1,4 +1,4 @@
-"""Measure and show the edges of filled holes: python scripts/seams.py ca-photos --out seams.png.
+"""Measure and show the edges of filled holes: python tools/seams.py ca-photos --out seams.png.
 
 The step across the border of a hole in the middle, as a multiple of the photograph's own step
 between the same pixels: 1 is a hole that cannot be told by its edge, more a seam, less a blur.
@@ -14,9 +14,9 @@ import numpy as np
 
 import inpaint_tf
 from inpaint_tf.data import open_photos
+from inpaint_tf.data.split import draw
 from inpaint_tf.inference.blending import poisson_blend
 from inpaint_tf.masks import evaluation_masks
-from inpaint_tf.report.evaluation import draw
 from inpaint_tf.report.grid import image_grid
 from neuralgym_lite.images import Picture, write_picture
 from neuralgym_lite.progress import Progress

@@ -1,4 +1,4 @@
-"""Time an evaluation against its models alone: python scripts/benchmark_evaluation.py.
+"""Time an evaluation against its models alone: python benchmarks/evaluation.py.
 
 Both fill the same photographs with Navier-Stokes, TELEA and a network of contextual attention in
 full width, in batches. The evaluation also reads them, scores every result in every metric and

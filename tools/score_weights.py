@@ -1,6 +1,6 @@
 """Score a network that comes with the install anew, and write its model card.
 
-    python scripts/score_weights.py ca-photos --detail --out runs/scores
+    python tools/score_weights.py ca-photos --detail --out runs/scores
 
 For when what is around the network has changed: what it is scored on, or how it fills.
 """

@@ -1,7 +1,7 @@
 r"""Fill folders of photographs by a model that TensorFlow Serving has, over REST or gRPC.
 
-    python scripts/serve_client.py photographs --mask masks --out filled --server localhost:8500
-    python scripts/serve_client.py photographs --mask masks --out filled \\
+    python examples/serve_client.py photographs --mask masks --out filled --server localhost:8500
+    python examples/serve_client.py photographs --mask masks --out filled \\
         --server http://localhost:8501
 
 gRPC needs `pip install -e '.[serving]'`. Photographs and masks are paired, read and written as

@@ -1,6 +1,6 @@
 """Time the network and its training on this machine, against the machine's own convolution rate.
 
-    python scripts/benchmark.py --out docs/results
+    python benchmarks/model_speed.py --out docs/results
 
 All variants of a stage are run in turn, again and again, so that they share the machine's good and
 bad moments; medians are printed. Beside each stage stands the time that its convolutions alone

@@ -1,6 +1,6 @@
 """The main job in a few minutes: train a small network, score it, fill a photograph with it.
 
-    python scripts/demo.py demo
+    python examples/demo.py demo
 
 Shows the commands that it runs. Needs no data set: it trains on crops of the photographs that
 scikit-image carries, and fills a hole in a part of one that no training crop comes from.

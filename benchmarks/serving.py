@@ -1,6 +1,6 @@
 """Measure how long a photograph takes: SavedModel beside Keras.
 
-    python scripts/benchmark_serving.py MODEL [--turns 5]
+    python benchmarks/serving.py MODEL [--turns 5]
 
 MODEL is what `inpaint-tf export` takes. Prints a Markdown table. Each cell is measured in a process
 of its own: its first call, with all that it makes ready, and the median of those after it. The ways

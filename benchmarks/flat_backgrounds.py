@@ -1,7 +1,7 @@
 """Fill holes in flat and evenly shaded pictures, and print how far the fills are from them.
 
-    python scripts/flat_backgrounds.py --sizes 64,256,512,1024,2048 --count 40
-    python scripts/flat_backgrounds.py --sizes 64,256,512 --count 20 --no-detail
+    python benchmarks/flat_backgrounds.py --sizes 64,256,512,1024,2048 --count 40
+    python benchmarks/flat_backgrounds.py --sizes 64,256,512 --count 20 --no-detail
 
 Pictures have one color or a gradient between two; holes are squares, oblongs, strokes and corners
 of up to 80 % of each side. All are drawn from the seed.

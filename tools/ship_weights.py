@@ -1,6 +1,6 @@
 """Put a run's network into the package, under a name, with its scores and its model card.
 
-    python scripts/ship_weights.py runs/last --name ca-photos --summary "..." --out runs/scores
+    python tools/ship_weights.py runs/last --name ca-photos --summary "..." --out runs/scores
 
 Weights are rounded to float16 and compressed; what is scored is the rounded network. The runs that
 this one was finetuned from are looked for where their names say, from the folder that this is
@@ -203,7 +203,7 @@ def stage(run: Path) -> dict[str, Any]:
         "seed": manifest["seed"],
         "machine": machine(manifest),
         "versions": manifest["versions"],
-        # By which scripts/retrain.py knows whether a training is the same.
+        # By which tools/retrain.py knows whether a training is the same.
         # Rounds in which critics learn alone have only theirs.
         "first losses": {
             machine(manifest): [each.get("loss", each.get("d_total")) for each in rounds[:COMPARED]]
@@ -297,7 +297,7 @@ def card(name: str, facts: dict[str, Any]) -> str:
         "",
         "```bash",
         f"inpaint-tf evaluate {name} --dataset samples --image-size 256 --out scores",
-        f"python scripts/figures.py worst {name} --evaluation scores --out failures.png",
+        f"inpaint-tf report figures worst {name} --evaluation scores --out failures.png",
         "```",
         "",
         "## Recipe",

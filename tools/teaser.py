@@ -1,4 +1,4 @@
-"""Draw the picture in the README: python scripts/teaser.py --out docs/images/teaser.png.
+"""Draw the picture in the README: python tools/teaser.py --out docs/images/teaser.png.
 
 Photographs that scikit-image carries, none of which the network was trained on, at 256x256 pixels:
 damaged ones, and ones without their middle quarter.
