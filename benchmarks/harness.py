@@ -1,0 +1,171 @@
+"""What the benchmarks share: taking turns, processes of their own, statistics, tables and files."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import platform
+import re
+import shlex
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import numpy as np
+
+from neuralgym_lite.images import atomic_write
+
+Key = TypeVar("Key")
+Result = TypeVar("Result")
+Row = Mapping[str, Any]
+
+
+# ------------------------------------------------------------------------------------- measuring
+
+
+def take_turns(
+    jobs: Mapping[Key, Callable[[], Result]], turns: int, warm_up: int = 1
+) -> dict[Key, list[Result]]:
+    """Call jobs one after the other, again and again, so that they share the machine's moods.
+
+    Args:
+        jobs: name to function.
+        turns: how often each is called.
+        warm_up: calls of each before these, whose results are dropped.
+
+    Returns:
+        Name to what the job returned in each turn.
+    """
+    found: dict[Key, list[Result]] = {name: [] for name in jobs}
+    for turn in range(-warm_up, turns):
+        for name, job in jobs.items():
+            result = job()
+            if turn >= 0:
+                found[name].append(result)
+    return found
+
+
+def timed(job: Callable[[], Any]) -> Callable[[], float]:
+    """Return a job that returns the seconds that this one takes, until its result is in memory."""
+
+    def run() -> float:
+        start = time.perf_counter()
+        np.asarray(job())
+        return time.perf_counter() - start
+
+    return run
+
+
+def in_process(measure: Callable[..., Result], *arguments: Any) -> Result:
+    """Call a function of a benchmark's file in a new process, whose memory is its own alone.
+
+    Raises:
+        BrokenProcessPool: If the process dies, as one does that runs out of memory.
+    """
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(measure, *arguments).result()
+
+
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """Return the median, the quartiles, the smallest value and the number of values."""
+    low, median, high = (float(each) for each in np.quantile(values, [0.25, 0.5, 0.75]))
+    return {"median": median, "low": low, "high": high, "min": min(values), "n": len(values)}
+
+
+def environment(seed: int) -> dict[str, Any]:
+    """Return the command, the machine and the versions."""
+    cpu = Path("/proc/cpuinfo")
+    lines = cpu.read_text(encoding="utf-8").splitlines() if cpu.is_file() else []
+    model = next((x.split(":")[1].strip() for x in lines if x.startswith("model name")), "")
+    return {
+        "command": shlex.join(["python", *sys.argv]),
+        "seed": seed,
+        "processor": model or platform.processor(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        **{name: version(name) for name in ("tensorflow", "keras", "numpy")},
+        "malloc": {k: v for k, v in os.environ.items() if k.startswith("MALLOC_")},
+    }
+
+
+# -------------------------------------------------------------------------------------- reporting
+
+
+def options(turns: int, turns_help: str = "Measurements of each kind.") -> Callable[[Any], Any]:
+    """Return a decorator that gives a command what every benchmark takes."""
+
+    def decorate(function: Any) -> Any:
+        for option in (
+            click.option("--out", type=click.Path(path_type=Path), help="Folder for the results."),
+            click.option("--seed", default=0, show_default=True),
+            click.option("--turns", default=turns, show_default=True, help=turns_help),
+        ):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+class Report:
+    """Results that are printed as Markdown as they come in.
+
+    Args:
+        name: of the files that `write` makes, without a suffix.
+        title: heading.
+        seed: of the benchmark.
+    """
+
+    def __init__(self, name: str, title: str, seed: int) -> None:
+        self.name = name
+        self.lines: list[str] = []
+        about = environment(seed)
+        self.data: dict[str, Any] = {"environment": about}
+        self.text(
+            f"# {title}",
+            f"`{about['command']}` on {about['processor']}, {about['cores']} cores, Python "
+            f"{about['python']}, TensorFlow {about['tensorflow']}, Keras {about['keras']}. "
+            f"malloc: {about['malloc'] or 'default'}. Seed {seed}.",
+        )
+
+    def text(self, *paragraphs: str) -> None:
+        """Add paragraphs."""
+        for paragraph in paragraphs:
+            self._print(*(["", paragraph] if self.lines else [paragraph]))
+
+    def table(self, key: str, columns: Mapping[str, str], rows: Iterable[Row]) -> None:
+        """Add a table, a row as soon as it is measured.
+
+        Args:
+            key: under which the JSON file has the rows.
+            columns: heading to a format string, whose fields are keys of a row. A field with a
+                format of its own, such as `{seconds:.3f}`, makes the column one of numbers.
+            rows: values by name; of JSON types.
+        """
+        found = self.data.setdefault(key, [])
+        kinds = ["--:" if re.search(r"\{\w+:", form) else "---" for form in columns.values()]
+        self._print("", _cells(columns), f"|{'|'.join(kinds)}|")
+        for row in rows:
+            found.append(row)
+            self._print(_cells(form.format_map(row) for form in columns.values()))
+
+    def write(self, out: Path | None) -> None:
+        """Write NAME.md and NAME.json, if there is a folder for them."""
+        if out:
+            out.mkdir(parents=True, exist_ok=True)
+            atomic_write(out / f"{self.name}.md", ("\n".join(self.lines) + "\n").encode())
+            text = json.dumps(self.data, indent=2)
+            atomic_write(out / f"{self.name}.json", f"{text}\n".encode())
+
+    def _print(self, *lines: str) -> None:
+        self.lines += lines
+        print(*lines, sep="\n", flush=True)
+
+
+def _cells(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
