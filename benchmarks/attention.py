@@ -188,8 +188,8 @@ def price_rows(turns: int, run: str, dataset: str, photographs: int, side: int) 
     found = measure({name: (measure_layer, name, side, "float32") for name in names}, turns)
     pictures = price_of_pictures(run, dataset, photographs)
     for name in names:
-        cells = dict(zip(PRICES, pictures.get(name, ["exact", *[""] * 7]), strict=True))
-        yield {"name": name, **found[name], **cells}
+        prices = " | ".join(pictures.get(name, ["exact", *[""] * 7]))
+        yield {"name": name, **found[name], "prices": prices}
 
 
 def price_of_pictures(run: str, dataset: str, photographs: int) -> dict[str, list[str]]:
@@ -262,45 +262,32 @@ def main(
     if "price" in what and not run:
         raise click.UsageError("The price of approximations needs a trained --run.")
     report = Report("attention", "Attention at any resolution", seed)
-    tables: dict[str, tuple[dict[str, str], Callable[[], Iterator[Row]]]] = {
+    tables: dict[str, tuple[str, str, Callable[[], Iterator[Row]]]] = {
         "layer": (
-            {
-                "features": "{side}x{side}",
-                "formulation": "{formulation}",
-                "s": "{seconds:.3f}",
-                "MB": "{megabytes:.0f}",
-            },
+            "features | formulation | s | MB",
+            "{side}x{side} | {formulation} | {seconds:.3f} | {megabytes:.0f}",
             lambda: layer_rows(turns, dtype),
         ),
         "photographs": (
-            {
-                "photograph": "{width}x{height}",
-                "precision": "{dtype}",
-                "memory allowed, GB": "{memory:g}",
-                "first fill, s": "{first:.1f}",
-                "again, s": "{seconds:.1f}",
-                "peak, GB": "{peak:.2f}",
-            },
+            "photograph | precision | memory allowed, GB | first fill, s | again, s | peak, GB",
+            "{width}x{height} | {dtype} | {memory:g} | {first:.1f} | {seconds:.1f} | {peak:.2f}",
             lambda: photograph_rows(turns),
         ),
         "training": (
-            {"size": "{size}x{size}, batch 1", "precision": "{dtype}", "peak, GB": "{peak:.2f}"},
+            "size | precision | peak, GB",
+            "{size}x{size}, batch 1 | {dtype} | {peak:.2f}",
             lambda: training_rows(turns),
         ),
         "price": (
-            {
-                "attention": "{name}",
-                f"s, {side}x{side} features": "{seconds:.2f}",
-                "MB": "{megabytes:.0f}",
-                **{title: f"{{{title}}}" for title in PRICES},
-            },
+            f"attention | s, {side}x{side} features | MB | {' | '.join(PRICES)}",
+            "{name} | {seconds:.2f} | {megabytes:.0f} | {prices}",
             lambda: price_rows(turns, run or "", dataset, photographs, side),
         ),
     }
     for name in what:
         report.text(f"## {name} (turns: {turns})")
-        columns, rows = tables[name]
-        report.table(name, columns, rows())
+        heads, cells, rows = tables[name]
+        report.table(name, heads, cells, rows())
     report.write(out)
 
 

@@ -90,13 +90,8 @@ def main(
         ratio = medians["evaluation"] / medians["models"]
         rows.append({"clock": clock, **medians, "ratio": ratio, "seconds": times})
     report = Report("evaluation", "How long an evaluation takes", seed)
-    columns = {
-        "clock": "{clock}",
-        "models alone": "{models:.1f} s",
-        "evaluation": "{evaluation:.1f} s",
-        "ratio": "{ratio:.2f}",
-    }
-    report.table("medians", columns, rows)
+    cells = "{clock} | {models:.1f} s | {evaluation:.1f} s | {ratio:.2f}"
+    report.table("medians", "clock | models alone | evaluation | ratio", cells, rows)
     report.write(out)
 
 

@@ -39,13 +39,8 @@ def main(
     import_tensorflow()
     inpainter = inpaint_tf.load(source, detail=detail)
     report = Report("flat_backgrounds", "Flat backgrounds", seed)
-    columns = {
-        "side": "{side:d}",
-        "pictures": "{count:d}",
-        "mean error": "{mean:.2f}",
-        "worst mean": "{worst:.2f}",
-        "largest error": "{largest:d}",
-    }
+    heads = "side | pictures | mean error | worst mean | largest error"
+    cells = "{side:d} | {count:d} | {mean:.2f} | {worst:.2f} | {largest:d}"
 
     def rows() -> Iterator[Row]:
         for side in map(int, sizes.split(",")):
@@ -66,7 +61,7 @@ def main(
                 "largest": largest,
             }
 
-    report.table("errors", columns, rows())
+    report.table("errors", heads, cells, rows())
     report.write(out)
 
 

@@ -138,21 +138,22 @@ class Report:
         for paragraph in paragraphs:
             self._print(*(["", paragraph] if self.lines else [paragraph]))
 
-    def table(self, key: str, columns: Mapping[str, str], rows: Iterable[Row]) -> None:
+    def table(self, key: str, heads: str, cells: str, rows: Iterable[Row]) -> None:
         """Add a table, a row as soon as it is measured.
 
         Args:
             key: under which the JSON file has the rows.
-            columns: heading to a format string, whose fields are keys of a row. A field with a
-                format of its own, such as `{seconds:.3f}`, makes the column one of numbers.
+            heads: headings, between bars.
+            cells: format strings of a row's cells, between bars. Their fields are keys of a row;
+                one with a format of its own, such as `{seconds:.3f}`, is a number, set right.
             rows: values by name; of JSON types.
         """
         found = self.data.setdefault(key, [])
-        kinds = ["--:" if re.search(r"\{\w+:", form) else "---" for form in columns.values()]
-        self._print("", _cells(columns), f"|{'|'.join(kinds)}|")
+        kinds = ["--:" if re.search(r"\{[^}]+:", form) else "---" for form in cells.split("|")]
+        self._print("", f"| {heads} |", f"|{'|'.join(kinds)}|")
         for row in rows:
             found.append(row)
-            self._print(_cells(form.format_map(row) for form in columns.values()))
+            self._print(f"| {cells.format_map(row)} |")
 
     def write(self, out: Path | None) -> None:
         """Write NAME.md and NAME.json, if there is a folder for them."""
@@ -165,7 +166,3 @@ class Report:
     def _print(self, *lines: str) -> None:
         self.lines += lines
         print(*lines, sep="\n", flush=True)
-
-
-def _cells(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"

@@ -247,41 +247,33 @@ def main(profiled: bool, turns: int, seed: int, out: Path | None) -> None:
         "stage's. The port is the PyTorch port's float32 time, tuned, on a 2-core machine, as "
         "it was given to this project; it was not run beside these."
     )
-    columns = {
-        "stage": "{stage}",
-        "precision": "{precision}",
-        "median": "{median:.3f} s",
-        "quartiles": "{low:.3f} to {high:.3f} s",
-        "fastest": "{min:.3f} s",
-        "port": "{port:g} s",
-        "work": "{gflop:.0f} GFLOP",
-        "conv rate": "{rate:.0f} GFLOP/s",
-        "at rate": "{at_rate:.3f} s",
-        "of rate": "{share:.0%}",
-    }
-    report.table("stages", columns, measure_stages(turns, profiled))
+    heads = "stage | precision | median | quartiles | fastest | port | work | conv rate | at rate"
+    cells = (
+        "{stage} | {precision} | {median:.3f} s | {low:.3f} to {high:.3f} s | {min:.3f} s | "
+        "{port:g} s | {gflop:.0f} GFLOP | {rate:.0f} GFLOP/s | {at_rate:.3f} s | {share:.0%}"
+    )
+    report.table("stages", f"{heads} | of rate", cells, measure_stages(turns, profiled))
     report.text(
         "A training iteration is batch 4 at 256x256, the mean over a round of 5 critic updates "
         "and 1 generator update.",
         "## Contextual attention",
         "4 maps of 64x64x128, float32.",
     )
-    columns = {"": "{stage}", "Gram": "{gram:.0f} ms", "reference": "{reference:.0f} ms"}
-    report.table("attention", {**columns, "ratio": "{ratio:.1f}"}, measure_attention(turns))
+    cells = "{stage} | {gram:.0f} ms | {reference:.0f} ms | {ratio:.1f}"
+    report.table("attention", "stage | Gram | reference | ratio", cells, measure_attention(turns))
     if profiled:
         report.text(
             "## Where the time goes",
             "Shares of the time that operations took, summed over threads, in one profiled run.",
         )
-        columns = {"stage": "{stage}", "precision": "{precision}"}
-        columns |= {kind: "{" + kind + ":.0%}" for kind in KINDS}
+        cells = " | ".join(["{stage}", "{precision}", *(f"{{{kind}:.0%}}" for kind in KINDS)])
         shares = [
             {name: row[name] for name in ("stage", "precision")}
             | dict.fromkeys(KINDS, 0.0)
             | row.pop("profile")
             for row in report.data["stages"]
         ]
-        report.table("profile", columns, shares)
+        report.table("profile", " | ".join(["stage", "precision", *KINDS]), cells, shares)
     report.write(out)
 
 

@@ -28,11 +28,15 @@ SIZES, BATCHES, PRECISIONS = (256, 512), (1, 8), ("float32", "bfloat16")
 def main(model: str, turns: int, seed: int, out: Path | None) -> None:
     """Time a batch of photographs in every precision, size and way."""
     report = Report("serving", "Serving", seed)
-    columns = {"precision": "{precision}", "pixels": "{size}", "batch": "{batch}"}
-    for way in WAYS:
-        columns |= {f"{way}: first, s": f"{{{way} first:.2f}}", f"{way}: warm, s": f"{{{way}:.3f}}"}
+    heads = " | ".join(f"{way}: first, s | warm, s" for way in WAYS)
+    cells = " | ".join(f"{{{way} first:.2f}} | {{{way}:.3f}}" for way in WAYS)
     with tempfile.TemporaryDirectory() as folder:
-        report.table("seconds", columns, measure_all(model, turns, seed, Path(folder)))
+        report.table(
+            "seconds",
+            f"precision | pixels | batch | {heads}",
+            f"{{precision}} | {{size}} | {{batch}} | {cells}",
+            measure_all(model, turns, seed, Path(folder)),
+        )
     report.write(out)
 
 

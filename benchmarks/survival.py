@@ -48,7 +48,6 @@ FIRST = {"data.image_size": 64, "model.width": 16, "model.critic_width": 32, "ba
 LARGE = {"data.image_size": 256, "batch_size": 1, "precision": "auto"}
 EVERY = 100  # rounds between two checkpoints
 WARM = 300  # rounds, in which what is needed is allocated
-COLUMNS = ("what", "measured", "target")
 Row = tuple[str, str, str]
 
 
@@ -265,9 +264,9 @@ def main(files: int, rounds: int, turns: int, seed: int, out: Path | None) -> No
     def rows() -> Iterator[Mapping[str, str]]:
         for measure in measures:
             for row in measure():
-                yield dict(zip(COLUMNS, row, strict=True))
+                yield dict(zip(("what", "measured", "target"), row, strict=True))
 
-    report.table("survival", {name: f"{{{name}}}" for name in COLUMNS}, rows())
+    report.table("survival", "what | measured | target", "{what} | {measured} | {target}", rows())
     report.write(out)
 
 

@@ -44,8 +44,8 @@ def test_quartiles(harness):
 
 def test_a_report_is_markdown_and_json_with_command_and_seed(harness, tmp_path, capsys):
     report = harness.Report("speed", "Speed", seed=3)
-    columns = {"stage": "{name}", "median": "{seconds:.2f} s"}
-    report.table("stages", columns, [{"name": "fill", "seconds": 0.125, "extra": [1]}])
+    rows = [{"name": "fill", "seconds": 0.125, "extra": [1]}]
+    report.table("stages", "stage | median", "{name} | {seconds:.2f} s", rows)
     report.write(tmp_path / "new")
     text = (tmp_path / "new" / "speed.md").read_text()
     assert capsys.readouterr().out == text
