@@ -93,18 +93,12 @@ def deal(keys: Iterable[str], count: int) -> tuple[str, ...]:
 
 
 def draw(keys: Sequence[str], count: int) -> tuple[str, ...]:
-    """Choose keys at random, always the same ones.
+    """Return `count` of the keys, or all if there are fewer, in their order.
 
-    Args:
-        keys: distinct posix paths.
-        count: how many to choose; all where there are fewer.
-
-    Returns:
-        The chosen keys in their given order. The choice depends on the keys alone, and a smaller
-        choice is contained in every larger one.
+    The choice depends on the keys alone, and a smaller count draws a subset of a larger one.
     """
-    chosen = set(sorted(keys, key=_rank)[:count])
-    return tuple(key for key in keys if key in chosen)
+    drawn = set(sorted(keys, key=_rank)[:count])
+    return tuple(key for key in keys if key in drawn)
 
 
 def _rank(key: str) -> tuple[bytes, str]:

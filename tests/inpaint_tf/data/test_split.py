@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inpaint_tf.data.split import by_folder, deal, draw, split_each, split_keys
+from inpaint_tf.data.split import by_folder, deal, split_each, split_keys
 
 keys_lists = st.lists(st.text(min_size=1, max_size=12), unique=True, max_size=60)
 
@@ -82,13 +82,3 @@ def test_within_a_class_the_smallest_hashes_come_first() -> None:
     keys = [f"{number}.jpg" for number in range(20)]
     ranked = sorted(keys, key=lambda key: hashlib.sha256(key.encode()).digest())
     assert set(deal(keys, 7)) == set(ranked[:7])
-
-
-def test_draw_depends_on_the_keys_alone() -> None:
-    keys = tuple(f"class/{index}.jpg" for index in range(50))
-    drawn = draw(keys, 10)
-    assert len(drawn) == 10
-    assert set(draw(keys[::-1], 10)) == set(drawn)
-    assert set(draw(keys, 4)) < set(drawn)
-    assert list(drawn) == sorted(drawn, key=keys.index)
-    assert draw(keys[:3], 10) == keys[:3]

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from inpaint_tf.data import PhotoSet, open_photos
+from inpaint_tf.data.split import draw
 from inpaint_tf.masks import (
     EvaluationMasks,
     MaskMode,
@@ -427,6 +428,16 @@ def test_refuses_when_no_photograph_can_be_read(tmp_path: Path, masks: Images) -
 def test_refuses_another_number_of_masks(photos: PhotoSet, masks: Images) -> None:
     with pytest.raises(UserError, match="one mask, got 2 and 7"):
         evaluate([Telea()], photos, masks, 1, keys=photos.test[:2])
+
+
+def test_draw_depends_on_the_keys_alone() -> None:
+    keys = tuple(f"class/{index}.jpg" for index in range(50))
+    drawn = draw(keys, 10)
+    assert len(drawn) == 10
+    assert set(draw(keys[::-1], 10)) == set(drawn)
+    assert set(draw(keys, 4)) < set(drawn)
+    assert list(drawn) == sorted(drawn, key=keys.index)
+    assert draw(keys[:3], 10) == keys[:3]
 
 
 def test_the_table_shows_the_means(evaluation: Evaluation) -> None:
