@@ -1,4 +1,4 @@
-"""What the benchmarks share: taking turns, processes of their own, statistics, tables and files."""
+"""Shared code of the benchmarks: interleaved timing, processes, statistics, tables and files."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ Row = Mapping[str, Any]
 def take_turns(
     jobs: Mapping[Key, Callable[[], Result]], turns: int, warm_up: int = 1
 ) -> dict[Key, list[Result]]:
-    """Call jobs one after the other, again and again, so that they share the machine's moods.
+    """Call jobs in turn, repeatedly, so that all of them see the same load of the machine.
 
     Args:
-        jobs: name to function.
-        turns: how often each is called.
-        warm_up: calls of each before these, whose results are dropped.
+        jobs: name -> function.
+        turns: number of calls of each job.
+        warm_up: number of calls before these; their results are dropped.
 
     Returns:
-        Name to what the job returned in each turn.
+        Name -> results of the job.
     """
     found: dict[Key, list[Result]] = {name: [] for name in jobs}
     for turn in range(-warm_up, turns):
@@ -52,7 +52,7 @@ def take_turns(
 
 
 def timed(job: Callable[[], Any]) -> Callable[[], float]:
-    """Return a job that returns the seconds that this one takes, until its result is in memory."""
+    """Return a function that calls a job and returns the seconds up to its result."""
 
     def run() -> float:
         start = time.perf_counter()
@@ -63,10 +63,10 @@ def timed(job: Callable[[], Any]) -> Callable[[], float]:
 
 
 def in_process(measure: Callable[..., Result], *arguments: Any) -> Result:
-    """Call a function of a benchmark's file in a new process, whose memory is its own alone.
+    """Call a function of a benchmark in a new process, so that its memory can be measured.
 
     Raises:
-        BrokenProcessPool: If the process dies, as one does that runs out of memory.
+        BrokenProcessPool: If the process dies, for example because it runs out of memory.
     """
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         return pool.submit(measure, *arguments).result()
@@ -98,7 +98,7 @@ def environment(seed: int) -> dict[str, Any]:
 
 
 def options(turns: int, turns_help: str = "Measurements of each kind.") -> Callable[[Any], Any]:
-    """Return a decorator that gives a command what every benchmark takes."""
+    """Return a decorator that adds the options of every benchmark to a command."""
 
     def decorate(function: Any) -> Any:
         for option in (
@@ -113,12 +113,12 @@ def options(turns: int, turns_help: str = "Measurements of each kind.") -> Calla
 
 
 class Report:
-    """Results that are printed as Markdown as they come in.
+    """Prints results as Markdown as they are measured, and writes them to files.
 
     Args:
-        name: of the files that `write` makes, without a suffix.
+        name: name of the files, without a suffix.
         title: heading.
-        seed: of the benchmark.
+        seed: random seed of the benchmark.
     """
 
     def __init__(self, name: str, title: str, seed: int) -> None:
@@ -139,14 +139,14 @@ class Report:
             self._print(*(["", paragraph] if self.lines else [paragraph]))
 
     def table(self, key: str, heads: str, cells: str, rows: Iterable[Row]) -> None:
-        """Add a table, a row as soon as it is measured.
+        """Add a table, row by row.
 
         Args:
-            key: under which the JSON file has the rows.
-            heads: headings, between bars.
-            cells: format strings of a row's cells, between bars. Their fields are keys of a row;
-                one with a format of its own, such as `{seconds:.3f}`, is a number, set right.
-            rows: values by name; of JSON types.
+            key: key of the rows in the JSON file.
+            heads: headings, separated by `|`.
+            cells: format strings of the cells, separated by `|`. Fields are keys of a row. A cell
+                with a format, such as `{seconds:.3f}`, is aligned right.
+            rows: dicts of JSON types.
         """
         found = self.data.setdefault(key, [])
         kinds = ["--:" if re.search(r"\{[^}]+:", form) else "---" for form in cells.split("|")]
@@ -156,7 +156,7 @@ class Report:
             self._print(f"| {cells.format_map(row)} |")
 
     def write(self, out: Path | None) -> None:
-        """Write NAME.md and NAME.json, if there is a folder for them."""
+        """Write NAME.md and NAME.json to a folder, if one is given."""
         if out:
             out.mkdir(parents=True, exist_ok=True)
             atomic_write(out / f"{self.name}.md", ("\n".join(self.lines) + "\n").encode())
