@@ -35,7 +35,7 @@ FORMS = ("square", "oblong", "stroke", "corner")
 def main(
     source: str, sizes: str, count: int, seed: int, detail: bool | None, out: Path | None
 ) -> None:
-    """Print the mean and the largest error in the worst hole of each size, in grey levels."""
+    """Print the mean and the largest error in the worst hole of each size, in gray levels."""
     import_tensorflow()
     inpainter = inpaint_tf.load(source, detail=detail)
     report = Report("flat_backgrounds", "Flat backgrounds", seed)

@@ -10,7 +10,7 @@ from pathlib import Path
 from inpaint_tf.data.locations import cache_folder, find, locate
 from inpaint_tf.data.photo_set import PhotoSet, list_keys
 from inpaint_tf.data.split import split_each
-from neuralgym_lite.errors import UserError
+from neuralgym_lite.errors import UserError, reason_of
 from neuralgym_lite.folders import temporary_folder
 from neuralgym_lite.images import Tell
 
@@ -97,10 +97,9 @@ def _download() -> Path:
         return Path(kagglehub.dataset_download(KAGGLE_HANDLE))
     # kagglehub raises its own errors, those of requests and OSError, which share no base class.
     except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(
-            f"Kaggle did not hand over '{KAGGLE_HANDLE}': {reason}; check the connection and "
-            "your Kaggle account, or download it by hand and name it with '--data-dir DIR'."
+            f"Kaggle did not hand over '{KAGGLE_HANDLE}': {reason_of(error)}; check the connection "
+            "and your Kaggle account, or download it by hand and name it with '--data-dir DIR'."
         ) from error
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 from inpaint_tf.importers.checkpoint import Imported
 from inpaint_tf.weights import CARD_FILE, FACTS_FILE, GENERATOR_FILE
-from neuralgym_lite.errors import UserError
+from neuralgym_lite.digests import file_sha256
+from neuralgym_lite.errors import UserError, reason_of
 from neuralgym_lite.folders import temporary_folder
 
 _ARCHITECTURES = {
@@ -58,7 +58,7 @@ def describe(imported: Imported, licence: str | None, differences: dict[str, flo
         },
         "source": {
             "format": imported.format,
-            "files": [{"name": path.name, "sha256": _sha256(path)} for path in imported.files],
+            "files": [{"name": path.name, "sha256": file_sha256(path)} for path in imported.files],
             "licence": licence or imported.licence,
         },
         "largest_difference_from_source": differences or None,
@@ -88,7 +88,7 @@ def write_folder(folder: Path, imported: Imported, facts: Any) -> None:
                 folder.rmdir()
             hidden.rename(folder)
     except OSError as error:
-        raise UserError(f"'{folder}' cannot be written: {error.strerror or error}.") from error
+        raise UserError(f"'{folder}' cannot be written: {reason_of(error)}.") from error
 
 
 def _card(facts: Any) -> str:
@@ -127,7 +127,3 @@ def _difference(facts: Any) -> str:
         return "Not known: no output of the source was given at the import."
     parts = [f"{stage} {value:.1e}" for stage, value in known.items()]
     return f"Largest absolute difference on the probe, in [-1, 1]: {', '.join(parts)}."
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import zipfile
 from collections.abc import Callable
@@ -19,7 +18,8 @@ from inpaint_tf.importers.torch_pickle import Array
 from inpaint_tf.importers.torch_zip import read_torch
 from inpaint_tf.metrics import lpips_weights
 from inpaint_tf.metrics.lpips_weights import Arrays
-from neuralgym_lite.errors import UserError
+from neuralgym_lite.digests import file_sha256
+from neuralgym_lite.errors import UserError, reason_of
 from neuralgym_lite.folders import temporary_folder
 from neuralgym_lite.images import atomic_write
 
@@ -103,7 +103,7 @@ def fetch(name: str, source: str | None = None, on_progress: OnProgress | None =
         atomic_write(target, packed.getvalue())
     except OSError as error:
         raise UserError(
-            f"Cannot keep weights in '{target.parent}': {error.strerror or error}; choose another "
+            f"Cannot keep weights in '{target.parent}': {reason_of(error)}; choose another "
             "folder with $INPAINT_TF_CACHE"
         ) from error
     return target
@@ -158,11 +158,7 @@ def _published(name: str, source: _Source) -> Arrays:
 def _check_name(path: Path) -> None:
     """Check that the SHA-256 of a file begins with the digits in its name."""
     expected = path.stem.rpartition("-")[2]
-    sha256 = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            sha256.update(block)
-    found = sha256.hexdigest()
+    found = file_sha256(path)
     if not found.startswith(expected):
         raise UserError(
             f"'{path.name}' is damaged or another file: its SHA-256 begins with "

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-from neuralgym_lite.errors import UserError
+from neuralgym_lite.errors import UserError, reason_of
 
 MAX_BYTES = 4 << 30
 MAX_PICKLE_BYTES = 4 << 20
@@ -131,12 +131,11 @@ def read_guarded(path: Path, read: Callable[[Path], dict[str, Array]]) -> dict[s
     except RefusedError as refusal:
         raise UserError(f"'{path}' {refusal}") from None
     except OSError as error:
-        raise UserError(f"'{path}' cannot be read: {error.strerror or error}.") from None
+        raise UserError(f"'{path}' cannot be read: {reason_of(error)}.") from None
     except (
         Exception
     ) as error:  # zipfile and pickletools raise many kinds of exceptions for damaged files
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"'{path}' is damaged: {printable(reason)}.") from error
+        raise UserError(f"'{path}' is damaged: {printable(reason_of(error))}.") from error
 
 
 class Machine:

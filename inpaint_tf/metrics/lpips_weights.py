@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from inpaint_tf.data.locations import cache_folder
 from neuralgym_lite.arrays import read_arrays
-from neuralgym_lite.errors import UserError, did_you_mean
+from neuralgym_lite.errors import UserError, did_you_mean, reason_of
 
 ENVIRONMENT = "INPAINT_TF_WEIGHTS"
 # What `digest` returns for the published weights.
@@ -121,8 +121,7 @@ def read(name: str, path: Path) -> Arrays:
     try:
         arrays = read_arrays(path, _MAX_BYTES)
     except Exception as error:  # zipfile and NumPy raise many kinds of exceptions for damaged files
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"Weights '{path}' cannot be read: {reason}") from error
+        raise UserError(f"Weights '{path}' cannot be read: {reason_of(error)}") from error
     check(name, arrays, path)
     return arrays
 

@@ -15,14 +15,13 @@ from inpaint_tf.data.split import draw
 from inpaint_tf.masks import EvaluationMasks
 from inpaint_tf.metrics import METRICS
 from inpaint_tf.report.evaluation import Filler, fill_one, with_inputs
-from inpaint_tf.report.grid import image_grid
+from inpaint_tf.report.grid import image_grid, named_grid
 from inpaint_tf.report.per_image import read_rows
 from neuralgym_lite import strict_json
 from neuralgym_lite.errors import UserError, did_you_mean, reason_of
 
 Images = npt.NDArray[np.uint8]
 
-_SMALLEST_CELL = 128
 _MAX_JSON = 64 << 20  # bytes
 _PAINT = np.array([220, 40, 60])
 
@@ -218,12 +217,6 @@ def _figure(
     columns: Sequence[str],
     row_titles: Sequence[str] | None = None,
 ) -> Images:
-    rows = []
-    for truth, hole in zip(truths, holes, strict=True):
-        pictures = fill_one(methods, truth, hole)
-        # Small images are enlarged, so that details are visible.
-        zoom = -(-_SMALLEST_CELL // len(truth))
-        blank = np.full_like(truth, 255)
-        rows.append([pictures.get(name, blank).repeat(zoom, 0).repeat(zoom, 1) for name in columns])
+    rows = [fill_one(methods, truth, hole) for truth, hole in zip(truths, holes, strict=True)]
     titles = [name.partition(" of ")[0] for name in columns] if len(methods) == 2 else columns
-    return image_grid(rows, list(titles), row_titles)
+    return named_grid(rows, columns, titles, row_titles)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from neuralgym_lite.errors import UserError, printable
 _PAPER = (255, 255, 255)
 _INK = (32, 32, 32)
 _MARGIN = 6
+_SMALLEST_CELL = 128
 
 
 def image_grid(
@@ -67,6 +68,34 @@ def image_grid(
             cell = Image.fromarray(picture).resize((width, height), Image.Resampling.NEAREST)
             canvas.paste(cell, (left + column * stride + (stride - gap - width) // 2, y))
     return np.asarray(canvas)
+
+
+def named_grid(
+    rows: Sequence[Mapping[str, npt.NDArray[np.uint8]]],
+    columns: Sequence[str],
+    column_titles: Sequence[str] | None = None,
+    row_titles: Sequence[str] | None = None,
+) -> npt.NDArray[np.uint8]:
+    """Lay out images by name, one column for each name.
+
+    Images smaller than 128 pixels are enlarged, so that details are visible.
+
+    Args:
+        rows: for each row, images by name: uint8 RGB, all of the same size.
+        columns: names of the images to show. A missing image is white.
+        column_titles: one title for each column. Default: the names.
+        row_titles: one title for each row.
+
+    Returns:
+        uint8 RGB, shape (H, W, 3).
+    """
+    cells = []
+    for row in rows:
+        some = next(iter(row.values()))
+        zoom = -(-_SMALLEST_CELL // len(some))
+        blank = np.full_like(some, 255)
+        cells.append([row.get(name, blank).repeat(zoom, 0).repeat(zoom, 1) for name in columns])
+    return image_grid(cells, column_titles or columns, row_titles)
 
 
 def _check(

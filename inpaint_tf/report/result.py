@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations
@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inpaint_tf.metrics import Metric
-from inpaint_tf.report.grid import image_grid
+from inpaint_tf.report.grid import named_grid
 from inpaint_tf.report.page import render_page
 from inpaint_tf.report.per_image import write_rows
 from inpaint_tf.report.statistics import (
@@ -35,8 +35,6 @@ from neuralgym_lite.folders import make_folder
 from neuralgym_lite.images import Picture, atomic_write, write_picture
 
 Images = npt.NDArray[np.uint8]
-
-_SMALLEST_CELL = 128
 
 
 @dataclass(frozen=True, eq=False)
@@ -222,7 +220,7 @@ class Evaluation:
         return write_rows(tuple(self.metrics), rows)
 
     def _grid(self) -> Images:
-        return examples_grid(self.examples, [*self.scores, "truth"])
+        return named_grid([each.pictures for each in self.examples], [*self.scores, "truth"])
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -232,27 +230,3 @@ def _write(path: Path, data: bytes) -> None:
         raise UserError(
             f"'{path}' cannot be written: {reason_of(error)}; choose another folder"
         ) from error
-
-
-def examples_grid(
-    examples: Sequence[Example], columns: Sequence[str], row_titles: Sequence[str] | None = None
-) -> Images:
-    """Lay out the images of examples in a grid with one row each.
-
-    Args:
-        examples: at least one.
-        columns: names of the images to show. A missing image is white.
-        row_titles: one title for each example.
-    """
-    size = len(examples[0].pictures["truth"])
-    # Small images are enlarged, so that details are visible.
-    zoom = -(-_SMALLEST_CELL // size)
-    blank = np.full((size, size, 3), 255, np.uint8)
-    rows = [
-        [
-            example.pictures.get(column, blank).repeat(zoom, axis=0).repeat(zoom, axis=1)
-            for column in columns
-        ]
-        for example in examples
-    ]
-    return image_grid(rows, columns, row_titles)
