@@ -19,12 +19,12 @@ test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 demo: $(VENV)/.installed
-	$(BIN)/python scripts/demo.py demo
+	$(BIN)/python examples/demo.py demo
 
 clean:
 	rm -rf .venv demo build dist *.egg-info
 	rm -rf .pytest_cache .ruff_cache .mypy_cache .hypothesis
-	find inpaint_tf neuralgym_lite scripts tests -name __pycache__ -exec rm -rf {} +
+	find inpaint_tf neuralgym_lite benchmarks examples scripts tests tools -name __pycache__ -exec rm -rf {} +
 
 $(VENV)/.installed: $(PINNED) | $(BIN)/python
 	$(BIN)/python -m pip install -q -e . -c constraints.txt

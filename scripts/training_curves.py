@@ -1,34 +1,10 @@
-"""Draw the training curves of runs: python scripts/training_curves.py RUN... --out curves.png."""
+"""Figures 6 and 7 of the paper: `inpaint-tf report curves`, from a checkout.
 
-from __future__ import annotations
+python scripts/training_curves.py runs/a runs/b --out figure-7.png
+"""
 
-from pathlib import Path
-
-import click
-
-from neuralgym_lite.images import atomic_path
-from neuralgym_lite.quiet import import_tensorflow
-
-
-@click.command()
-@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--scalar",
-    "scalars",
-    multiple=True,
-    default=("loss", "train_loss,val_loss", "val_mse", "val_l1"),
-    help="A panel each; names with commas between them share one.",
-)
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="PNG to write.")
-def main(runs: tuple[Path, ...], scalars: tuple[str, ...], out: Path) -> None:
-    """Draw scalars of RUNS over the iterations."""
-    import_tensorflow()
-    from inpaint_tf.report.curves import draw_curves
-
-    figure = draw_curves(runs, scalars)
-    with atomic_path(out) as temporary:
-        figure.savefig(temporary, format="png", dpi=100)
-
+from inpaint_tf.cli.main import main as run
+from inpaint_tf.cli.report import curves as main
 
 if __name__ == "__main__":
-    main()
+    run(main)

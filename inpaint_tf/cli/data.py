@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import statistics
 import sys
 from collections import Counter, defaultdict
@@ -17,6 +16,7 @@ from inpaint_tf.cli._echo import echo, echo_json
 from inpaint_tf.data import PhotoSet, names, open_photos
 from inpaint_tf.data.photo_set import list_keys
 from inpaint_tf.data.registry import fetch
+from neuralgym_lite.digests import file_sha256
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.images import ImageError, Tell
 from neuralgym_lite.progress import Progress
@@ -151,7 +151,7 @@ def _read_all(photos: PhotoSet, left_out: list[str]) -> _Report:
             else:
                 sizes.append((height, width))
                 if often[weights[key]] > 1:
-                    same[_sha256(photos.path(key))].append(key)
+                    same[file_sha256(photos.path(key))].append(key)
             track.advance()
     has_classes = photos.name == "animals"
     return _Report(
@@ -162,14 +162,6 @@ def _read_all(photos: PhotoSet, left_out: list[str]) -> _Report:
         equal=_by_split(photos, [group for group in same.values() if len(group) > 1]),
         left_out=left_out,
     )
-
-
-def _sha256(path: Path) -> bytes:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.digest()
 
 
 def _by_split(photos: PhotoSet, groups: list[list[str]]) -> list[Group]:

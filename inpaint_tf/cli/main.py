@@ -67,25 +67,28 @@ def cli() -> None:
     """Fill holes in photographs with contextual attention."""
 
 
-def main() -> None:
-    """Run the command line; a user's mistake is one line on stderr and exit code 2.
+def main(command: click.Command = cli) -> None:
+    """Run a command of the command line; a user's mistake is one line on stderr and exit code 2.
 
     Ctrl-C is one line and exit code 130, once what is half-written has been removed.
+
+    Args:
+        command: what to run; all of `inpaint-tf` by default.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):  # which may have letters that it cannot print
         sys.stdout.reconfigure(errors="backslashreplace")
-    if code := _run():
+    if code := _run(command):
         # An error holds the frames it came from, and with them TensorFlow's iterators. Left to the
         # end of the interpreter, these may wait forever for threads that cannot run Python then.
         gc.collect()
         sys.exit(code)
 
 
-def _run() -> int:
+def _run(command: click.Command) -> int:
     """Run the command line, print what went wrong, and return the exit code."""
     try:
         with _insisting_on_interrupts():
-            cli.main(standalone_mode=False)
+            command.main(standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         return error.exit_code

@@ -1,4 +1,4 @@
-"""Data sets by name: which photographs there are, how they are split, and how one is read."""
+"""Data sets by name, their splits into train and test, and reading of photographs."""
 
 from inpaint_tf.data.photo_set import CachedPhotos, PhotoSet
 from inpaint_tf.data.registry import names, open_photos

@@ -10,7 +10,7 @@ from pathlib import Path
 from inpaint_tf.data.locations import cache_folder, find, locate
 from inpaint_tf.data.photo_set import PhotoSet, list_keys
 from inpaint_tf.data.split import split_each
-from neuralgym_lite.errors import UserError
+from neuralgym_lite.errors import UserError, reason_of
 from neuralgym_lite.folders import temporary_folder
 from neuralgym_lite.images import Tell
 
@@ -18,42 +18,42 @@ KAGGLE_HANDLE = "iamsouravbanerjee/animal-image-dataset-90-different-animals"
 
 
 def open_animals(data_dir: Path | None, tell: Tell | None = None) -> PhotoSet:
-    """Open a folder of the layout `<class>/*.jpg`, split 11:1 within each class.
+    """Open a folder with the layout `<class>/*.jpg`, split 11:1 within each class.
 
     Args:
-        data_dir: the folder of the class folders, or one that holds it as `animals` or
-            `animals/animals` (Kaggle's archive does). `None` looks in `$INPAINT_TF_DATA` and in
-            the cache folder.
-        tell: as for `find_images`.
+        data_dir: the folder of the class folders, or a folder that contains it as `animals` or
+            `animals/animals`, like Kaggle's archive. Default: search `$INPAINT_TF_DATA` and the
+            cache folder.
+        tell: see `find_images`.
 
     Returns:
-        The photographs; 60 of a class are 55 train and 5 test.
+        The data set. 60 photographs of a class become 55 train and 5 test photographs.
 
     Raises:
-        UserError: the data set is not found, cannot be read, or holds too few images.
+        UserError: If the data set is not found, cannot be read, or has too few images.
     """
     root, classes = read_classes(data_dir or locate("animals"), tell)
     return PhotoSet("animals", root, *split_each(classes))
 
 
 def read_classes(folder: Path, tell: Tell | None = None) -> tuple[Path, dict[str, tuple[str, ...]]]:
-    """Read which images belong to which class.
+    """List the images of each class.
 
     Args:
-        folder: as `data_dir` of `open_animals`.
-        tell: as for `find_images`; also called if images belong to no class.
+        folder: see `data_dir` of `open_animals`.
+        tell: see `find_images`; also called if there are images outside the class folders.
 
     Returns:
-        The folder of the class folders, and for each class its keys relative to that folder.
-        Images beside the class folders belong to no class and are left out.
+        The folder of the class folders, and class -> keys relative to that folder. Images outside
+        the class folders are left out.
 
     Raises:
-        UserError: the folder cannot be read or has no class folder with an image in it.
+        UserError: If the folder cannot be read, or has no class folder with an image.
     """
     root, keys = folder, list_keys(folder, tell=tell)
     for _ in range(2):
         nested = tuple(key.removeprefix("animals/") for key in keys if key.startswith("animals/"))
-        # Images right inside make `animals` a class like any other.
+        # A folder `animals` with images directly in it is a class.
         if not nested or any("/" not in key for key in nested):
             break
         root, keys = root / "animals", nested
@@ -64,8 +64,8 @@ def read_classes(folder: Path, tell: Tell | None = None) -> tuple[Path, dict[str
             classes[name].append(key)
     if not classes:
         raise UserError(
-            f"'{folder}' has images but no class folders: data set 'animals' wants "
-            "'<class>/*.jpg'; for a plain folder of images take '--dataset folder'."
+            f"'{folder}' has images but no class folders: data set 'animals' needs "
+            "'<class>/*.jpg'; for a plain folder of images use '--dataset folder'."
         )
     if tell and (others := len(keys) - sum(map(len, classes.values()))):
         tell(f"{root}: left out {others} image{'s' * (others > 1)} beside the class folders")
@@ -76,11 +76,11 @@ def fetch_animals() -> Path:
     """Download the data set from Kaggle into the cache folder, unless it is on this machine.
 
     Returns:
-        The folder that `open_animals` will find.
+        The folder where `open_animals` finds it.
 
     Raises:
-        UserError: kagglehub is not installed, the download failed, holds no class folder, or
-            does not fit into the cache folder.
+        UserError: If kagglehub is not installed, the download fails or has no class folder, or
+            the cache folder cannot be written.
     """
     return find("animals") or _keep(_download(), cache_folder() / "animals")
 
@@ -95,17 +95,16 @@ def _download() -> Path:
         ) from error
     try:
         return Path(kagglehub.dataset_download(KAGGLE_HANDLE))
-    # kagglehub raises its own, requests' and the system's errors, which share no base.
+    # kagglehub raises its own errors, those of requests and OSError, which share no base class.
     except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(
-            f"Kaggle did not hand over '{KAGGLE_HANDLE}': {reason}; check the connection and "
-            "your Kaggle account, or download it by hand and name it with '--data-dir DIR'."
+            f"Kaggle did not hand over '{KAGGLE_HANDLE}': {reason_of(error)}; check the connection "
+            "and your Kaggle account, or download it by hand and name it with '--data-dir DIR'."
         ) from error
 
 
 def _keep(download: Path, target: Path) -> Path:
-    """Put a copy of a download at `target`, all of it or nothing."""
+    """Copy a download to `target`, completely or not at all."""
     source, _ = read_classes(download)
     try:
         with temporary_folder(target.parent) as scratch:
@@ -113,7 +112,7 @@ def _keep(download: Path, target: Path) -> Path:
             shutil.copytree(source, copy, copy_function=_link_or_copy)
             copy.rename(target)
     except OSError as error:
-        # copytree reports every file that failed, and no single reason.
+        # copytree reports every file that failed, not a single reason.
         reason = error.strerror or "not every file could be copied"
         raise UserError(
             f"Cannot keep data set 'animals' in '{target}': {reason}; make room there or set "
@@ -123,7 +122,7 @@ def _keep(download: Path, target: Path) -> Path:
 
 
 def _link_or_copy(source: str, target: str) -> None:
-    """Hard-link a file, which takes no space, or copy it where the file system cannot."""
+    """Hard-link a file, which takes no space, or copy it if the file system has no hard links."""
     try:
         os.link(source, target)
     except OSError:

@@ -1,4 +1,4 @@
-"""Photographs varied at random, so that a network sees more than there are."""
+"""Random augmentation of photographs."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Mirrors a photograph, and cuts it to a square window.
+    """Flips a photograph horizontally, and crops it to a random square.
 
     Attributes:
-        flip: mirror every other photograph on average.
-        smallest_crop: smallest side of a window, as a share of the photograph's; 1 cuts nothing.
+        flip: whether to flip with a probability of 0.5.
+        smallest_crop: smallest side of a crop, as a share of the photograph's side; 1 crops
+            nothing.
     """
 
     flip: bool = False
@@ -24,33 +25,33 @@ class Augmentation:
 
     @property
     def varies(self) -> bool:
-        """Whether there is anything to vary."""
+        """Whether any augmentation is enabled."""
         return self.flip or self.smallest_crop < 1
 
     def source_size(self, size: int) -> int:
-        """Return the side of photographs whose smallest windows have `size` pixels."""
+        """Return the side of photographs whose smallest crops have `size` pixels."""
         return math.ceil(size / self.smallest_crop)
 
     def apply(
         self, photo: NDArray[np.uint8], size: int, rng: np.random.Generator
     ) -> NDArray[np.uint8]:
-        """Vary a photograph.
+        """Augment a photograph.
 
         Args:
-            photo: `(side, side, 3)` uint8 of `source_size(size)`.
-            size: side of the result, in pixels.
-            rng: two photographs with equal generators are varied alike.
+            photo: uint8 `(side, side, 3)`, where side is `source_size(size)`.
+            size: side of the result in pixels.
+            rng: random generator; the result depends only on its state.
 
         Returns:
-            `(size, size, 3)` uint8; the photograph itself where there is nothing to vary.
+            uint8 `(size, size, 3)`; the photograph itself if no augmentation is enabled.
         """
         if self.smallest_crop < 1:
-            photo = self._cut(photo, size, rng)
+            photo = self._crop(photo, size, rng)
         if self.flip and rng.random() < 0.5:
             photo = photo[:, ::-1]
         return photo
 
-    def _cut(
+    def _crop(
         self, photo: NDArray[np.uint8], size: int, rng: np.random.Generator
     ) -> NDArray[np.uint8]:
         side = int(rng.integers(size, len(photo) + 1))

@@ -1,4 +1,4 @@
-"""Any tree of images as a data set."""
+"""Any folder of images as a data set."""
 
 from __future__ import annotations
 
@@ -11,17 +11,14 @@ from neuralgym_lite.images import Tell
 
 
 def open_folder(data_dir: Path | None, tell: Tell | None = None) -> PhotoSet:
-    """Open a folder of images, split over the whole tree.
+    """Open a folder of images, split 11:1 over all of them.
 
     Args:
-        data_dir: the folder; images in its sub-folders count as well.
-        tell: as for `find_images`.
-
-    Returns:
-        The photographs, 11:1 train and test.
+        data_dir: the folder; images in sub-folders are included.
+        tell: see `find_images`.
 
     Raises:
-        UserError: no folder was given, it cannot be read, or it holds fewer than two images.
+        UserError: If no folder is given, it cannot be read, or it has fewer than two images.
     """
     if data_dir is None:
         raise UserError("Data set 'folder' is any tree of images: name it with '--data-dir DIR'.")

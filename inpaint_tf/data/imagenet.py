@@ -1,4 +1,4 @@
-"""ImageNet as Kaggle hands it out, or any folder of its images."""
+"""ImageNet as downloaded from Kaggle, or any folder of its images."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from inpaint_tf.data.split import by_folder, deal, split_each
 from neuralgym_lite.images import Tell
 
 PAPER_SUBSET = 50_000
-# Every folder of Kaggle's archive that somebody may call the data set.
+# The folders of Kaggle's archive that a user may give as the data set.
 _ABOVE_THE_SPLIT = (".", "CLS-LOC", "Data/CLS-LOC", "ILSVRC/Data/CLS-LOC")
 
 
 def open_imagenet(data_dir: Path | None, tell: Tell | None = None) -> PhotoSet:
     """Open ImageNet.
 
-    Where `train` and `val` stand side by side, as in Kaggle's `ILSVRC/Data/CLS-LOC`, they are the
-    train and the test photographs, and `test`, which has no use here, is not read. Otherwise the
-    images are split 11:1, within each class folder where there are such.
+    If there are folders `train` and `val`, as in Kaggle's `ILSVRC/Data/CLS-LOC`, they are the train
+    and test photographs, and `test` is not used. Otherwise the images are split 11:1 within each
+    folder.
 
     Args:
         data_dir: a folder of the archive, from its top down to `CLS-LOC`; or a folder of images or
-            of class folders. `None` looks in `$INPAINT_TF_DATA` and in the cache folder.
-        tell: as for `find_images`.
+            of class folders. Default: search `$INPAINT_TF_DATA` and the cache folder.
+        tell: see `find_images`.
 
     Returns:
-        The photographs, all of them.
+        The data set with all photographs.
 
     Raises:
-        UserError: the data set is not found, cannot be read, or holds too few images.
+        UserError: If the data set is not found, cannot be read, or has too few images.
     """
     folder = data_dir or locate("imagenet")
     for root in (folder / below for below in _ABOVE_THE_SPLIT):
@@ -44,13 +44,13 @@ def open_imagenet(data_dir: Path | None, tell: Tell | None = None) -> PhotoSet:
 
 
 def fetch_imagenet() -> Path:
-    """Find ImageNet on this machine; its terms let nobody but the user download it.
+    """Find ImageNet on this machine. Its terms do not allow an automatic download.
 
     Returns:
-        The folder that `open_imagenet` will find.
+        The folder where `open_imagenet` finds it.
 
     Raises:
-        UserError: it is not there; the message says what to download and where to put it.
+        UserError: If it is not there; the message tells what to download, and where to put it.
     """
     return fetch_by_hand(
         "imagenet",
@@ -60,24 +60,23 @@ def fetch_imagenet() -> Path:
 
 
 class ChallengePhotos(PhotoSet):
-    """ImageNet with its own split, of which the paper takes 50,000 photographs."""
+    """ImageNet with its own split, of which the paper uses 50,000 photographs."""
 
     default_subset: ClassVar[int | None] = PAPER_SUBSET
 
     def subset(self, count: int) -> PhotoSet:
-        """Take some of the train photographs, and an eleventh as many of the test photographs.
+        """Return a subset with `count` train photographs, and an eleventh as many for testing.
 
-        The test photographs cannot be balanced over classes, for in Kaggle's `val` they lie side
-        by side: they are the first by the SHA-256 of their names.
+        Test photographs are not balanced over classes, because Kaggle's `val` has no class folders.
 
         Args:
-            count: train photographs to take; all where there are fewer.
+            count: number of train photographs; all if there are fewer.
 
         Returns:
-            The subset; it is contained in every larger one.
+            The subset. It is contained in every larger one.
 
         Raises:
-            UserError: `count` is below 1.
+            UserError: If `count` is below 1.
         """
         smaller = super().subset(count)
         tests = max(round(len(smaller.train) / 11), 1)

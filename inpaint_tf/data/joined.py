@@ -13,40 +13,40 @@ from inpaint_tf.data.photo_set import PhotoSet
 
 @dataclass(frozen=True)
 class JoinedPhotos(PhotoSet):
-    """The photographs of several data sets; a key is that of its own, below the set's name.
+    """The photographs of several data sets. A key is prefixed by the name of its data set.
 
     Attributes:
-        parts: the data sets by name.
+        parts: name -> data set.
     """
 
     parts: Mapping[str, PhotoSet]
 
     @classmethod
     def of(cls, parts: Mapping[str, PhotoSet]) -> JoinedPhotos:
-        """Join data sets; each keeps its split.
+        """Join data sets, each with its own split.
 
         Args:
-            parts: the data sets by name.
+            parts: name -> data set.
 
         Returns:
-            A set named after them, such as `"animals+places2"`.
+            A data set with a name such as `"animals+places2"`.
         """
         train = tuple(f"{name}/{key}" for name, part in parts.items() for key in part.train)
         test = tuple(f"{name}/{key}" for name, part in parts.items() for key in part.test)
         return cls("+".join(parts), None, train, test, parts)
 
     def path(self, key: str) -> Path:
-        """Return the file that holds the photograph `key`."""
+        """Return the file of the photograph `key`."""
         part, own = self._find(key)
         return part.path(own)
 
     def weigh(self, key: str) -> int:
-        """Return the bytes of the file that holds the photograph `key`, 0 if it is missing."""
+        """Return the size of the file of the photograph `key` in bytes, 0 if it is missing."""
         part, own = self._find(key)
         return part.weigh(own)
 
     def load_full(self, key: str) -> np.ndarray:
-        """Read a photograph at its own size, as its data set does."""
+        """Read a photograph at its full size."""
         part, own = self._find(key)
         return part.load_full(own)
 

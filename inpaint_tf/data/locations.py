@@ -1,4 +1,4 @@
-"""Where data sets are looked for on this machine."""
+"""Folders of data sets on this machine."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from neuralgym_lite.errors import UserError
 
 
 def cache_folder() -> Path:
-    """Return the folder that holds what was downloaded; it need not exist.
+    """Return the cache folder of downloads, which may not exist.
 
     `$INPAINT_TF_CACHE`, else `$XDG_CACHE_HOME/inpaint-tf`, else `~/.cache/inpaint-tf`.
     """
@@ -19,28 +19,28 @@ def cache_folder() -> Path:
 
 
 def data_folder() -> Path | None:
-    """Return the user's own folder of data sets, `$INPAINT_TF_DATA`; `None` where it is not set."""
+    """Return `$INPAINT_TF_DATA`, the user's folder of data sets; None if it is not set."""
     folder = os.environ.get("INPAINT_TF_DATA")
     return Path(folder).expanduser() if folder else None
 
 
 def find(name: str) -> Path | None:
-    """Return the folder of a data set in `$INPAINT_TF_DATA` or the cache, or `None`."""
+    """Return the folder of a data set in `$INPAINT_TF_DATA` or the cache folder, or None."""
     places = (place / name for place in (data_folder(), cache_folder()) if place)
     return next((place for place in places if place.is_dir()), None)
 
 
 def locate(name: str) -> Path:
-    """Return the folder of a data set for which no `--data-dir` was given.
+    """Return the folder of a data set for which no folder was given.
 
     Args:
-        name: the data set's name, which is also the name of its folder.
+        name: name of the data set and of its folder.
 
     Returns:
-        `$INPAINT_TF_DATA/<name>` where that exists, else `<cache folder>/<name>`.
+        `$INPAINT_TF_DATA/<name>` if it exists, else `<cache folder>/<name>`.
 
     Raises:
-        UserError: neither exists; the message says where it was looked for and how to get it.
+        UserError: If neither exists; the message tells how to get the data set.
     """
     if found := find(name):
         return found
@@ -49,22 +49,19 @@ def locate(name: str) -> Path:
         f"Data set '{name}' is not on this machine: looked at --data-dir (not given), "
         f"$INPAINT_TF_DATA/{name} ({own / name if own else 'not set'}) and "
         f"'{cache_folder() / name}'; get it with 'inpaint-tf data get {name}', "
-        "or take '--dataset samples', which needs no download."
+        "or use '--dataset samples', which needs no download."
     )
 
 
 def fetch_by_hand(name: str, instruction: str) -> Path:
-    """Return the folder of a data set that nobody but the user may download.
+    """Return the folder of a data set that cannot be downloaded automatically.
 
     Args:
-        name: the data set's name.
-        instruction: what to download, where and how; an imperative.
-
-    Returns:
-        As `find`.
+        name: name of the data set.
+        instruction: how to download it; an imperative.
 
     Raises:
-        UserError: it is not on this machine; the message is the instruction.
+        UserError: If it is not on this machine; the message contains the instruction.
     """
     if found := find(name):
         return found

@@ -1,4 +1,4 @@
-"""A set of photographs: keys, their split into train and test, and how one is read."""
+"""A data set: keys of photographs, their split into train and test, and reading them."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from inpaint_tf.data.split import canonical, deal
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.images import Tell, list_images, read_rgb
 
-# What `content` reads. Up to here it takes seconds: 0.15 ms for a photograph of 26 KB, 0.4 ms from
-# a cold disk. Another number makes another digest: give it another name in the manifest then.
+# Limits of what `content` reads, so that it takes seconds: 0.15 ms for a file of 26 KB, 0.4 ms from
+# a cold disk. Other limits result in another digest, which needs another name in the manifest.
 CONTENT_FILES = 100_000
-CONTENT_BYTES = 256 * 1024  # of one file
-READERS = 8  # threads, as a network disk answers late
-AT_ONCE = 64  # files of a thread: to hand over each alone costs more than to read it
+CONTENT_BYTES = 256 * 1024  # per file
+READERS = 8  # threads, because network disks have a high latency
+AT_ONCE = 64  # files per task: a task for each file costs more than reading it
 
 
 def list_keys(root: Path, below: str = "", tell: Tell | None = None) -> tuple[str, ...]:
-    """List the keys of all images in a folder and the folders below, hidden ones left out.
+    """List the keys of all images in a folder and its sub-folders, except hidden ones.
 
     Args:
-        root: the folder that the keys are relative to.
+        root: the folder that keys are relative to.
         below: the folder to list, relative to `root`.
-        tell: as for `find_images`.
+        tell: see `find_images`.
 
     Returns:
-        Posix paths relative to `root`, sorted. No image is opened or asked for its size: a million
-        of them take seconds.
+        Sorted posix paths relative to `root`. Images are not opened, so that a million of them take
+        seconds.
 
     Raises:
-        UserError: the folder is missing, is no folder, or holds no image.
-        OSError: the folder or one below cannot be read.
+        UserError: If the folder does not exist, is not a folder, or has no image.
+        OSError: If the folder or a sub-folder cannot be read.
     """
     names = list_images(root / below, tell)
     return tuple(f"{below}/{name}" for name in names) if below else tuple(names)
@@ -50,14 +50,14 @@ class PhotoSet:
     """Photographs by key, split into train and test.
 
     Attributes:
-        name: the data set's name, such as `"animals"`.
-        root: the folder that the keys are relative to, `None` where they are no files of one.
-        train: keys of the photographs to train on.
-        test: keys of the photographs held out.
-        default_subset: how many train photographs are taken where nobody says; None for all.
+        name: name of the data set, such as `"animals"`.
+        root: the folder that keys are relative to; None if keys are not files of one folder.
+        train: keys of the train photographs.
+        test: keys of the test photographs.
+        default_subset: default number of train photographs; None for all.
 
     Raises:
-        UserError: one of the two splits is empty.
+        UserError: If one of the two splits is empty.
     """
 
     default_subset: ClassVar[int | None] = None
@@ -76,25 +76,25 @@ class PhotoSet:
 
     @property
     def where(self) -> str:
-        """What messages call it: the folder, or the name where there is none."""
+        """The folder, or the name if there is no folder, for messages."""
         return str(self.root or self.name)
 
     def path(self, key: str) -> Path:
-        """Return the file that holds the photograph `key`."""
+        """Return the file of the photograph `key`."""
         return Path(self.root or "", key)
 
     def weigh(self, key: str) -> int:
-        """Return the bytes of the file that holds the photograph `key`, 0 if it is missing."""
+        """Return the size of the file of the photograph `key` in bytes, 0 if it is missing."""
         try:
             return self.path(key).stat().st_size
         except OSError:
             return 0
 
     def load_full(self, key: str) -> np.ndarray:
-        """Read a photograph at its own size.
+        """Read a photograph at its full size.
 
         Args:
-            key: one of `train` or `test`.
+            key: a key of `train` or `test`.
 
         Returns:
             uint8 RGB, (H, W, 3).
@@ -143,9 +143,8 @@ class PhotoSet:
     def fingerprint(self) -> str:
         """Return the SHA-256 (hex) of the sorted keys, their file sizes and their split.
 
-        It tells two data sets apart without reading a picture, but not two of which one has other
-        pixels in files of the same names and sizes: see `content`. Where the photographs lie, and
-        in which order they were listed, does not enter it.
+        No file is read: files with the same names and sizes but other pixels have the same
+        fingerprint (see `content`). The folder and the order of the keys do not matter.
         """
         digest = hashlib.sha256()
         for split, keys in (("train", self.train), ("test", self.test)):
@@ -155,14 +154,13 @@ class PhotoSet:
         return digest.hexdigest()
 
     def content(self) -> str:
-        """Return the SHA-256 (hex) of what is in the files, in the order of their keys.
+        """Return the SHA-256 (hex) of the contents of the files, in the order of their keys.
 
-        Of a file above 256 KiB it covers the first and the last half of that; of more than 100,000
-        photographs every second, third, ..., so that there are at most so many. A file that is
-        missing counts as empty.
+        Of a file larger than 256 KiB, only the first and last 128 KiB count. Of more than 100,000
+        files, only every second, third, ... counts. A missing file counts as empty.
         """
         keys = sorted((*self.train, *self.test), key=canonical)
-        paths = list(dict.fromkeys(map(self.path, keys)))  # of samples many are of one file
+        paths = list(dict.fromkeys(map(self.path, keys)))  # keys of 'samples' share files
         paths = paths[:: -(-len(paths) // CONTENT_FILES)]
         parts = [paths[start : start + AT_ONCE] for start in range(0, len(paths), AT_ONCE)]
         with ThreadPoolExecutor(READERS) as pool:
@@ -182,18 +180,18 @@ def _digest(path: Path) -> bytes:
 
 
 class CachedPhotos:
-    """Photographs of one size, kept in memory up to a limit; safe to share between threads.
+    """A cache of photographs at one size, safe to use from several threads.
 
-    Once the limit is reached, photographs that are not yet kept are read anew each time.
+    When the cache is full, photographs that are not in it are read from disk every time.
     """
 
     def __init__(self, photos: PhotoSet, size: int, limit_bytes: int = 2 * 1024**3) -> None:
-        """Start with nothing in memory.
+        """Create an empty cache.
 
         Args:
-            photos: where the photographs come from.
-            size: height and width of every photograph, in pixels.
-            limit_bytes: memory that the pixels may take.
+            photos: the data set.
+            size: height and width of every photograph in pixels.
+            limit_bytes: size of the cache in bytes. Default: 2 GiB.
         """
         self.photos = photos
         self.size = size
@@ -202,26 +200,25 @@ class CachedPhotos:
         self._lock = threading.Lock()
 
     def load(self, key: str) -> np.ndarray:
-        """Return a photograph, from memory where it is kept.
+        """Return a photograph, from the cache if possible.
 
         Args:
-            key: one of the data set's keys.
+            key: a key of the data set.
 
         Returns:
-            uint8 RGB, (size, size, 3), read-only, for all callers share it.
+            uint8 RGB, (size, size, 3), read-only because callers share it.
 
         Raises:
-            ImageError: the file is missing, broken or no image.
+            ImageError: If the file is missing, damaged or not an image.
         """
-        # Look-ups need no lock, and reading happens outside it: two threads may at worst read
-        # the same photograph once each.
+        # Look-ups and reading need no lock: at worst, two threads read the same photograph.
         kept = self._kept.get(key)
         if kept is not None:
             return kept
         photo = self.photos.load(key, self.size)
         photo.setflags(write=False)
         with self._lock:
-            # All photographs weigh the same, so that their number gives the bytes.
+            # All photographs have the same number of bytes.
             if (len(self._kept) + 1) * photo.nbytes <= self.limit_bytes:
                 return self._kept.setdefault(key, photo)
         return photo

@@ -1,4 +1,4 @@
-"""Places2 as Kaggle or MIT hand it out, or any folder of its images."""
+"""Places2 as downloaded from Kaggle or MIT, or any folder of its images."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from inpaint_tf.data.photo_set import PhotoSet, list_keys
 from inpaint_tf.data.split import split_keys
 from neuralgym_lite.images import Tell
 
-# Not just any `val...` and `train...`: scenes of Places2 are a valley and the inside of a train.
+# Not any name that begins with `val` or `train`: Places2 has scenes of valleys and trains.
 _TEST = re.compile(r"val(idation)?(_.*)?")
 _TRAIN = re.compile(r"(train|data)(_.*)?")
 
@@ -19,20 +19,20 @@ _TRAIN = re.compile(r"(train|data)(_.*)?")
 def open_places2(data_dir: Path | None, tell: Tell | None = None) -> PhotoSet:
     """Open Places2.
 
-    Where a folder `val`, `validation` or `val_*` stands beside one named `train`, `train_*` or
-    `data_*`, they are the test and the train photographs (of several, such as two resolutions, the
-    first by name), and nothing else is read. Otherwise all images are split 11:1 over the tree.
+    If there are a folder `val`, `validation` or `val_*` and a folder `train`, `train_*` or
+    `data_*`, they are the test and train photographs. Of several, such as two resolutions, the
+    first by name is used. Otherwise all images are split 11:1.
 
     Args:
-        data_dir: the folder of that split, the one above it, or any tree of images. `None` looks
-            in `$INPAINT_TF_DATA` and in the cache folder.
-        tell: as for `find_images`.
+        data_dir: the folder with these folders, its parent, or any folder of images. Default:
+            search `$INPAINT_TF_DATA` and the cache folder.
+        tell: see `find_images`.
 
     Returns:
-        The photographs, all of them.
+        The data set with all photographs.
 
     Raises:
-        UserError: the data set is not found, cannot be read, or holds too few images.
+        UserError: If the data set is not found, cannot be read, or has too few images.
     """
     folder = data_dir or locate("places2")
     for root in (folder, *_folders(folder)):
@@ -46,13 +46,13 @@ def open_places2(data_dir: Path | None, tell: Tell | None = None) -> PhotoSet:
 
 
 def fetch_places2() -> Path:
-    """Find Places2 on this machine; its terms let nobody but the user download it.
+    """Find Places2 on this machine. Its terms do not allow an automatic download.
 
     Returns:
-        The folder that `open_places2` will find.
+        The folder where `open_places2` finds it.
 
     Raises:
-        UserError: it is not there; the message says what to download and where to put it.
+        UserError: If it is not there; the message tells what to download, and where to put it.
     """
     return fetch_by_hand(
         "places2",
@@ -62,10 +62,10 @@ def fetch_places2() -> Path:
 
 
 def _folders(folder: Path, pattern: re.Pattern[str] = re.compile(r"[^.].*")) -> list[Path]:
-    """Return the folders in a folder whose names match, sorted."""
+    """Return the sub-folders whose names match, sorted."""
     if not folder.is_dir():
         return []
-    # Not Path.iterdir: it would ask the disk about each of a million images.
+    # Path.iterdir would need a system call for each of a million images.
     with os.scandir(folder) as entries:
         names = [entry.name for entry in entries if entry.is_dir()]
     return [folder / name for name in sorted(names) if pattern.fullmatch(name)]

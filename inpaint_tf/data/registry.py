@@ -44,22 +44,28 @@ def open_photos(
     subset: int | None = None,
     tell: Tell | None = None,
 ) -> PhotoSet:
-    """Open a data set by name, or several as one.
+    """Open a data set by name, or several joined to one.
 
     Args:
         name: one of `names()`, or several joined by `+`.
-        data_dir: the folder that holds it, or of several the one that holds a folder of each name;
-            `None` looks where each data set is kept by default.
-        subset: take so many of its train photographs, balanced over classes; `None` takes all, or
-            of ImageNet the paper's 50,000.
-        tell: called with a line for each folder that holds files that are not read.
+        data_dir: folder of the data set; for several, a folder with a sub-folder for each name.
+            Default: the default folder of each data set.
+        subset: number of train photographs, balanced over classes. Default: all, but 50,000 of
+            ImageNet, as in the paper.
+        tell: called with a line for each folder with files that are left out.
 
     Returns:
-        The photographs' keys, split into train and test. No picture is read yet.
+        The keys of the photographs, split into train and test. No photograph is read yet.
 
     Raises:
-        UserError: a name is unknown or given twice, a data set is missing or cannot be used, or
+        UserError: If a name is unknown or given twice, a data set is missing or cannot be used, or
             `subset` is below 1.
+
+    Example:
+        >>> from inpaint_tf.data import open_photos
+        >>> photos = open_photos("samples")
+        >>> len(photos.train), len(photos.test)
+        (480, 50)
     """
     folder = None if data_dir is None else Path(data_dir).expanduser()
     if "+" in name:
@@ -77,10 +83,10 @@ def fetch(name: str) -> Path | None:
         name: one of `names()`.
 
     Returns:
-        The folder that holds it; `None` for a data set of which nothing has to be downloaded.
+        Its folder; None for a data set that needs no download.
 
     Raises:
-        UserError: the name is unknown, or the download failed.
+        UserError: If the name is unknown, or the download fails.
     """
     source = _get(name).fetch
     return source() if source else None

@@ -1,4 +1,4 @@
-"""Crops of the photographs that scikit-image carries: a data set with nothing to download."""
+"""Crops of scikit-image's photographs: a data set that needs no download."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from inpaint_tf.data.photo_set import PhotoSet
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.images import Tell, read_rgb
 
-# The colour photographs of scikit-image's wheel. Left out are what is no photograph of a scene
-# (microscopy, a retina, the deep field, drawings) and the right motorcycle: the left one's twin
-# would show the same scene in train and test.
+# The color photographs in scikit-image's wheel. Left out are images that do not show a scene
+# (microscopy, a retina, the deep field, drawings), and the right motorcycle, because it shows the
+# scene of the left one.
 PHOTOGRAPHS = {
     "astronaut": "astronaut.png",
     "chelsea": "chelsea.png",
@@ -26,8 +26,8 @@ PHOTOGRAPHS = {
     "motorcycle": "motorcycle_left.png",
     "rocket": "rocket.jpg",
 }
-# Their left third is held out, not the right one: chelsea's right is out of focus, where any
-# method fills a hole well.
+# Photographs whose left third is held out, not the right one: chelsea's right is out of focus, so
+# that any method fills holes well.
 TESTED_ON_THE_LEFT = frozenset({"chelsea"})
 TRAIN_CROPS = 96
 TEST_CROPS = 10
@@ -37,24 +37,24 @@ SMALLEST_CROP = 0.4
 def open_samples(data_dir: Path | None = None, tell: Tell | None = None) -> PhotoSet:
     """Open the crops of scikit-image's photographs.
 
-    One third of each photograph is held out, the right one or, of some, the left one: test crops
-    lie inside it and train crops inside the other two thirds, so that no pixel is in both.
+    One third of each photograph is held out, at the right or left. Test crops are inside of it and
+    train crops are outside, so that no pixel is in both.
 
     Args:
-        data_dir: must be `None`, for the photographs lie where scikit-image is installed.
-        tell: is not called, for nothing is left out.
+        data_dir: must be None, because the photographs are part of scikit-image.
+        tell: not called.
 
     Returns:
-        480 train and 50 test crops, keys such as `chelsea#0007`; of each photograph numbers from
-        96 on are test. The first keys of either split come from different photographs.
+        480 train and 50 test crops. A key such as `chelsea#0007` is the photograph and a number;
+        numbers from 96 up are test crops. Consecutive keys are from different photographs.
 
     Raises:
-        UserError: a folder was given, or scikit-image's photographs are not installed.
+        UserError: If a folder is given, or scikit-image's photographs are not installed.
     """
     if data_dir is not None:
         raise UserError(
             f"Data set 'samples' takes no '--data-dir' (received '{data_dir}'); "
-            "for your own images take '--dataset folder'."
+            "for your own images use '--dataset folder'."
         )
     numbers = range(TRAIN_CROPS + TEST_CROPS)
     keys = tuple(f"{name}#{number:04d}" for number, name in itertools.product(numbers, PHOTOGRAPHS))
@@ -71,17 +71,17 @@ def open_samples(data_dir: Path | None = None, tell: Tell | None = None) -> Phot
 
 @dataclass(frozen=True)
 class SamplePhotos(PhotoSet):
-    """Square crops whose place and size are a pure function of their key."""
+    """Square crops whose position and size are a function of their key."""
 
     def path(self, key: str) -> Path:
-        """Return the photograph that the crop `key` is cut from."""
+        """Return the file of the photograph of the crop `key`."""
         return _photograph_folder() / PHOTOGRAPHS[key.partition("#")[0]]
 
     def load_full(self, key: str) -> np.ndarray:
-        """Cut a crop at the photograph's own resolution.
+        """Return a crop at the resolution of the photograph.
 
         Args:
-            key: one of `train` or `test`.
+            key: a key of `train` or `test`.
 
         Returns:
             uint8 RGB, (side, side, 3).
@@ -92,16 +92,16 @@ class SamplePhotos(PhotoSet):
 
 
 def crop_box(key: str, height: int, width: int) -> tuple[int, int, int, int]:
-    """Return where a crop lies in its photograph.
+    """Return the position of a crop in its photograph.
 
     Args:
-        key: such as `chelsea#0007`; place and size are drawn from its SHA-256.
-        height: of the photograph, in pixels.
-        width: of the photograph, in pixels.
+        key: a key such as `chelsea#0007`; position and size are drawn from its SHA-256.
+        height: height of the photograph in pixels.
+        width: width of the photograph in pixels.
 
     Returns:
-        A square box (top, left, height, width), between 0.4 and 1 times the shorter side of its
-        region: the photograph's held-out third for test keys, the rest for train keys.
+        A square box (top, left, height, width). Its side is 0.4 to 1 times the shorter side of its
+        region: the held-out third of the photograph for test keys, the rest for train keys.
     """
     name, _, number = key.partition("#")
     is_test = int(number) >= TRAIN_CROPS
@@ -109,7 +109,7 @@ def crop_box(key: str, height: int, width: int) -> tuple[int, int, int, int]:
     border = width // 3 if name in TESTED_ON_THE_LEFT else width - width // 3
     start, stop = (0, border) if on_the_left else (border, width)
     words = struct.unpack(">3Q", hashlib.sha256(key.encode()).digest()[:24])
-    # 53 bits, all that a float holds: the fractions stay below 1.
+    # 53 bits, the precision of a float, so that the fractions are below 1.
     scale, down, right = ((word >> 11) / 2**53 for word in words)
     side = round(min(height, stop - start) * (SMALLEST_CROP + (1 - SMALLEST_CROP) * scale))
     top = int(down * (height - side + 1))
@@ -118,7 +118,7 @@ def crop_box(key: str, height: int, width: int) -> tuple[int, int, int, int]:
 
 
 def _photograph_folder() -> Path:
-    # Not skimage.data's functions: they download what they do not find.
+    # The functions of skimage.data would download missing files.
     return Path(str(importlib.resources.files("skimage"))) / "data"
 
 

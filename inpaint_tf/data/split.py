@@ -1,4 +1,4 @@
-"""Split photographs into train and test by their names alone."""
+"""Splits photographs into train and test by their names alone."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from collections.abc import Iterable, Mapping, Sequence
 
 
 def canonical(key: str) -> bytes:
-    """Return the bytes by which a key is ranked and hashed, the same on every platform.
+    """Return the bytes by which a key is sorted and hashed, the same on every platform.
 
     Args:
-        key: posix path relative to the root of its data set.
+        key: posix path relative to the root of the data set.
 
     Returns:
-        The key in Unicode's composed form, as UTF-8. macOS hands out decomposed names, and Linux
-        names that are no valid text: both come out well defined.
+        The key in Unicode's composed form (NFC), as UTF-8. macOS returns decomposed names, and
+        Linux names may be invalid text: both have a defined result.
     """
     return unicodedata.normalize("NFC", key).encode("utf-8", "surrogateescape")
 
@@ -24,12 +24,12 @@ def canonical(key: str) -> bytes:
 def split_keys(keys: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Split keys 11:1 into train and test.
 
-    The keys are ranked by the SHA-256 of their names and the first `round(n / 12)` of them (at
-    least one where there are two keys or more) are the test photographs. The split depends neither
-    on the order of the keys nor on the platform, and holds no random state.
+    The keys are sorted by the SHA-256 of their names. The first `round(n / 12)` of them, but at
+    least one of two or more, are the test photographs. The split does not depend on the order of
+    the keys, on the platform or on a random state.
 
     Args:
-        keys: distinct posix paths relative to the root of their data set.
+        keys: distinct posix paths relative to the root of the data set.
 
     Returns:
         The train keys and the test keys, each sorted by name.
@@ -47,10 +47,10 @@ def split_each(
     """Split the keys of each class as `split_keys` does.
 
     Args:
-        classes: the keys of each class.
+        classes: name of the class -> its keys.
 
     Returns:
-        The train keys and the test keys, class by class in the order of the classes' names.
+        The train keys and the test keys, class by class in the order of their names.
     """
     splits = [split_keys(keys) for _, keys in sorted(classes.items())]
     train = tuple(key for keys, _ in splits for key in keys)
@@ -59,13 +59,13 @@ def split_each(
 
 
 def by_folder(keys: Iterable[str]) -> dict[str, list[str]]:
-    """Return the keys of each class, which is what lies in one folder.
+    """Group keys by folder.
 
     Args:
         keys: posix paths.
 
     Returns:
-        Folder to keys; `""` is the root itself.
+        Folder -> keys; `""` is the root.
     """
     classes = defaultdict(list)
     for key in keys:
@@ -74,15 +74,15 @@ def by_folder(keys: Iterable[str]) -> dict[str, list[str]]:
 
 
 def deal(keys: Iterable[str], count: int) -> tuple[str, ...]:
-    """Choose keys in turn from each class, those of smaller SHA-256 first.
+    """Choose keys from each class in turn, in the order of the SHA-256 of their names.
 
     Args:
-        keys: distinct posix paths; what lies in one folder is a class.
-        count: how many to choose; all where there are fewer.
+        keys: distinct posix paths; each folder is a class.
+        count: number of keys to choose; all if there are fewer.
 
     Returns:
-        The chosen keys, sorted by name. The classes differ in number by one at most, until a class
-        runs out; a smaller choice is contained in every larger one.
+        The chosen keys, sorted by name. The numbers of keys per class differ by one at most, unless
+        a class has too few. A smaller choice is contained in every larger one.
     """
     turns = (
         (turn, *_rank(key))

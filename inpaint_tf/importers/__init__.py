@@ -1,1 +1,1 @@
-"""Other people's weights, put into our networks."""
+"""Import of weights from other programs."""

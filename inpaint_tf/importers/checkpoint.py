@@ -1,4 +1,4 @@
-"""Someone else's checkpoint, whatever its format, as networks of ours."""
+"""Reads checkpoints of other programs, in all supported formats, into Keras models."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ RELEASE_LICENCE = "CC BY-NC 4.0, if these are the weights of the 2018 release"
 
 @dataclass(frozen=True)
 class Imported:
-    """Networks with someone else's weights.
+    """Networks with imported weights.
 
     Attributes:
-        architecture: the generator's name in the registry.
-        generator: of `compat` "torch" or "tf1".
-        critics: `"local"` and `"global"`, as far as there are any.
-        format: of the source, in words.
-        files: that were read.
-        licence: what is known of it from the format alone.
-        left_out: how many tensors of the files are of nothing known here, such as an optimizer.
+        architecture: name of the generator in the model registry.
+        generator: a model with `compat` "torch" or "tf1".
+        critics: the critics `"local"` and `"global"`, if the checkpoint has them.
+        format: description of the source format.
+        files: the files that were read.
+        licence: what the format alone tells about the license.
+        left_out: number of tensors that are not used, such as those of an optimizer.
     """
 
     architecture: str
@@ -49,14 +49,14 @@ def read_checkpoint(
     """Read a checkpoint of the PyTorch port, the paper's own code, or the 2018 release.
 
     Args:
-        path: a `.pt` or `.safetensors` file of a generator, or of a whole training; or a
-            TensorFlow 1 checkpoint: `snap-0`, one of its files, or the folder that it is alone in.
-        critics: such a file of critics. Default: for `gen_X.pt` the `dis_X.pt` beside it, if it is
-            there, or those in the same file. A TensorFlow checkpoint has its critics in it.
-        mask: name of the mask mode that the weights were trained with; no checkpoint says it.
+        path: a `.pt` or `.safetensors` file with a generator or a complete training state; or a
+            TensorFlow 1 checkpoint: `snap-0`, one of its files, or a folder with one checkpoint.
+        critics: file with critics. Default: `dis_X.pt` in the folder of `gen_X.pt`, or the critics
+            in the same file. A TensorFlow checkpoint contains its critics.
+        mask: name of the mask mode of the training, which checkpoints do not record.
 
     Raises:
-        UserError: if it is damaged, not safe to read, or of a network that is not known here.
+        UserError: If the file is damaged, not safe to read, or has weights of an unknown network.
     """
     path = Path(path)
     prefix = tf1.find_checkpoint(path)
@@ -97,7 +97,7 @@ def _read_torch(path: Path, critics: Path | None, mask: str) -> Imported:
 
 
 def _read_arrays(path: Path) -> tuple[dict[str, Array], str]:
-    """Return the tensors of a file, and what format it has in words."""
+    """Return the tensors of a file, and a description of its format."""
     if path.suffix == ".safetensors":
         return read_safetensors(path), "safetensors"
     return read_torch(path), "PyTorch zip"
@@ -120,7 +120,7 @@ def _sibling(path: Path) -> Path | None:
 
 @contextmanager
 def _naming(path: Path) -> Iterator[None]:
-    """Put the file's name before what is wrong with its weights."""
+    """Prefix errors with the name of the file."""
     try:
         yield
     except UserError as error:

@@ -1,4 +1,4 @@
-"""One file from the web, with an end to its size and to its patience."""
+"""Downloads a file within limits of size and time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from neuralgym_lite.errors import UserError
 
 TIMEOUT = 30.0
-SLOWEST = 1024  # bytes a second
+SLOWEST = 1024  # bytes per second
 
 _BLOCK = 1 << 18
 _ABSENT = (403, 404, 410)
@@ -23,21 +23,21 @@ OnProgress = Callable[[int, int | None], None]
 
 
 class AbsentError(UserError):
-    """A file is not where it was looked for."""
+    """A file does not exist at its URL or in its folder."""
 
 
 def download(url: str, path: Path, limit: int, on_progress: OnProgress | None = None) -> None:
     """Download a file.
 
     Args:
-        url: http or https; redirects are followed.
-        path: a file to write to. If the download fails, part of it may be there.
-        limit: the most bytes that are taken.
-        on_progress: called with (bytes so far, bytes in all or None if the server does not say).
+        url: http or https URL; redirects are followed.
+        path: the file to write. It may be incomplete if the download fails.
+        limit: maximum size in bytes.
+        on_progress: called with (bytes so far, total bytes or None if unknown).
 
     Raises:
-        AbsentError: there is no such file.
-        UserError: the download fails, breaks off, is too large, or hardly moves.
+        AbsentError: If there is no such file.
+        UserError: If the download fails, is incomplete, too large or too slow.
     """
     try:
         if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
@@ -60,7 +60,7 @@ def download(url: str, path: Path, limit: int, on_progress: OnProgress | None = 
 
 
 class _BadDownloadError(Exception):
-    """Why a download was given up."""
+    """The reason why a download failed."""
 
 
 def _copy(

@@ -1,15 +1,15 @@
-"""The folder that an import leaves: models, what they are, and where they came from."""
+"""The folder that an import writes: models, their description and their source."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 from inpaint_tf.importers.checkpoint import Imported
 from inpaint_tf.weights import CARD_FILE, FACTS_FILE, GENERATOR_FILE
-from neuralgym_lite.errors import UserError
+from neuralgym_lite.digests import file_sha256
+from neuralgym_lite.errors import UserError, reason_of
 from neuralgym_lite.folders import temporary_folder
 
 _ARCHITECTURES = {
@@ -23,22 +23,22 @@ _DIALECTS = {
 
 
 def check_target(folder: Path) -> None:
-    """Refuse a folder that exists and is not empty.
+    """Check that a folder does not exist or is empty.
 
     Raises:
-        UserError: naming it.
+        UserError: If it exists and is not empty.
     """
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise UserError(f"'{folder}' exists and is not an empty folder. Choose another `out`.")
 
 
 def describe(imported: Imported, licence: str | None, differences: dict[str, float]) -> Any:
-    """Return the facts of an import in JSON types.
+    """Return the content of `model.json`, of JSON types.
 
     Args:
         imported: the networks.
-        licence: of the weights; None for what the format suggests.
-        differences: of each stage from the source's own output; empty if that is not known.
+        licence: license of the weights. Default: what the format suggests.
+        differences: stage -> largest difference from the output of the source; empty if unknown.
     """
     model = imported.generator
     return {
@@ -58,7 +58,7 @@ def describe(imported: Imported, licence: str | None, differences: dict[str, flo
         },
         "source": {
             "format": imported.format,
-            "files": [{"name": path.name, "sha256": _sha256(path)} for path in imported.files],
+            "files": [{"name": path.name, "sha256": file_sha256(path)} for path in imported.files],
             "licence": licence or imported.licence,
         },
         "largest_difference_from_source": differences or None,
@@ -66,15 +66,15 @@ def describe(imported: Imported, licence: str | None, differences: dict[str, flo
 
 
 def write_folder(folder: Path, imported: Imported, facts: Any) -> None:
-    """Write the networks, `MODEL_CARD.md` and `model.json`: a whole folder, or none.
+    """Write a folder with the networks, `MODEL_CARD.md` and `model.json`, completely or not at all.
 
     Args:
-        folder: missing, or empty.
+        folder: a folder that does not exist, or is empty.
         imported: the networks.
         facts: from `describe`.
 
     Raises:
-        UserError: if it cannot be written.
+        UserError: If it cannot be written.
     """
     try:
         with temporary_folder(folder.parent) as hidden:
@@ -88,7 +88,7 @@ def write_folder(folder: Path, imported: Imported, facts: Any) -> None:
                 folder.rmdir()
             hidden.rename(folder)
     except OSError as error:
-        raise UserError(f"'{folder}' cannot be written: {error.strerror or error}.") from error
+        raise UserError(f"'{folder}' cannot be written: {reason_of(error)}.") from error
 
 
 def _card(facts: Any) -> str:
@@ -99,8 +99,8 @@ def _card(facts: Any) -> str:
         f"* **Architecture**: `{facts['architecture']}`, {_ARCHITECTURES[facts['architecture']]}; "
         f"width {facts['width']}, {facts['weights']:,} weights.",
         f"* **Dialect**: `{facts['compat']}`: {_DIALECTS[facts['compat']]}.",
-        f"* **Mask mode**: `{mask['name']}`{_mosaic(mask)}, as said at the import: the checkpoint "
-        "does not say it.",
+        f"* **Mask mode**: `{mask['name']}`{_mosaic(mask)}, as given at the import; the checkpoint "
+        "does not record it.",
     ]
     for kind, critic in facts["critics"].items():
         height, width = critic["size"]
@@ -127,7 +127,3 @@ def _difference(facts: Any) -> str:
         return "Not known: no output of the source was given at the import."
     parts = [f"{stage} {value:.1e}" for stage, value in known.items()]
     return f"Largest absolute difference on the probe, in [-1, 1]: {', '.join(parts)}."
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,8 +1,7 @@
-"""The published weights of LPIPS, converted."""
+"""Downloads and converts the published weights of LPIPS."""
 
 from __future__ import annotations
 
-import hashlib
 import io
 import zipfile
 from collections.abc import Callable
@@ -19,7 +18,8 @@ from inpaint_tf.importers.torch_pickle import Array
 from inpaint_tf.importers.torch_zip import read_torch
 from inpaint_tf.metrics import lpips_weights
 from inpaint_tf.metrics.lpips_weights import Arrays
-from neuralgym_lite.errors import UserError
+from neuralgym_lite.digests import file_sha256
+from neuralgym_lite.errors import UserError, reason_of
 from neuralgym_lite.folders import temporary_folder
 from neuralgym_lite.images import atomic_write
 
@@ -35,14 +35,14 @@ _FIRES = {2: 3, 3: 4, 4: 6, 5: 7, 6: 9, 7: 10, 8: 11, 9: 12}
 
 @dataclass(frozen=True)
 class _Published:
-    """Files that hold weights.
+    """Published files with weights.
 
     Attributes:
-        networks: of the network, all with the same numbers, the best first. The names end in the
-            first digits of the file's SHA-256.
-        heads: of the weights that LPIPS gives to its channels.
-        layers: our name of each convolution -> theirs.
-        n_heads: how many maps there are.
+        networks: files with the network, all with the same weights, in the order of preference. A
+            name ends with the first digits of the file's SHA-256.
+        heads: file with the channel weights of LPIPS.
+        layers: name of a convolution here -> name in the file.
+        n_heads: number of feature maps.
     """
 
     networks: tuple[str, ...]
@@ -73,26 +73,26 @@ _PUBLISHED = {
 
 
 def fetch(name: str, source: str | None = None, on_progress: OnProgress | None = None) -> Path:
-    """Get weights into the cache folder, unless they are there.
+    """Download weights into the cache folder, unless they are there.
 
-    The published files of the network and of LPIPS' own weights are downloaded, read without
-    PyTorch and without running anything that is in them, and converted.
+    The published files with the network and the channel weights are read without PyTorch and
+    without executing their pickles, and converted.
 
     Args:
         name: a key of `lpips_weights.SHA256`.
-        source: where the files lie instead, all in one place: a URL or a folder.
-        on_progress: called with (file, bytes so far, bytes in all or None if that is not known).
+        source: URL or folder of a mirror with all files. Default: the original URLs.
+        on_progress: called with (file, bytes so far, total bytes or None if unknown).
 
     Returns:
-        The `.npz` in the cache folder.
+        The `.npz` file in the cache folder.
 
     Raises:
-        UserError: the name is unknown, a file cannot be had or read, its checksum is wrong, the
-            numbers are not the published ones, or the cache folder cannot be written to.
+        UserError: If the name is unknown, a file cannot be downloaded or read, its checksum is
+            wrong, the weights are not the published ones, or the cache folder cannot be written.
     """
     target = lpips_weights.kept_at(name)
     if target.exists():
-        with suppress(UserError):  # damaged: it is replaced
+        with suppress(UserError):  # a damaged file is replaced
             lpips_weights.read(name, target)
             return target
     try:
@@ -103,7 +103,7 @@ def fetch(name: str, source: str | None = None, on_progress: OnProgress | None =
         atomic_write(target, packed.getvalue())
     except OSError as error:
         raise UserError(
-            f"Cannot keep weights in '{target.parent}': {error.strerror or error}; choose another "
+            f"Cannot keep weights in '{target.parent}': {reason_of(error)}; choose another "
             "folder with $INPAINT_TF_CACHE"
         ) from error
     return target
@@ -111,14 +111,14 @@ def fetch(name: str, source: str | None = None, on_progress: OnProgress | None =
 
 @dataclass(frozen=True)
 class _Source:
-    """Where files come from: the web, a mirror, or a folder."""
+    """The source of files: their original URLs, a mirror, or a folder."""
 
     place: str | None
     temporary: Path
     on_progress: OnProgress | None
 
     def file(self, name: str, official: str) -> Path:
-        """Return a published file, downloaded where it is not in a folder."""
+        """Return a published file, downloaded unless the source is a folder."""
         if self.place is not None and "://" not in self.place:
             path = Path(self.place).expanduser() / name
             if not path.is_file():
@@ -130,7 +130,7 @@ class _Source:
         return path
 
     def first_of(self, names: tuple[str, ...], official: str) -> Path:
-        """Return the first of some files that is there."""
+        """Return the first file that exists."""
         try:
             return self.file(names[0], official)
         except AbsentError:
@@ -146,7 +146,7 @@ class _Source:
 
 def _published(name: str, source: _Source) -> Arrays:
     published = _PUBLISHED[name]
-    # The small file first: where it fails, nobody has waited for the large one.
+    # The small file first: if it fails, the user has not waited for the large one.
     heads = _read(source.file(published.heads, _HEADS))
     path = source.first_of(published.networks, _NETWORKS)
     _check_name(path)
@@ -156,13 +156,9 @@ def _published(name: str, source: _Source) -> Arrays:
 
 
 def _check_name(path: Path) -> None:
-    """Refuse a file whose SHA-256 does not begin as its name says."""
+    """Check that the SHA-256 of a file begins with the digits in its name."""
     expected = path.stem.rpartition("-")[2]
-    sha256 = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            sha256.update(block)
-    found = sha256.hexdigest()
+    found = file_sha256(path)
     if not found.startswith(expected):
         raise UserError(
             f"'{path.name}' is damaged or another file: its SHA-256 begins with "
@@ -174,14 +170,14 @@ def _read(path: Path) -> dict[str, Array]:
     try:
         return read_torch(path) if zipfile.is_zipfile(path) else read_torch_legacy(path)
     except UserError as error:
-        # The folder of a downloaded file is gone by the time that somebody reads this.
+        # The temporary folder no longer exists when the user reads the message.
         raise UserError(str(error).replace(str(path), path.name)) from error
 
 
 def _converted(
     published: _Published, network: dict[str, Array], heads: dict[str, Array], path: Path
 ) -> Arrays:
-    """Return the weights under our names; kernels as (h, w, in, out)."""
+    """Return the weights by their names here; kernels as (h, w, in, out)."""
     arrays = {}
     try:
         for ours, theirs in published.layers.items():

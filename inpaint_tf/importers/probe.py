@@ -1,4 +1,4 @@
-"""How far an imported network is from what its source gives for the same input."""
+"""Compares the output of an imported network with that of its source."""
 
 from __future__ import annotations
 
@@ -23,20 +23,21 @@ Probe = dict[str, NDArray[np.float32]]
 
 
 def read_probe(path: str | Path) -> Probe:
-    """Read an input and the outputs that the source gave for it.
+    """Read an input and the outputs of the source.
 
     Args:
-        path: an `.npz` with `masked_input` `(B, H, W, 3)` RGB in [-1, 1], `mask` `(B, H, W, 1)`,
-            and `x_stage1` and `x_stage2` like `masked_input`; H and W are multiples of 8.
+        path: an `.npz` file with `masked_input` `(B, H, W, 3)` RGB in [-1, 1], `mask`
+            `(B, H, W, 1)`, and `x_stage1` and `x_stage2` like `masked_input`. H and W are multiples
+            of 8.
 
     Raises:
-        UserError: if it cannot be read, or an array is missing or of another shape.
+        UserError: If it cannot be read, or an array is missing or has the wrong shape.
     """
     names = ("masked_input", "mask", *STAGES.values())
     try:
         arrays = read_arrays(path, _MAX_BYTES)
         probe = {name: np.asarray(arrays[name], "float32") for name in names if name in arrays}
-    except Exception as error:  # zipfile and NumPy answer damage with nearly any exception
+    except Exception as error:  # zipfile and NumPy raise many kinds of exceptions for damaged files
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"Probe '{path}' cannot be read: {reason}") from error
     missing = [name for name in names if name not in probe]
@@ -79,7 +80,7 @@ def formulations_differ(model: InpaintingModel) -> float | None:
 
 
 def _generated() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return waves of three frequencies, phases by chance, with a hole in the middle."""
+    """Return an image of waves with random phases, with a hole in the middle, and its mask."""
     phase = generator(0, "import-probe").uniform(0, 2 * np.pi, (3, 1, 1))
     row, column = np.mgrid[:SIZE, :SIZE] / SIZE
     picture = np.sin(phase + 2 * np.pi * np.stack([3 * row, 5 * column, 4 * (row + column)]))

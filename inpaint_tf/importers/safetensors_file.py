@@ -1,10 +1,10 @@
-"""Files of `safetensors`, which hold arrays and nothing that could run."""
+"""Reads `.safetensors` files, which contain arrays and no code."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import ml_dtypes  # noqa: F401, teaches NumPy bfloat16
+import ml_dtypes  # noqa: F401, registers bfloat16 with NumPy
 from safetensors import safe_open
 
 from inpaint_tf.importers.torch_pickle import (
@@ -24,10 +24,10 @@ def read_safetensors(path: str | Path) -> dict[str, Array]:
     """Read the tensors of a `.safetensors` file.
 
     Returns:
-        Name to array. Together they take no more memory than the file is long.
+        Name -> array. In total they take no more memory than the size of the file.
 
     Raises:
-        UserError: if it is damaged, or holds anything else.
+        UserError: If the file is damaged, or is not a safetensors file.
     """
     return read_guarded(Path(path), _read)
 
@@ -36,7 +36,9 @@ def _read(path: Path) -> dict[str, Array]:
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
     if length > MAX_PICKLE_BYTES:
-        raise RefusedError(f"has a header of {length:,} bytes, and may be no safetensors file.")
+        raise RefusedError(
+            f"has a header of {length:,} bytes, and is probably not a safetensors file."
+        )
     if path.stat().st_size > MAX_BYTES:
         raise RefusedError(f"is longer than {MAX_BYTES:,} bytes.")
     arrays = {}

@@ -1,7 +1,7 @@
-"""Checkpoints of the 2018 release, a TensorFlow 1 program, put into our networks.
+"""Imports checkpoints of the 2018 release, a TensorFlow 1 program.
 
-The release was trained on pictures with the channels blue, green, red. The kernels that see or
-make pictures are turned round here, so that the networks take and give RGB like all others.
+The release was trained on BGR images. Here the kernels that read or write images are reversed along
+the color axis, so that the networks use RGB.
 """
 
 from __future__ import annotations
@@ -39,18 +39,19 @@ _MAX_REASON = 300
 
 _OPTIMIZER = re.compile(r".*/(Adam|RMSProp|Momentum|beta[12]_power)(_\d+)?")
 _UPSAMPLED = ("conv13", "conv15", "allconv13", "allconv15")
-_SEE_PICTURES = ("conv1", "pmconv1")
-_MAKE_PICTURES = ("conv17", "allconv17")
+_READ_IMAGES = ("conv1", "pmconv1")
+_WRITE_IMAGES = ("conv17", "allconv17")
 
 
 def find_checkpoint(path: Path) -> Path | None:
-    """Return the prefix of a TensorFlow checkpoint's files, or None if `path` names none.
+    """Return the prefix of a TensorFlow checkpoint's files, or None if `path` is something else.
 
     Args:
-        path: `snap-0`, one of its files, or a folder with such a checkpoint.
+        path: `snap-0`, one of its files, or a folder with a checkpoint.
 
     Raises:
-        UserError: if its index is missing, or several lie in the folder and nothing says which.
+        UserError: If its index is missing, or the folder has several checkpoints and no file
+            `checkpoint` that names one.
     """
     if path.is_dir():
         return _newest(path)
@@ -69,7 +70,7 @@ def checkpoint_files(prefix: Path) -> list[Path]:
 
 
 def read_tf1(prefix: Path) -> dict[str, NDArray[Any]]:
-    """Read the float tensors of a generator and its critics; the optimizer's are left out.
+    """Read the float tensors of a generator and its critics, without those of the optimizer.
 
     Raises:
         UserError: if it is damaged, or none of the 2018 release, or TensorFlow is not installed.
@@ -91,7 +92,7 @@ def read_tf1(prefix: Path) -> dict[str, NDArray[Any]]:
         if needed > sum(file.stat().st_size for file in checkpoint_files(prefix)):
             raise ValueError(f"its tensors would take {needed:,} bytes, more than its files have")
         arrays = {name: reader.get_tensor(name) for name in names}
-    except Exception as error:  # TensorFlow answers damage with its own errors, and Python's
+    except Exception as error:  # TensorFlow raises many kinds of exceptions for damaged files
         raise UserError(f"'{prefix}' is damaged: {reason_of(error)[:_MAX_REASON]}") from error
     if not any(name.startswith(GENERATOR) for name in arrays):
         found = f"found '{min(shapes)}'" if shapes else "found nothing"
@@ -103,10 +104,10 @@ def read_tf1(prefix: Path) -> dict[str, NDArray[Any]]:
 
 
 def make_generator(arrays: Mapping[str, Any], mask_mode: MaskMode) -> InpaintingModel:
-    """Make the release's generator from its tensors, those of critics among them ignored.
+    """Create the generator of the release from its tensors. Tensors of critics are ignored.
 
     Raises:
-        UserError: if names are missing or left over, or shapes differ.
+        UserError: If names are missing or left over, or shapes differ.
     """
     width = dimension(arrays, f"{GENERATOR}conv1/kernel", axis=3)
     check_count(arrays, ContextualAttentionModel.least_weights(width))
@@ -124,10 +125,10 @@ def make_generator(arrays: Mapping[str, Any], mask_mode: MaskMode) -> Inpainting
 
 
 def make_critics(arrays: Mapping[str, Any]) -> dict[str, Critic]:
-    """Make the release's critics from its tensors; none if it has none.
+    """Create the critics of the release from its tensors, if there are any.
 
     Raises:
-        UserError: if names are missing or left over, or shapes differ.
+        UserError: If names are missing or left over, or shapes differ.
     """
     own = _only(arrays, CRITICS)
     if not own:
@@ -157,20 +158,20 @@ def _make_critic(kind: str, arrays: Mapping[str, Any]) -> Critic:
 
 def _slot(variable: Any, layer: str) -> WeightSlot:
     shape = tuple(variable.shape)
-    if layer in _SEE_PICTURES and len(shape) == 4:
+    if layer in _READ_IMAGES and len(shape) == 4:
         rest = range(3, shape[2])
         return WeightSlot(variable, shape, lambda kernel: kernel[:, :, [2, 1, 0, *rest]])
-    if layer in _MAKE_PICTURES:
+    if layer in _WRITE_IMAGES:
         return WeightSlot(variable, shape, lambda array: array[..., ::-1])
     return WeightSlot(variable, shape, lambda array: array)
 
 
 def _newest(folder: Path) -> Path:
-    """Return the checkpoint that the folder's `checkpoint` names, or the only one in it."""
+    """Return the checkpoint named by the file `checkpoint`, or the only one in the folder."""
     note = folder / "checkpoint"
     text = note.read_text("utf-8", errors="replace") if note.is_file() else ""
     if named := re.search(r'^model_checkpoint_path: "(.+)"', text, re.MULTILINE):
-        # The path is the author's; the files were moved.
+        # The recorded path is that of the author's machine.
         prefix = folder / re.split(r"[/\\]", named[1])[-1]
         if _index(prefix).is_file():
             return prefix

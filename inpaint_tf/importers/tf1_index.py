@@ -1,7 +1,7 @@
-"""The index of a TensorFlow checkpoint, looked at before TensorFlow, which some of them kill.
+"""Checks the index of a TensorFlow checkpoint, because a damaged index can crash TensorFlow.
 
-An index is a sorted table, as LevelDB has it: blocks of keys and values, a block that lists them,
-and a footer. TensorFlow ends the process, without an exception, at a shape that is none.
+An index is a sorted table in the format of LevelDB: blocks of keys and values, a block that lists
+them, and a footer. TensorFlow aborts the process, without an exception, at an invalid shape.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ _MAX_NUMBERS = 1 << 40
 _MAX_SHARDS = 1000
 _FOOTER = 48
 _MAGIC = struct.pack("<Q", 0xDB4775248B80FB57)
-_TRAILER = 5  # kind of compression and checksum
+_TRAILER = 5  # bytes: compression type and checksum
 
 
 def check_index(path: Path) -> None:
-    """Refuse an index that TensorFlow might not survive.
+    """Check that TensorFlow can read an index safely.
 
     Args:
         path: the `.index` file.
 
     Raises:
-        ValueError: one line, without the file's name.
+        ValueError: If it cannot; one line, without the name of the file.
     """
     with path.open("rb") as file:
         data = file.read(MAX_BYTES + 1)
@@ -40,7 +40,7 @@ def check_index(path: Path) -> None:
     if len(data) < _FOOTER or not data.endswith(_MAGIC):
         raise ValueError("its index is cut or is none")
     at = len(data) - _FOOTER
-    for _ in range(2):  # of a block that is not used
+    for _ in range(2):  # the handle of the meta-index block, which is not used
         _, at = _varint(data, at)
     count = 0
     for _, handle in _rows(_block(data, data[at:])):
@@ -63,13 +63,13 @@ def _check_entry(key: bytes, value: bytes) -> None:
     sides = [side.size for side in entry.shape.dim]
     if entry.slices or entry.shape.unknown_rank or len(sides) > _MAX_RANK:
         raise ValueError(f"{name} is in parts, or has {len(sides)} dimensions")
-    # A side of 0 would hide the others in the product.
+    # A dimension of 0 would make the product 0 whatever the others are.
     if min(sides, default=0) < 0 or math.prod(max(side, 1) for side in sides) > _MAX_NUMBERS:
         raise ValueError(f"{name} has the shape {sides}")
 
 
 def _block(data: bytes, handle: bytes) -> bytes:
-    """Return the block at the place that a handle names."""
+    """Return the block that a handle points to."""
     start, at = _varint(handle, 0)
     length, _ = _varint(handle, at)
     if start + length + _TRAILER > len(data) or data[start + length] != 0:
@@ -78,12 +78,12 @@ def _block(data: bytes, handle: bytes) -> bytes:
 
 
 def _rows(block: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield keys and values; a key may begin as the one before it."""
+    """Yield keys and values; a key may share a prefix with the one before it."""
     count = struct.unpack("<I", block[-4:])[0]
     at, end, key = 0, len(block) - 4 - 4 * count, b""
     if end < 0:
         raise ValueError("a block of its index is cut")
-    # TensorFlow may begin to read at any of these places.
+    # TensorFlow may start to read at any of these offsets.
     restarts, starts = set(struct.unpack(f"<{count}I", block[end:-4])), {0}
     while at < end:
         starts.add(at)

@@ -1,7 +1,7 @@
-"""PyTorch's checkpoints from before version 1.6, read without running anything that is in them.
+"""Reads PyTorch checkpoints from before version 1.6 without executing their pickles.
 
-Five pickles follow one another: a magic number, the version of the format, the machine that wrote
-it, the tensors, and the order of the storages. The numbers of the storages come after them.
+A file contains five pickles: a magic number, the version of the format, a description of the
+machine that wrote it, the tensors, and the order of the storages. The data of the storages follow.
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ def read_torch_legacy(path: str | Path) -> dict[str, Array]:
         path: a `.pth` file.
 
     Returns:
-        As `torch_zip.read_torch`.
+        See `torch_zip.read_torch`.
 
     Raises:
-        UserError: if it is damaged, of another format, or holds anything but tensors.
+        UserError: If it is damaged, has another format, or contains anything but tensors.
     """
     return read_guarded(Path(path), _read)
 
@@ -63,7 +63,7 @@ def _read(path: Path) -> dict[str, Array]:
     if length > MAX_BYTES:
         raise RefusedError(f"is {length:,} bytes long, and limited to {MAX_BYTES:,} bytes.")
     with path.open("rb") as file:
-        # What reaches further than this is no pickle of tensors, whatever length it claims.
+        # A pickle of tensors is never longer than this, whatever length the file claims.
         head = io.BytesIO(file.read(MAX_PICKLE_BYTES))
         _check_format(head)
         machine = _LegacyMachine()
@@ -83,7 +83,7 @@ def _read(path: Path) -> dict[str, Array]:
 
 
 def _check_format(head: io.BytesIO) -> None:
-    """Read the three pickles before that of the tensors."""
+    """Read the three pickles before the tensors."""
     if not head.getvalue().startswith(_MAGIC):
         raise RefusedError("is no PyTorch checkpoint: it does not begin with the magic number.")
     head.seek(len(_MAGIC))
@@ -96,7 +96,7 @@ def _check_format(head: io.BytesIO) -> None:
 def _find_numbers(
     file: BinaryIO, length: int, keys: list[Any], storages: dict[str, Storage]
 ) -> dict[str, int]:
-    """Return the place in the file where the numbers of each storage begin."""
+    """Return the offset in the file of each storage."""
     starts: dict[str, int] = {}
     for key in keys:
         if expect(key, str) not in storages or key in starts:
@@ -115,7 +115,7 @@ def _find_numbers(
 
 
 class _LegacyMachine(Machine):
-    """Knows how Python 2, and the first versions of PyTorch, wrote tensors."""
+    """Also accepts the opcodes of Python 2 and the tensor classes of early PyTorch."""
 
     opcodes = Machine.opcodes | {"BINSTRING", "NEWOBJ", "SHORT_BINSTRING"}
     names = Machine.names | {_TENSOR, _PARAMETER} | _TENSOR_CLASSES
@@ -132,7 +132,7 @@ class _LegacyMachine(Machine):
 
     def call(self, name: str, arguments: tuple[Any, ...]) -> Any:
         if name == _DICT and len(arguments) == 1:
-            # One list may be the argument of very many calls.
+            # The same list may be the argument of very many calls.
             self.spend(len(expect(arguments[0], list)))
             return _dict(arguments[0])
         if name == _TENSOR and len(arguments) == 4:
@@ -149,13 +149,13 @@ class _LegacyMachine(Machine):
         elif len(expect(state, tuple)) == 4:
             value.content = tensor(*state)
         elif len(state) == 5:
-            # Of a parameter: the tensor, then whether it learns and the like.
+            # A parameter: the tensor, then flags such as requires_grad.
             value.content = state[0]
         elif len(state) != 3:
             raise RefusedError(f"is no state dict: a tensor has a state of {len(state)} parts.")
 
     def storage(self, identifier: Any) -> Storage:
-        # The last part would say that the storage is a part of another one.
+        # The last part would describe a view of another storage.
         if type(identifier) is not tuple or len(identifier) != 6 or identifier[5] is not None:
             raise RefusedError("has a persistent object that is no storage of a tensor.")
         storage = super().storage(identifier[:5])

@@ -1,6 +1,6 @@
-"""Weights under the names and layouts of the PyTorch port, put into our networks.
+"""Imports weights with the names and layouts of the PyTorch port.
 
-The paper's own code has the port's names and dialect too.
+The paper's own code uses the same names and layouts.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ from neuralgym_lite.errors import UserError
 COMPAT = "torch"
 GENERATOR = ("coarse_generator.", "fine_generator.")
 CRITICS = {"local": "localD.", "global": "globalD."}
-# What PyTorch's DataParallel and compile put into names, anywhere.
+# Prefixes that DataParallel and torch.compile insert anywhere in names.
 _WRAPPED = re.compile(r"(?:(?<=^)|(?<=\.))(?:module|_orig_mod)\.")
 
 
 def make_generator(arrays: Mapping[str, Any], mask_mode: MaskMode) -> tuple[str, InpaintingModel]:
-    """Find out which network a generator's state dict is of, make it, and put the weights in.
+    """Create the generator that a state dict belongs to, with its weights.
 
     Args:
-        arrays: as for `assign_generator`, alone or somewhere in the state of a whole training:
-            what stands before the generator's names, such as `state_dict.netG.`, is found out.
-        mask_mode: what the network was shown in a hole.
+        arrays: see `assign_generator`; alone or in a complete training state. A prefix of the
+            generator's names, such as `state_dict.netG.`, is detected.
+        mask_mode: mask mode of the training.
 
     Returns:
-        The network's name in our registry, and the network.
+        The name of the network in the model registry, and the network.
 
     Raises:
-        UserError: if it is of no network that is known here.
+        UserError: If the weights belong to an unknown network.
     """
     arrays = select(arrays, GENERATOR)
     name = _architecture(arrays)
@@ -56,13 +56,13 @@ def make_generator(arrays: Mapping[str, Any], mask_mode: MaskMode) -> tuple[str,
 
 
 def make_critics(arrays: Mapping[str, Any]) -> dict[str, Critic]:
-    """Make the local and the global critic of a file with the state dicts `localD` and `globalD`.
+    """Create the local and the global critic from the state dicts `localD` and `globalD`.
 
     Args:
-        arrays: of both or one, alone or somewhere in the state of a whole training.
+        arrays: tensors of one or both, alone or in a complete training state.
 
     Raises:
-        UserError: if it holds something else, or a critic does not fit.
+        UserError: If there are other tensors, or shapes do not match.
     """
     arrays = select(arrays, tuple(CRITICS.values()))
     strange = [name for name in arrays if not name.startswith(tuple(CRITICS.values()))]
@@ -78,17 +78,17 @@ def make_critics(arrays: Mapping[str, Any]) -> dict[str, Critic]:
 
 
 def select(arrays: Mapping[str, Any], first: tuple[str, ...]) -> dict[str, Any]:
-    """Return the arrays of one network, under its own names.
+    """Return the arrays of one network, without a common prefix of their names.
 
     Args:
-        arrays: by names that may have other words before, as in `state_dict.netG.`.
-        first: how the network's own names begin.
+        arrays: arrays by names that may have a prefix, such as `state_dict.netG.`.
+        first: prefixes of the network's own names.
 
     Returns:
-        Its arrays where it lies under other words; all arrays where it does not, or is not there.
+        The arrays of the network if they have a prefix; else all arrays.
 
     Raises:
-        UserError: if there are several such networks.
+        UserError: If there are several such networks.
     """
     plain: dict[str, Any] = {}
     for name, array in arrays.items():
@@ -108,20 +108,20 @@ def select(arrays: Mapping[str, Any], first: tuple[str, ...]) -> dict[str, Any]:
 
 
 def has_critics(arrays: Mapping[str, Any]) -> bool:
-    """Return whether critics are among the arrays, beside a generator."""
+    """Return whether a training state contains critics."""
     kinds = tuple(CRITICS.values())
     return any(f".{name}".find(f".{kind}") >= 0 for name in arrays for kind in kinds)
 
 
 def assign_generator(model: InpaintingModel, arrays: Mapping[str, Any]) -> None:
-    """Put a generator's state dict into a model of two stages.
+    """Assign a generator's state dict to a two-stage model.
 
     Args:
         model: a model of the same width, usually with `compat="torch"`.
-        arrays: name to array, such as `coarse_generator.conv1.conv.weight`, kernels OIHW.
+        arrays: name -> array, such as `coarse_generator.conv1.conv.weight`; kernels are OIHW.
 
     Raises:
-        UserError: if names are missing or left over, or shapes differ.
+        UserError: If names are missing or left over, or shapes differ.
     """
     slots = {}
     for stage, network in (("coarse", model.coarse), ("fine", model.refinement)):
@@ -133,14 +133,14 @@ def assign_generator(model: InpaintingModel, arrays: Mapping[str, Any]) -> None:
 
 
 def assign_critic(critic: Critic, arrays: Mapping[str, Any]) -> None:
-    """Put a critic's state dict into a critic.
+    """Assign a critic's state dict to a critic.
 
     Args:
         critic: a critic of the same size and widths, usually with `compat="torch"`.
-        arrays: name to array, such as `dis_conv_module.conv1.conv.weight`, and `linear.weight`.
+        arrays: name -> array, such as `dis_conv_module.conv1.conv.weight` and `linear.weight`.
 
     Raises:
-        UserError: if names are missing or left over, or shapes differ.
+        UserError: If names are missing or left over, or shapes differ.
     """
     slots = {}
     for conv in critic.convs:

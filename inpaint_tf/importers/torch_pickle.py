@@ -1,8 +1,8 @@
-"""The pickle in a PyTorch checkpoint, run without running anything that is in it.
+"""A restricted interpreter for the pickle in a PyTorch checkpoint.
 
-A pickle is a program, and Python's reader calls whatever function it names. The machine here knows
-the ordered dict and PyTorch's ways to describe a tensor, and looks none of these names up: it has
-nothing to call.
+A pickle is a program, and Python's unpickler calls any function that it names. The interpreter here
+never looks up a name. It knows the names of the ordered dict and of PyTorch's tensor functions, and
+only builds descriptions of tensors.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-from neuralgym_lite.errors import UserError
+from neuralgym_lite.errors import UserError, reason_of
 
 MAX_BYTES = 4 << 30
 MAX_PICKLE_BYTES = 4 << 20
 MAX_VALUES = 100_000
 MAX_DEPTH = 8
 MAX_NAME = 200
-MAX_STEPS = 100_000  # a state dict takes some thirty for each tensor
+MAX_STEPS = 100_000  # a state dict takes about thirty for each tensor
 MAX_RANK = 64
 MAX_SIZE = 1 << 40
 
@@ -85,14 +85,14 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Global:
-    """A name that a pickle refers to; nothing is looked up."""
+    """A global name in a pickle; it is never looked up."""
 
     name: str
 
 
 @dataclass(frozen=True)
 class Storage:
-    """So many numbers of one type, which lie outside the pickle."""
+    """The data of tensors: `count` numbers of one type, stored outside the pickle."""
 
     type_name: str
     key: str
@@ -111,36 +111,37 @@ class Tensor:
 
 @dataclass(eq=False)
 class Box:
-    """An object whose content, a tensor, a pickle may put in later."""
+    """An object whose content, a tensor, is set by a later opcode."""
 
     content: Any = None
 
 
 class RefusedError(Exception):
-    """Why a file is not read; the message goes on where the file's name stands."""
+    """The reason why a file is refused; the message continues after the name of the file."""
 
 
 def read_guarded(path: Path, read: Callable[[Path], dict[str, Array]]) -> dict[str, Array]:
-    """Read a file; whatever is wrong with it becomes one line that names it.
+    """Read a file and turn any exception into one line that names the file.
 
     Raises:
-        UserError: for any exception that `read` raises.
+        UserError: If `read` raises an exception.
     """
     try:
         return read(path)
     except RefusedError as refusal:
         raise UserError(f"'{path}' {refusal}") from None
     except OSError as error:
-        raise UserError(f"'{path}' cannot be read: {error.strerror or error}.") from None
-    except Exception as error:  # zipfile and pickletools answer damage with nearly any exception
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"'{path}' is damaged: {printable(reason)}.") from error
+        raise UserError(f"'{path}' cannot be read: {reason_of(error)}.") from None
+    except (
+        Exception
+    ) as error:  # zipfile and pickletools raise many kinds of exceptions for damaged files
+        raise UserError(f"'{path}' is damaged: {printable(reason_of(error))}.") from error
 
 
 class Machine:
-    """Runs the opcodes of which `torch.save` makes a state dict; refuses all others.
+    """Interprets the opcodes that `torch.save` uses for a state dict, and refuses all others.
 
-    What it can make are dicts, lists, tuples, numbers, text, None, and descriptions of tensors.
+    It can create dicts, lists, tuples, numbers, strings, None, and descriptions of tensors.
     """
 
     opcodes: ClassVar[frozenset[str]] = frozenset(
@@ -155,13 +156,13 @@ class Machine:
         self.steps = 0
 
     def spend(self, steps: int) -> None:
-        """Count what was done; refuse a pickle that would go on and on."""
+        """Count steps, and refuse a pickle that takes too many."""
         self.steps += steps
         if self.steps > MAX_STEPS:
             raise RefusedError("is no state dict: its pickle takes far too many steps.")
 
     def run(self, program: BinaryIO) -> Any:
-        """Run a pickle up to its end and return what it makes."""
+        """Interpret a pickle up to its end and return the result."""
         for name, argument in self.operations(program):
             if name == "STOP":
                 return self.stack.pop()
@@ -170,7 +171,7 @@ class Machine:
         raise RefusedError("is damaged: its pickle has no end.")
 
     def operations(self, program: BinaryIO) -> Iterator[tuple[str, Any]]:
-        """Yield the names and arguments of opcodes; no argument of a refused opcode is decoded."""
+        """Yield the names and arguments of opcodes; refused opcodes are not decoded."""
         while code := program.read(1):
             operation = _OPERATIONS.get(code.decode("latin-1"))
             if operation is None or operation.name not in self.opcodes:
@@ -181,7 +182,7 @@ class Machine:
             yield operation.name, operation.arg.reader(program) if operation.arg else None
 
     def step(self, name: str, argument: Any) -> None:
-        """Run one opcode."""
+        """Interpret one opcode."""
         stack = self.stack
         if name in _NUMBERS_AND_TEXT:
             stack.append(argument)
@@ -262,7 +263,7 @@ class Machine:
         expect(value, dict)
 
     def storage(self, identifier: Any) -> Storage:
-        """Return the storage that a persistent identifier describes."""
+        """Return the storage described by a persistent identifier."""
         if type(identifier) is not tuple or len(identifier) != 5 or identifier[0] != "storage":
             raise RefusedError("has a persistent object that is no storage of a tensor.")
         type_name = expect(identifier[1], Global).name
@@ -272,21 +273,21 @@ class Machine:
 
 
 def tensor(storage: Any, offset: Any, shape: Any, strides: Any) -> Tensor:
-    """Return the description of a tensor, its parts checked."""
+    """Return a checked description of a tensor."""
     return Tensor(expect(storage, Storage), _size(offset), _sizes(shape), _sizes(strides))
 
 
 def set_items(target: dict[Any, Any], values: list[Any]) -> None:
-    """Set keys and values, which alternate in `values`."""
+    """Set items of a dict from alternating keys and values."""
     for key, value in zip(values[::2], values[1::2], strict=True):
-        # A tuple's hash visits its parts, and shared parts make that exponential.
+        # Hashing a nested tuple with shared parts may take exponential time.
         if type(key) not in (str, int):
             raise RefusedError(f"has a dict with a key of the type {type(key).__name__}.")
         target[key] = value
 
 
 def expect(value: Any, kind: type) -> Any:
-    """Return `value`, which must be of this very type."""
+    """Return `value`, which must have exactly this type."""
     if type(value) is not kind:
         found, wanted = type(value).__name__.lower(), kind.__name__.lower()
         raise RefusedError(f"is no state dict: its pickle has {found} where {wanted} belongs.")
@@ -308,7 +309,7 @@ def _sizes(values: Any) -> tuple[int, ...]:
 
 
 def flatten(root: Any) -> Iterator[tuple[str, Tensor]]:
-    """Yield names and tensors; a list's items are named by their places."""
+    """Yield names and tensors. Items of a list are named by their index."""
     waiting = [("", root, 0)]
     for visited in range(MAX_VALUES + 1):
         if not waiting:
@@ -336,17 +337,17 @@ def _join(name: str, key: str | int) -> str:
 
 
 def check_name(name: str) -> str:
-    """Return a tensor's name, which can be shown."""
+    """Return a tensor's name if it is printable and not too long."""
     if len(name) > MAX_NAME or not name.isprintable():
         raise RefusedError(f"has the odd tensor name '{printable(name)}'.")
     return name
 
 
 class Storages:
-    """The numbers outside the pickle, each storage read when the first tensor needs it.
+    """The data outside the pickle. A storage is read when the first tensor needs it.
 
     Args:
-        load: returns the numbers of a storage; takes the tensor's name too, for its messages.
+        load: returns the data of a storage; also takes the name of the tensor, for messages.
     """
 
     def __init__(self, load: Callable[[str, Storage], Array]) -> None:
@@ -354,7 +355,7 @@ class Storages:
         self.loaded: dict[str, tuple[Storage, Array]] = {}
 
     def view(self, name: str, tensor: Tensor) -> Array:
-        """Return a tensor as a view of its storage; it may not be written to."""
+        """Return a tensor as a read-only view of its storage."""
         storage = tensor.storage
         if storage.key not in self.loaded:
             self.loaded[storage.key] = storage, self.load(name, storage)
@@ -375,12 +376,12 @@ class Storages:
 
 
 def length_in_file(storage: Storage) -> int:
-    """Return how many bytes the numbers of a storage take."""
+    """Return the size of a storage in bytes."""
     return storage.count * np.dtype(_DTYPES[storage.type_name]).itemsize
 
 
 def decode(storage: Storage, data: bytes, order: Literal["<", ">"]) -> Array:
-    """Return the numbers of a storage; bfloat16 is widened to float32."""
+    """Return the data of a storage; bfloat16 is converted to float32."""
     array = np.frombuffer(data, np.dtype(_DTYPES[storage.type_name]).newbyteorder(order))
     if storage.type_name == "torch.BoolStorage":
         return array != 0
@@ -390,5 +391,5 @@ def decode(storage: Storage, data: bytes, order: Literal["<", ">"]) -> Array:
 
 
 def printable(text: str) -> str:
-    """Return the text in ASCII, on one line, cut where it is long."""
+    """Return the text in ASCII, on one line and truncated."""
     return ascii(text[:MAX_NAME])[1:-1]

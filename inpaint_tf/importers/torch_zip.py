@@ -1,7 +1,7 @@
-"""PyTorch's checkpoints, read without PyTorch and without running anything that is in them.
+"""Reads PyTorch checkpoints without PyTorch and without executing their pickles.
 
-A checkpoint is a zip archive. Its `data.pkl` is a pickle that says which tensors there are; their
-numbers lie beside it, one entry for each storage.
+A checkpoint is a zip archive. Its entry `data.pkl` is a pickle that describes the tensors; the data
+of each storage is another entry.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ _ENTRY = re.compile(r"data\.pkl|byteorder|version|data/\w+|\.\w+(/\w+)*", re.ASC
 def read_torch(path: str | Path) -> dict[str, Array]:
     """Read the tensors of a file that `torch.save` wrote.
 
-    Dicts and lists may be nested; their keys are joined by dots. Numbers, text and None among them
-    are left out.
+    Dicts and lists may be nested; their keys are joined by dots. Numbers, strings and None are left
+    out.
 
     Args:
-        path: a `.pt` or `.pth` file, of PyTorch 1.6 or later.
+        path: a `.pt` or `.pth` file of PyTorch 1.6 or later.
 
     Returns:
-        Name to array, which may not be written to; bfloat16 is widened to float32. Together they
-        take no more memory than the file is long (twice that for bfloat16).
+        Name -> read-only array; bfloat16 is converted to float32. In total they take no more memory
+        than the size of the file (twice that for bfloat16).
 
     Raises:
-        UserError: if it is damaged, of another format, or holds anything else.
+        UserError: If the file is damaged, has another format, or contains anything else.
     """
     return read_guarded(Path(path), _read)
 
@@ -77,7 +77,7 @@ def _check_format(path: Path) -> None:
 
 
 def _check_entries(archive: zipfile.ZipFile, length: int) -> str:
-    """Return the folder that all entries are in."""
+    """Check the entries of the archive, and return the folder that contains them."""
     entries = archive.infolist()
     names = [entry.filename for entry in entries]
     root = names[0].partition("/")[0] if names else ""
@@ -111,7 +111,7 @@ def _check_entries(archive: zipfile.ZipFile, length: int) -> str:
 
 
 class _Archive:
-    """The entries with the numbers of storages."""
+    """The entries with the data of storages."""
 
     def __init__(self, archive: zipfile.ZipFile, root: str) -> None:
         self.archive = archive
@@ -119,7 +119,7 @@ class _Archive:
         self.order = self._byte_order()
 
     def load(self, name: str, storage: Storage) -> Array:
-        """Return the numbers of a storage."""
+        """Return the data of a storage."""
         entry = f"{self.root}/data/{storage.key}"
         if entry not in self.archive.NameToInfo:
             raise RefusedError(f"is damaged: the numbers of '{name}' are missing.")

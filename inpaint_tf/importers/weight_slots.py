@@ -1,4 +1,4 @@
-"""Where each weight of a file belongs in a network, and what is said when they do not fit."""
+"""Assigns the arrays of a file to the variables of a network, with checks."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ MAX_WIDTH = 256
 
 @dataclass(frozen=True)
 class WeightSlot:
-    """A variable and the array of a file that belongs in it.
+    """A variable of a network and the array in a file that is assigned to it.
 
     Attributes:
-        variable: of our network.
-        shape: of the array in the file.
-        convert: brings that array into the variable's layout.
+        variable: variable of the network.
+        shape: shape of the array in the file.
+        convert: function that converts the array to the layout of the variable.
     """
 
     variable: Any
@@ -31,14 +31,14 @@ class WeightSlot:
 
 
 def assign_weights(slots: Mapping[str, WeightSlot], arrays: Mapping[str, Any]) -> None:
-    """Put arrays into their slots, all or none.
+    """Assign arrays to their variables, all or none.
 
     Args:
-        slots: by the names that the file uses.
-        arrays: by the same names; any float dtype.
+        slots: name in the file -> slot.
+        arrays: name in the file -> array of any float dtype.
 
     Raises:
-        UserError: naming what is missing, left over, of another shape or not finite.
+        UserError: If an array is missing, left over, of another shape or not finite.
     """
     problems = [f"'{name}' is missing" for name in slots if name not in arrays]
     problems += [f"'{name}' is left over" for name in arrays if name not in slots]
@@ -59,11 +59,11 @@ def assign_weights(slots: Mapping[str, WeightSlot], arrays: Mapping[str, Any]) -
 
 
 def dimension(arrays: Mapping[str, Any], name: str, axis: int, limit: int = MAX_WIDTH) -> int:
-    """Return how many channels a kernel has along an axis.
+    """Return the number of channels of a kernel along an axis.
 
     Raises:
-        UserError: if it is missing or none, or no such network has as many: its memory is taken by
-            that number.
+        UserError: If the kernel is missing, has not 4 dimensions, or has too many channels, on
+            which the memory of the network depends.
     """
     if name not in arrays:
         raise UserError(f"These weights are of another network: '{name}' is missing.")
@@ -82,7 +82,7 @@ def dimension(arrays: Mapping[str, Any], name: str, axis: int, limit: int = MAX_
 
 
 def check_count(arrays: Mapping[str, Any], least: int) -> None:
-    """Refuse weights that are far too few for the network that would be made for them."""
+    """Check that there are enough weights for the network that would be created."""
     count = sum(np.size(array) for array in arrays.values())
     if 3 * count < least:
         raise UserError(

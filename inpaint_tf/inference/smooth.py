@@ -16,7 +16,7 @@ Int = npt.NDArray[np.intp]
 
 BAND = 8  # pixels around a hole that count as its surroundings
 # Grey levels, root mean square, by which smooth surroundings may differ from a plane. Chosen on
-# photographs by scripts/compare_smooth.py (docs/results/faults.md).
+# photographs (docs/results/faults.md).
 SMOOTH = 3.0
 CELLS = 512  # a side of the grid on which the remainder is interpolated, at most
 STRIP = 64  # rows of a hole that are continued at once

@@ -1,4 +1,4 @@
-"""What every metric checks, and how it walks a batch."""
+"""Checks that all metrics share, and the loop over a batch."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -22,20 +21,20 @@ def per_image(
     result: npt.NDArray[Any],
     mask: npt.NDArray[Any] | None,
 ) -> npt.NDArray[np.float64]:
-    """Score each image by itself, so that no score depends on its batch.
+    """Score each image separately, so that no score depends on the rest of the batch.
 
     Args:
-        score: takes truth and result as uint8 (H, W, C) and the missing pixels as 1 in uint8
-            (H, W), or None for the whole picture.
+        score: function of one image: truth and result, uint8 (H, W, C), and a mask, uint8 (H, W),
+            1 = missing, or None for the whole image.
         truth: uint8 (H, W, C) or (B, H, W, C).
-        result: as `truth`.
-        mask: 1 = missing, 0 = known; (H, W) or (H, W, 1) for all images alike, or (B, H, W, 1).
+        result: like `truth`.
+        mask: 1 = missing, 0 = known; (H, W) or (H, W, 1) for all images, or (B, H, W, 1).
 
     Returns:
         float64 scores, shape () or (B,).
 
     Raises:
-        UserError: If a dtype, a shape or a value is not as above, or a mask is empty.
+        UserError: If a dtype, a shape or a value is wrong, or a mask has no missing pixel.
     """
     _check_images(truth, result)
     missing = None if mask is None else _missing(mask, truth.shape)
@@ -54,7 +53,7 @@ def _check_images(truth: npt.NDArray[Any], result: npt.NDArray[Any]) -> None:
     for name, images in (("truth", truth), ("result", result)):
         if not isinstance(images, np.ndarray) or images.dtype != np.uint8:
             kind = getattr(images, "dtype", type(images).__name__)
-            raise UserError(f"{name} must be a uint8 array of grey levels 0..255, got {kind}")
+            raise UserError(f"{name} must be a uint8 array of gray levels 0..255, got {kind}")
     if truth.ndim not in (3, 4) or 0 in truth.shape[-3:]:
         raise UserError(f"truth must be (H, W, C) or (B, H, W, C), got shape {truth.shape}")
     if truth.shape != result.shape:
@@ -80,21 +79,3 @@ def _missing(mask: npt.NDArray[Any], shape: tuple[int, ...]) -> UInt8:
     if empty.size:
         raise UserError(f"mask {empty[0]} has no missing pixel: leave it out to score the picture")
     return missing.reshape(shape[:-1]).astype(np.uint8)
-
-
-def mean_norm(first: UInt8, second: UInt8, missing: UInt8 | None, kind: int) -> float:
-    """Return a norm of the difference of two pictures (H, W, C), for each value that counts.
-
-    OpenCV sums bytes as integers, many times as fast as NumPy in float64.
-
-    Args:
-        first: one picture.
-        second: the other.
-        missing: 1 where a pixel counts, (H, W); None for all.
-        kind: `cv2.NORM_L1`, or `cv2.NORM_L2SQR` for squares.
-    """
-    # Rounded, because OpenCV squares a root: the sum of squares is an ulp off.
-    if missing is None:
-        return round(cv2.norm(first, second, kind)) / first.size
-    count = np.count_nonzero(missing) * first.shape[-1]
-    return round(cv2.norm(first, second, kind, missing)) / count

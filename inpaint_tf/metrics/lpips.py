@@ -30,25 +30,25 @@ def lpips(
     mask: npt.NDArray[Any] | None = None,
     network: str = "alex",
 ) -> npt.NDArray[np.float64]:
-    """Return LPIPS v0.1: how far apart a network for recognition sees the pictures.
+    """Return LPIPS v0.1, a distance between the features of a classification network.
 
-    The differences of its feature maps are averaged over each map, and added up. With a mask each
-    map is enlarged to the picture, bilinearly as the authors' `spatial` option does, and averaged
-    over the missing pixels. What lies around a hole plays a part in that: the network sees both.
+    The differences of each feature map are averaged, and the averages added. With a mask, each map
+    is enlarged to the size of the image (bilinearly, like the authors' `spatial` option) and
+    averaged over the missing pixels. The known pixels around a hole still have an influence,
+    because the receptive fields of the features include them.
 
-    Nothing is resized. Both pictures of a pair are shown to the network as RGB in [-1, 1], on the
-    processor even where there is a GPU. The features of the last truths are kept, so that a truth
-    is looked at once for many results.
+    Images are not resized. The network runs on the CPU, even if there is a GPU. The features of
+    recent images are cached, so that a truth is processed once for many results.
 
     Args:
-        truth: uint8 RGB (H, W, 3) or (B, H, W, 3), sides of 31 pixels or more.
-        result: as `truth`.
-        mask: 1 = missing, 0 = known, (H, W), (H, W, 1) or (B, H, W, 1). With it only the missing
-            pixels count, without it the whole picture.
-        network: "alex", by which LPIPS is usually reported, or "squeeze".
+        truth: uint8 RGB, (H, W, 3) or (B, H, W, 3), at least 31x31 pixels.
+        result: like `truth`.
+        mask: 1 = missing, 0 = known; (H, W), (H, W, 1) or (B, H, W, 1). If given, only the missing
+            pixels count. Default: the whole image counts.
+        network: "alex" (usual in publications) or "squeeze".
 
     Returns:
-        One float64 from 0 for each image, 0 for equal pictures; shape () or (B,).
+        One float64 from 0 up for each image, 0 for equal images; shape () or (B,).
 
     Raises:
         MissingWeightsError: If the weights are not on this machine.
@@ -75,15 +75,15 @@ def _load(network: str, path: Path) -> Lpips:
 
 
 class Lpips:
-    """LPIPS of one pair of pictures at a time: on processors that is faster than batches.
+    """LPIPS of one pair of images at a time, which is faster than batches on a CPU.
 
     Args:
         network: "alex" or "squeeze".
-        weights: as `LpipsModel` takes them.
+        weights: arrays by name, as for `LpipsModel`.
     """
 
     def __init__(self, network: str, weights: Mapping[str, npt.NDArray[Any]]) -> None:
-        # Here, not above: TensorFlow takes seconds to load, and other metrics need none of it.
+        # Imported here because TensorFlow takes seconds to load, and no other metric needs it.
         import keras
 
         from inpaint_tf.metrics.lpips_model import SMALLEST_SIDE, LpipsModel
@@ -96,7 +96,7 @@ class Lpips:
         self._cache = _Cache(_CACHE_BYTES)
 
     def distance(self, truth: UInt8, result: UInt8, missing: UInt8 | None) -> float:
-        """Return the distance of two pictures (H, W, 3), in `missing` (H, W) where given."""
+        """Return the distance of two images (H, W, 3), in `missing` (H, W) if given."""
         height, width, channels = truth.shape
         if channels != 3 or min(height, width) < self.smallest_side:
             raise UserError(
@@ -127,11 +127,11 @@ def _key(picture: UInt8) -> Hashable:
 
 
 def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function as one graph for all sizes, where the backend is TensorFlow."""
+    """Compile a function to one graph for all sizes, if the backend is TensorFlow."""
     import keras
 
     def run(*arguments: Any) -> Any:
-        # GPUs would round to ten bits, and a score would depend on the machine.
+        # GPUs would round to ten bits, and scores would depend on the machine.
         with keras.device("cpu:0"):
             return function(*arguments)
 
@@ -143,7 +143,7 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class _Cache:
-    """Lists of arrays; those not used for longest go when all take more than `limit` bytes."""
+    """A least-recently-used cache of lists of arrays that takes at most `limit` bytes."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit

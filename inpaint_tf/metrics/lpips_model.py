@@ -1,4 +1,4 @@
-"""The networks that LPIPS looks through, and its distance, in Keras."""
+"""LPIPS as a Keras model: its two feature networks and its distance."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ Tensor: TypeAlias = Any
 _Convolve: TypeAlias = Callable[..., Tensor]
 
 SMALLEST_SIDE = 31
-# Means and deviations of ImageNet's colours, as LPIPS states them for pictures in [-1, 1].
+# Mean and standard deviation of ImageNet's colors, as LPIPS defines them for images in [-1, 1].
 _SHIFT = (-0.030, -0.088, -0.188)
 _SCALE = (0.458, 0.448, 0.450)
 _EPSILON = 1e-10
 
 
 class LpipsModel(keras.Model):
-    """LPIPS v0.1 of two batches of pictures.
+    """LPIPS v0.1 of two batches of images.
 
-    Everything is computed in float32, whatever Keras' global policy is.
+    All computations are in float32, regardless of Keras' global dtype policy.
 
     Args:
         network: a key of `NETWORKS`.
-        weights: of each convolution NAME of the network `NAME.kernel` (h, w, in, out) and
-            `NAME.bias` (out,), and `lin0`, `lin1`, ... (channels,), how much each channel of each
-            feature map counts.
+        weights: arrays by name. For each convolution NAME of the network: `NAME.kernel`
+            (h, w, in, out) and `NAME.bias` (out,). For each feature map: `lin0`, `lin1`, ...
+            (channels,), the weight of each channel.
 
     Shapes:
-        Inputs: pair of uint8 or float RGB in 0..255, (B, H, W, 3), sides from `SMALLEST_SIDE` on.
-        Output: float32 (B,), 0 for equal pictures.
+        Inputs: pair of uint8 or float RGB in 0..255, (B, H, W, 3), sides from `SMALLEST_SIDE` up.
+        Output: float32 (B,), 0 for equal images.
 
     Reference:
         Zhang et al., "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric",
@@ -62,13 +62,13 @@ class LpipsModel(keras.Model):
         return sum(ops.mean(each, axis=(1, 2)) for each in maps)
 
     def features(self, images: Tensor) -> list[Tensor]:
-        """Return the feature maps of pictures in 0..255, each of unit length over its channels."""
+        """Return the feature maps of images in 0..255, normalized to unit length over channels."""
         scaled = ops.cast(images, "float32") / 127.5 - 1
         scaled = (scaled - ops.array(_SHIFT, "float32")) / ops.array(_SCALE, "float32")
         return [_unit(features) for features in self._network(scaled, self._convolve)]
 
     def compare(self, first: list[Tensor], second: list[Tensor]) -> list[Tensor]:
-        """Return the weighted squared differences of each feature map, (B, h, w)."""
+        """Return the weighted squared difference of each feature map, (B, h, w)."""
         return [
             ops.sum(ops.square(one - other) * self._arrays[f"lin{index}"], axis=-1)
             for index, (one, other) in enumerate(zip(first, second, strict=True))
@@ -109,9 +109,9 @@ def _squeezenet(x: Tensor, convolve: _Convolve) -> list[Tensor]:
 
 
 def _pool(x: Tensor, ceil: bool = False) -> Tensor:
-    """Take the maximum of 3x3 windows, every second one; `ceil` lets the last ones jut out."""
+    """Max pooling, 3x3 with stride 2; `ceil` includes windows that extend beyond the image."""
     if ceil:
-        # What is pooled is not negative, so that zeros never win.
+        # Activations are not negative, so zero padding does not change the maximum.
         _, height, width, _ = ops.shape(x)
         x = ops.pad(x, ((0, 0), (0, 1 - height % 2), (0, 1 - width % 2), (0, 0)))
     return ops.max_pool(x, 3, 2, "valid")

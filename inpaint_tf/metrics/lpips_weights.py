@@ -1,7 +1,6 @@
-"""The weights of LPIPS: where they are looked for, and that they are the published ones.
+"""Finds, reads and verifies the weights of LPIPS, which are not part of this package.
 
-They are not part of the project. Wherever a file comes from, its numbers are those of LPIPS v0.1 or
-it is refused, so that a score of that name is that score.
+A file is accepted only if its arrays are those of LPIPS v0.1, so that scores are comparable.
 """
 
 from __future__ import annotations
@@ -18,17 +17,17 @@ import numpy.typing as npt
 
 from inpaint_tf.data.locations import cache_folder
 from neuralgym_lite.arrays import read_arrays
-from neuralgym_lite.errors import UserError, did_you_mean
+from neuralgym_lite.errors import UserError, did_you_mean, reason_of
 
 ENVIRONMENT = "INPAINT_TF_WEIGHTS"
-# Of `digest` of the published numbers.
+# What `digest` returns for the published weights.
 SHA256 = {
     "lpips-alex": "424e1083a7da8a1dbf02fb5e47b680afdf592c714fce10acec112e89b6a7ea2f",
     "lpips-squeeze": "04345edbfa8051463d567675c5cb4fda2cd6d2c1bfa83f2f66dc428333bfff4a",
 }
 
 _MAX_BYTES = 64 << 20
-# Of the whole process, not of a thread: scores are made by several.
+# Global for the process and not thread-local, because several threads compute scores.
 _chosen: list[Path] = []
 
 Arrays = dict[str, npt.NDArray[np.float32]]
@@ -38,7 +37,7 @@ class MissingWeightsError(UserError):
     """Weights are not on this machine.
 
     Attributes:
-        command: what gets them.
+        command: the command that downloads them.
     """
 
     def __init__(self, message: str, command: str) -> None:
@@ -54,25 +53,27 @@ def file_name(name: str) -> str:
 
 
 def kept_at(name: str) -> Path:
-    """Return where in the cache folder the weights `name` are kept; the file need not exist."""
+    """Return the path of the weights `name` in the cache folder; the file may not exist."""
     return cache_folder() / "weights" / file_name(name)
 
 
 @contextlib.contextmanager
 def weights_from(path: str | os.PathLike[str] | None) -> Iterator[None]:
-    """Take the weights of LPIPS from a file within this context, in all threads.
+    """Use LPIPS weights from this file within the context, in all threads.
 
     Args:
-        path: an `.npz`, or a folder that holds it under its own name; None changes nothing.
+        path: an `.npz` file, or a folder that contains it; None changes nothing.
 
     Raises:
-        UserError: it is missing.
+        UserError: If it does not exist.
     """
     if path is None:
         yield
         return
     if not Path(path).exists():
-        raise UserError(f"Weights '{path}' do not exist: name an .npz file or a folder that has it")
+        raise UserError(
+            f"Weights '{path}' do not exist: name an .npz file or a folder that contains it"
+        )
     _chosen.append(Path(path))
     try:
         yield
@@ -83,14 +84,13 @@ def weights_from(path: str | os.PathLike[str] | None) -> Iterator[None]:
 def find(name: str) -> Path:
     """Return the file with the weights `name`.
 
-    It is looked for in the file or folder that `weights_from` names, in that which
-    `$INPAINT_TF_WEIGHTS` names, and in the cache folder.
+    Searches the path given to `weights_from`, then `$INPAINT_TF_WEIGHTS`, then the cache folder.
 
     Args:
-        name: one of `SHA256`.
+        name: a key of `SHA256`.
 
     Raises:
-        MissingWeightsError: it is in none of these; the message says where and how to get it.
+        MissingWeightsError: If there is no such file; the message tells how to get it.
     """
     own, environment = _chosen[-1] if _chosen else None, os.environ.get(ENVIRONMENT)
     named = (own, Path(environment).expanduser() if environment else None)
@@ -108,29 +108,29 @@ def find(name: str) -> Path:
 
 
 def read(name: str, path: Path) -> Arrays:
-    """Read weights, and check that they are the published ones.
+    """Read weights and verify that they are the published ones.
 
     Args:
-        name: one of `SHA256`.
-        path: an `.npz` with kernels (h, w, in, out), biases (out,) and `lin0`, ... (channels,).
+        name: a key of `SHA256`.
+        path: an `.npz` file with kernels (h, w, in, out), biases (out,) and `lin0`, ...
+            (channels,).
 
     Raises:
-        UserError: it cannot be read, or holds other numbers.
+        UserError: If the file cannot be read, or contains other weights.
     """
     try:
         arrays = read_arrays(path, _MAX_BYTES)
-    except Exception as error:  # zipfile and NumPy answer damage with nearly any exception
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"Weights '{path}' cannot be read: {reason}") from error
+    except Exception as error:  # zipfile and NumPy raise many kinds of exceptions for damaged files
+        raise UserError(f"Weights '{path}' cannot be read: {reason_of(error)}") from error
     check(name, arrays, path)
     return arrays
 
 
 def check(name: str, arrays: Mapping[str, npt.NDArray[Any]], source: object) -> None:
-    """Refuse numbers that are not the published ones of `name`.
+    """Verify that arrays are the published weights `name`.
 
     Raises:
-        UserError: they are not; the message names the `source`.
+        UserError: If they are not; the message names the `source`.
     """
     found = digest(arrays)
     if found != SHA256[name]:
@@ -141,7 +141,7 @@ def check(name: str, arrays: Mapping[str, npt.NDArray[Any]], source: object) -> 
 
 
 def digest(arrays: Mapping[str, npt.NDArray[Any]]) -> str:
-    """Return the SHA-256 of names, shapes, and numbers as little-endian float32, by name."""
+    """Return the SHA-256 of the names, shapes and little-endian float32 values of arrays."""
     sha256 = hashlib.sha256()
     for name in sorted(arrays):
         array = np.ascontiguousarray(arrays[name], "<f4")

@@ -12,7 +12,7 @@ from inpaint_tf.metrics._validate import UInt8, per_image
 from neuralgym_lite.errors import UserError
 
 _WINDOW = 11
-_REACH = _WINDOW // 2
+_RADIUS = _WINDOW // 2
 _SIGMA = 1.5
 _C1 = (0.01 * 255) ** 2
 _C2 = (0.03 * 255) ** 2
@@ -21,23 +21,23 @@ _C2 = (0.03 * 255) ** 2
 def ssim(
     truth: npt.NDArray[Any], result: npt.NDArray[Any], mask: npt.NDArray[Any] | None = None
 ) -> npt.NDArray[np.float64]:
-    """Return the mean structural similarity of the pictures.
+    """Return the mean structural similarity (SSIM).
 
-    Gaussian window 11x11, sigma 1.5, K1 0.01, K2 0.03, range 255, population covariance; each
-    channel by itself, then averaged; only where the window lies inside the picture.
+    Gaussian window 11x11, sigma 1.5, K1 0.01, K2 0.03, range 255, population covariance. Each
+    channel is computed separately, then averaged. Only windows inside the image count.
 
     Args:
         truth: uint8 (H, W, C) or (B, H, W, C), at least 11x11.
-        result: as `truth`.
-        mask: 1 = missing, 0 = known, (H, W), (H, W, 1) or (B, H, W, 1). With it the mean is over
-            the windows centred on a missing pixel, without it over all.
+        result: like `truth`.
+        mask: 1 = missing, 0 = known; (H, W), (H, W, 1) or (B, H, W, 1). If given, only windows
+            centered on a missing pixel count. Default: all windows count.
 
     Returns:
-        One float64 in -1..1 for each image, 1 for equal pictures; shape () or (B,).
+        One float64 in -1..1 for each image, 1 for equal images; shape () or (B,).
 
     Raises:
-        UserError: If a dtype or a shape is wrong, a picture is smaller than the window, or no
-            window is centred on a missing pixel.
+        UserError: If a dtype or a shape is wrong, an image is smaller than the window, or no
+            window is centered on a missing pixel.
 
     Reference:
         Wang et al., "Image Quality Assessment: From Error Visibility to Structural Similarity",
@@ -57,15 +57,15 @@ def _similarity(truth: UInt8, result: UInt8, missing: UInt8 | None) -> float:
     if min(height, width) < _WINDOW:
         raise UserError(f"SSIM needs at least {_WINDOW}x{_WINDOW} pixels, got {height}x{width}")
     counted = np.ones((height, width), np.uint8) if missing is None else missing
-    counted = counted[_REACH:-_REACH, _REACH:-_REACH]
+    counted = counted[_RADIUS:-_RADIUS, _RADIUS:-_RADIUS]
     count = np.count_nonzero(counted)
     if not count:
         raise UserError(
-            f"SSIM needs a missing pixel {_REACH} px or more from the border, mask has none"
+            f"SSIM needs a missing pixel {_RADIUS} px or more from the border, mask has none"
         )
-    # Windows in which nothing differs are exactly 1, and in a filled picture they are most.
+    # Most windows of a filled image are equal, and their similarity is exactly 1.
     rows, columns = _differing(truth, result)
-    pixels = tuple(slice(part.start, part.stop + 2 * _REACH) for part in (rows, columns))
+    pixels = tuple(slice(part.start, part.stop + 2 * _RADIUS) for part in (rows, columns))
     similarity = _compare(truth[pixels].astype(np.float64), result[pixels].astype(np.float64))
     counted = counted[rows, columns]
     equal = count - np.count_nonzero(counted)
@@ -74,13 +74,13 @@ def _similarity(truth: UInt8, result: UInt8, missing: UInt8 | None) -> float:
 
 
 def _differing(truth: UInt8, result: UInt8) -> tuple[slice, slice]:
-    """Return the rows and columns of the windows in which the pictures may differ; at least one."""
+    """Return the rows and columns of windows in which the images may differ, at least one."""
     height, width, channels = truth.shape
     difference = cv2.absdiff(truth, result).reshape(height, width * channels)
     left, top, breadth, length = cv2.boundingRect(difference)
     first, last = left // channels, (left + max(breadth, 1) - 1) // channels
-    rows = slice(max(top - 2 * _REACH, 0), min(top + max(length, 1), height - 2 * _REACH))
-    return rows, slice(max(first - 2 * _REACH, 0), min(last + 1, width - 2 * _REACH))
+    rows = slice(max(top - 2 * _RADIUS, 0), min(top + max(length, 1), height - 2 * _RADIUS))
+    return rows, slice(max(first - 2 * _RADIUS, 0), min(last + 1, width - 2 * _RADIUS))
 
 
 def _compare(
@@ -95,7 +95,7 @@ def _compare(
 
 
 def _blur(image: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return the Gaussian means of all windows inside the image."""
+    """Return the Gaussian-weighted means of all windows inside the image."""
     blurred = cv2.GaussianBlur(image, (_WINDOW, _WINDOW), _SIGMA)
     shaped = np.asarray(blurred, np.float64).reshape(image.shape)
-    return shaped[_REACH:-_REACH, _REACH:-_REACH]
+    return shaped[_RADIUS:-_RADIUS, _RADIUS:-_RADIUS]

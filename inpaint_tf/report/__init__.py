@@ -1,4 +1,4 @@
-"""Scores, tables, picture grids and attention colours: what a person looks at."""
+"""Evaluation: scores, statistics, tables, HTML pages and figures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training curves of runs, from the files that they leave behind."""
+"""Training curves of runs."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 def draw_curves(paths: Sequence[Path], scalars: Sequence[str], smoothing: int = 50) -> Figure:
-    """Draw scalars of runs over the iterations, a panel each.
+    """Plot logged scalars of runs over the iterations, one panel for each scalar.
 
     Args:
-        paths: run folders; each is a colour, named after its folder.
-        scalars: names in `scalars.jsonl` or `validation.jsonl`; several with commas between them
-            share a panel. One whose values are all positive has a logarithmic axis.
-        smoothing: logged values in a moving mean; fewer points are drawn as they are.
+        paths: run folders; each has its own color and is named after its folder.
+        scalars: names in `scalars.jsonl` or `validation.jsonl`. Names joined by commas share a
+            panel. A panel with positive values only has a logarithmic axis.
+        smoothing: window of the moving average, in logged values. Curves with fewer than twice as
+            many values are not smoothed.
 
     Raises:
-        UserError: if a folder is no run, or no run has a scalar.
+        UserError: If a folder is not a run, or no run has a scalar.
     """
     logs = {path.name: _read(RunFolder.open(path)) for path in paths}
     figure = Figure(figsize=(5 * len(scalars), 3.4), layout="constrained")
@@ -54,10 +55,10 @@ def draw_curves(paths: Sequence[Path], scalars: Sequence[str], smoothing: int = 
 
 
 def logged(path: Path) -> set[str]:
-    """Return the names of what a run has logged.
+    """Return the names of the scalars that a run has logged.
 
     Raises:
-        UserError: if the folder is no run.
+        UserError: If the folder is not a run.
     """
     return {name for line in _read(RunFolder.open(path)) for name in line}
 

@@ -1,4 +1,4 @@
-"""Score several ways of filling on the same photographs with the same masks."""
+"""Scores methods on the same photographs with the same masks."""
 
 from __future__ import annotations
 
@@ -35,24 +35,24 @@ _WHITE = (255, 255, 255)
 
 
 class Filler(Protocol):
-    """Whatever fills holes and has a name; every `Inpainter` does."""
+    """Anything with a name that fills holes, such as an `Inpainter`."""
 
     @property
     def name(self) -> str:
-        """Return the name that its scores stand under."""
+        """Return the name of the method in tables."""
 
     def fill(self, image: Images, mask: Images, /) -> Images:
         """Return uint8 images (B, H, W, 3), equal to `image` where `mask` is 0."""
 
 
 class Masks(Protocol):
-    """Masks (size, size, 1) by number: an array of them, or some that are made when asked for."""
+    """A sequence of masks (size, size, 1): an array, or masks that are computed on access."""
 
     def __len__(self) -> int:
-        """Return how many there are."""
+        """Return the number of masks."""
 
     def __getitem__(self, index: int, /) -> Images:
-        """Return one of them."""
+        """Return one mask."""
 
 
 def evaluate(
@@ -66,31 +66,31 @@ def evaluate(
     settings: dict[str, Any] | None = None,
     on_progress: Callable[[int, int, str], None] | None = None,
 ) -> Evaluation:
-    """Fill the same holes of the same photographs with every inpainter, and score the results.
+    """Fill the same holes of the same photographs with every method, and score the results.
 
-    What the networks saw is scored as well, as if it were a result: the row "input (mosaic)" is
-    what a mosaic model has to beat. The photographs are read one batch at a time, and scored by
-    threads while the next batch is filled.
+    The input of the networks is scored too: a mosaic model has to beat the row "input (mosaic)".
+    Photographs are read one batch ahead, and scored in threads while the next batch is filled.
 
     Args:
-        inpainters: names that occur twice get a number. The last one is the subject: the best and
-            worst photographs that are shown are its.
-        photos: where the photographs come from.
-        masks: uint8 (size, size, 1), 1 = missing; the i-th belongs to the i-th of `keys`.
-        batch_size: photographs filled at once.
-        keys: the photographs; the whole test split by default.
-        metrics: what is measured; `mse_hole_255` must be among them.
-        settings: kept with the result.
-        on_progress: called with (results done, results in all, method that made the last one).
+        inpainters: the methods. Duplicate names get a number. The last method is the subject: the
+            page shows the photographs on which it is best and worst.
+        photos: data set of the photographs.
+        masks: uint8 (size, size, 1), 1 = missing; the i-th belongs to the i-th of `keys`. Their
+            size is that of the evaluation.
+        batch_size: number of photographs filled at once.
+        keys: keys of the photographs. Default: the test split.
+        metrics: metrics by name; must include `mse_hole_255`.
+        settings: recorded with the result; JSON types.
+        on_progress: called with (results done, total results, name of the last method).
 
     Returns:
-        Scores on the composited uint8 pictures, in the size of the masks. A metric that cannot be
-        measured has none, and says why.
+        Scores of the composited uint8 images, statistics and example images. A metric that cannot
+        be computed is in `unmeasured`, with the reason.
 
     Raises:
-        UserError: If masks and photographs differ in number, no photograph can be read, or a
-            result has another size than its photograph. Single photographs that cannot be read
-            are left out and named in `failed`; those that a method fails on, in `broken`.
+        UserError: If there are not as many masks as photographs, no photograph can be read, or a
+            result has the wrong size. A single photograph that cannot be read is left out and
+            named in `failed`; one that a method fails on is named in `broken`.
     """
     keys = photos.test if keys is None else tuple(keys)
     if len(keys) != len(masks):
@@ -112,7 +112,7 @@ def evaluate(
                 done += len(batch.masks)
                 if on_progress:
                     on_progress(done, total, name)
-            # One batch is scored while the next is filled; more would only fill the memory.
+            # Score one batch while the next is filled; a longer queue would only take memory.
             scoring.append(
                 [
                     pool.submit(record.score, index, truth, hole, pictures)
@@ -129,7 +129,7 @@ def evaluate(
 
 
 class _Batch(NamedTuple):
-    """Some photographs: masks of all, the rest of those that could be read."""
+    """A batch: the masks of all its photographs, and the pixels of those that could be read."""
 
     masks: Images
     indices: list[int]
@@ -139,7 +139,7 @@ class _Batch(NamedTuple):
 
 
 class _Record:
-    """Scores as they come in."""
+    """Collects the scores."""
 
     def __init__(
         self,
@@ -175,7 +175,7 @@ class _Record:
     def fill(
         self, name: str, method: Filler, batch: _Batch, results: list[dict[str, Images]]
     ) -> None:
-        """Fill a batch, each picture into its row of `results`, or note why there is none."""
+        """Fill a batch and add the images to `results`, or the errors to `broken`."""
         filled = _fill(name, method, batch.truth, batch.holes)
         for index, row, picture in zip(batch.indices, results, filled, strict=True):
             if isinstance(picture, str):
@@ -184,7 +184,7 @@ class _Record:
                 row[name] = picture
 
     def score(self, index: int, truth: Images, hole: Images, pictures: dict[str, Images]) -> None:
-        """Score all results for one photograph; threads may do so for different ones."""
+        """Score all results for one photograph; safe to call from several threads."""
         if pictures:
             results = np.stack(list(pictures.values()))
             truths = np.broadcast_to(truth, results.shape)
@@ -200,7 +200,7 @@ class _Record:
     def finish(
         self, photos: PhotoSet, masks: Masks, methods: dict[str, Filler], settings: dict[str, Any]
     ) -> Evaluation:
-        """Return all that was found."""
+        """Return the evaluation."""
         if not self.scored:
             reason = next(iter(self.failed.values()))
             raise UserError(f"none of {len(self.keys)} photographs could be scored: {reason}")
@@ -242,7 +242,7 @@ class _Record:
 
 @dataclass(frozen=True)
 class _MaskedInput:
-    """The masked photograph itself, as a network sees it."""
+    """The masked photograph itself, as the input of a network."""
 
     mode: MaskMode
 
@@ -257,11 +257,11 @@ class _MaskedInput:
 
 
 def with_inputs(inpainters: Sequence[Filler]) -> dict[str, Filler]:
-    """Return inpainters by unique names; what the networks among them see comes first."""
-    modes = [getattr(inpainter, "mask_mode", None) for inpainter in inpainters]
-    seen = list(dict.fromkeys(mode for mode in modes if mode)) or [MaskMode("hole")]
+    """Return methods by unique names: the inputs of the networks first, then the inpainters."""
+    modes = dict.fromkeys(getattr(inpainter, "mask_mode", None) for inpainter in inpainters)
+    inputs = [_MaskedInput(mode) for mode in modes if mode] or [_MaskedInput(MaskMode("hole"))]
     methods: dict[str, Filler] = {}
-    for filler in (*map(_MaskedInput, seen), *inpainters):
+    for filler in (*inputs, *inpainters):
         name, count = filler.name, 1
         while name in (*methods, "truth"):
             count += 1
@@ -271,7 +271,7 @@ def with_inputs(inpainters: Sequence[Filler]) -> dict[str, Filler]:
 
 
 def _unmeasured(metrics: Mapping[str, Metric], size: int) -> dict[str, str]:
-    """Return the metrics that cannot be had for pictures of this size, and why."""
+    """Return the metrics that cannot be computed at this image size, with the reason."""
     picture = np.zeros((1, size, size, 3), np.uint8)
     mask = np.ones((1, size, size, 1), np.uint8)
     reasons = {}
@@ -290,7 +290,7 @@ def _batches(
     masks: Masks,
     batch_size: int,
 ) -> Iterator[_Batch]:
-    """Yield the photographs in order, each batch read while the one before is in use."""
+    """Yield batches in order; each is read while the one before is in use."""
     parts = [
         range(start, min(start + batch_size, len(keys)))
         for start in range(0, len(keys), batch_size)
@@ -317,7 +317,7 @@ def _read(photos: PhotoSet, keys: Sequence[str], masks: Masks, part: range) -> _
 
 
 def _fill(name: str, method: Filler, truth: Images, holes: Images) -> list[Images | str]:
-    """Fill a batch; if that fails, one at a time. Where that fails too, return why."""
+    """Fill a batch, or its images one by one if that fails; return an error for each failure."""
     try:
         filled = method.fill(truth, holes)
     except UserError as error:
@@ -354,16 +354,16 @@ def _ranks(scored: Sequence[int], errors: Scores, keys: Sequence[str]) -> Iterat
 
 
 def fill_one(methods: Mapping[str, Any], truth: Images, hole: Images) -> dict[str, Images]:
-    """Fill one photograph by all methods.
+    """Fill one photograph with all methods.
 
     Args:
-        methods: by name, as `with_inputs` returns them.
+        methods: methods by name, from `with_inputs`.
         truth: uint8 (H, W, 3).
-        hole: 1 = missing, uint8 (H, W, 1).
+        hole: uint8 (H, W, 1), 1 = missing.
 
     Returns:
-        Column -> picture: the results of those that do not fail, the truth, and "attention of"
-        each method that has such a map.
+        Images by column: the results of the methods that do not fail, the truth, and "attention of
+        NAME" for each method with attention.
     """
     pictures: dict[str, Images] = {}
     maps: dict[str, Images] = {}

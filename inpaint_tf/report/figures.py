@@ -1,4 +1,4 @@
-"""The paper's figures of pictures: comparisons, attention, removed objects, worst cases."""
+"""The paper's image figures: comparisons, attention maps, object removal, worst cases."""
 
 from __future__ import annotations
 
@@ -10,15 +10,19 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from inpaint_tf.data import open_photos
+from inpaint_tf.data.split import draw
+from inpaint_tf.masks import EvaluationMasks
 from inpaint_tf.metrics import METRICS
 from inpaint_tf.report.evaluation import Filler, fill_one, with_inputs
-from inpaint_tf.report.grid import image_grid
+from inpaint_tf.report.grid import image_grid, named_grid
 from inpaint_tf.report.per_image import read_rows
-from neuralgym_lite.errors import UserError, did_you_mean
+from neuralgym_lite import strict_json
+from neuralgym_lite.errors import UserError, did_you_mean, reason_of
 
 Images = npt.NDArray[np.uint8]
 
-_SMALLEST_CELL = 128
+_MAX_JSON = 64 << 20  # bytes
 _PAINT = np.array([220, 40, 60])
 
 
@@ -28,13 +32,13 @@ def comparison_figure(
     holes: Sequence[Images],
     row_titles: Sequence[str] | None = None,
 ) -> Images:
-    """Draw photographs as rows; as columns what the networks see, each method, and the truth.
+    """Draw one row for each photograph: the inputs of the networks, each result, and the truth.
 
     Args:
-        inpainters: in the order of the columns.
-        truths: uint8 (H, W, 3).
-        holes: 1 = missing, uint8 (H, W, 1), one for each photograph.
-        row_titles: one for each photograph.
+        inpainters: methods in the order of the columns.
+        truths: photographs, uint8 (H, W, 3).
+        holes: masks, uint8 (H, W, 1), 1 = missing, one for each photograph.
+        row_titles: one title for each photograph.
 
     Reference:
         Figures 9 and 11 of the paper.
@@ -46,12 +50,12 @@ def comparison_figure(
 def attention_figure(
     inpainter: Filler, truths: Sequence[Images], holes: Sequence[Images]
 ) -> Images:
-    """Draw photographs as rows; as columns the masked input, the result and the attention map.
+    """Draw one row for each photograph: the masked input, the result and the attention map.
 
     Args:
         inpainter: a network with attention.
-        truths: uint8 (H, W, 3).
-        holes: 1 = missing, uint8 (H, W, 1), one for each photograph.
+        truths: photographs, uint8 (H, W, 3).
+        holes: masks, uint8 (H, W, 1), 1 = missing, one for each photograph.
 
     Raises:
         UserError: If the inpainter has no attention.
@@ -60,22 +64,22 @@ def attention_figure(
         Figure 8 of the paper.
     """
     if not getattr(inpainter, "has_attention", False):
-        raise UserError(f"'{inpainter.name}' has no attention: name a network of contextual 'ca'")
+        raise UserError(f"'{inpainter.name}' has no attention: choose a network of model 'ca'")
     methods = with_inputs([inpainter])
     columns = [*methods, f"attention of {list(methods)[-1]}"]
     return _figure(methods, truths, holes, columns)
 
 
 def removal_figure(inpainters: Sequence[Filler], photograph: Images, mask: Images) -> Images:
-    """Draw a photograph, what is to be removed from it, and each result.
+    """Draw a photograph, the same with the mask marked, and each result.
 
     Args:
-        inpainters: in the order of the columns.
+        inpainters: methods in the order of the columns.
         photograph: uint8 (H, W, 3), any size.
-        mask: 1 = to be removed, uint8 (H, W).
+        mask: uint8 (H, W), 1 = to be removed.
 
     Raises:
-        UserError: If photograph and mask differ in size, or nothing is marked.
+        UserError: If photograph and mask differ in size, or the mask is empty.
 
     Reference:
         Figure 10 of the paper.
@@ -106,14 +110,14 @@ def draw_mask(
 
     Args:
         size: height and width in pixels.
-        boxes: (left, top, right, bottom); the last two are not inside.
+        boxes: (left, top, right, bottom); right and bottom are exclusive.
         polygons: corners (x, y), three or more.
 
     Returns:
-        1 inside a shape, uint8 (H, W).
+        uint8 (H, W), 1 inside a shape.
 
     Raises:
-        UserError: If a shape has another number of values.
+        UserError: If a shape has the wrong number of values.
     """
     mask = np.zeros(size, np.uint8)
     for box in boxes:
@@ -129,16 +133,16 @@ def draw_mask(
 
 
 def worst_photographs(per_image: Path, method: str, metric: str, count: int) -> dict[str, float]:
-    """Return the photographs on which a method did worst, the worst first.
+    """Return the photographs on which a method has the worst scores, worst first.
 
     Args:
         per_image: `per_image.csv` of an evaluation.
-        method: whose scores.
-        metric: a key of `METRICS`, which also says what is worse.
-        count: how many.
+        method: name of the method.
+        metric: a key of `METRICS`.
+        count: number of photographs.
 
     Raises:
-        UserError: If the file, the method or the metric is not there.
+        UserError: If the file cannot be read, or lacks the method or the metric.
     """
     try:
         rows = read_rows(per_image)
@@ -163,6 +167,49 @@ def worst_photographs(per_image: Path, method: str, metric: str, count: int) -> 
     return {key: scores[key] for key in ordered[:count]}
 
 
+def worst_figure(
+    inpainter: Filler, evaluation: Path, metric: str, count: int, data_dir: Path | None = None
+) -> Images:
+    """Draw the photographs on which a method has the worst scores in an evaluation.
+
+    Args:
+        inpainter: the method, with the name that it has in the evaluation.
+        evaluation: folder that `Evaluation.write` wrote.
+        metric: a key of `METRICS`.
+        count: number of photographs.
+        data_dir: folder of the data set. Default: where `open_photos` finds it.
+
+    Raises:
+        UserError: If the evaluation cannot be read, or lacks the method or the metric, or a
+            photograph is missing.
+
+    Reference:
+        Figure 11 of the paper.
+    """
+    found = worst_photographs(evaluation / "per_image.csv", inpainter.name, metric, count)
+    file = evaluation / "metrics.json"
+    try:
+        document = strict_json.read(file, _MAX_JSON)
+        name, size = document["dataset"]["name"], document["dataset"]["image_size"]
+        limit, kind, seed = (document["settings"][key] for key in ("limit", "mask", "seed"))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"'{file}' is not a readable evaluation: {reason_of(error)}") from error
+    photos = open_photos(name, data_dir)
+    keys = draw(photos.test, limit or len(photos.test))
+    if unknown := [key for key in found if key not in keys]:
+        raise UserError(
+            f"'{unknown[0]}' is not among the test photographs of data set '{name}'; name the "
+            "folder that was evaluated with '--data-dir DIR'"
+        )
+    masks = EvaluationMasks(kind, len(keys), size, seed)
+    return comparison_figure(
+        [inpainter],
+        [photos.load(key, size) for key in found],
+        [masks[keys.index(key)] for key in found],
+        [f"{score:.0f}" for score in found.values()],
+    )
+
+
 def _figure(
     methods: dict[str, Any],
     truths: Sequence[Images],
@@ -170,12 +217,6 @@ def _figure(
     columns: Sequence[str],
     row_titles: Sequence[str] | None = None,
 ) -> Images:
-    rows = []
-    for truth, hole in zip(truths, holes, strict=True):
-        pictures = fill_one(methods, truth, hole)
-        # Small pictures are shown larger, or nobody could judge them.
-        zoom = -(-_SMALLEST_CELL // len(truth))
-        blank = np.full_like(truth, 255)
-        rows.append([pictures.get(name, blank).repeat(zoom, 0).repeat(zoom, 1) for name in columns])
+    rows = [fill_one(methods, truth, hole) for truth, hole in zip(truths, holes, strict=True)]
     titles = [name.partition(" of ")[0] for name in columns] if len(methods) == 2 else columns
-    return image_grid(rows, list(titles), row_titles)
+    return named_grid(rows, columns, titles, row_titles)

@@ -1,4 +1,4 @@
-"""Attention offsets as colours on the Middlebury wheel."""
+"""Attention offsets as colors of the Middlebury color wheel."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy.typing as npt
 
 from neuralgym_lite.errors import UserError
 
-ATTENTION_CELL = 8  # pixels a side that one offset stands for
+ATTENTION_CELL = 8  # side of the square of pixels that has one offset
 _CORNERS = np.array(
     [[255, 0, 0], [255, 255, 0], [0, 255, 0], [0, 255, 255], [0, 0, 255], [255, 0, 255]], float
 )
-_STEPS = (15, 6, 4, 11, 13, 6)  # more steps where the eye tells hues apart better
+_STEPS = (15, 6, 4, 11, 13, 6)  # more steps where the eye distinguishes hues better
 
 
 def color_wheel() -> npt.NDArray[np.float64]:
@@ -33,17 +33,17 @@ def color_wheel() -> npt.NDArray[np.float64]:
 
 
 def flow_to_rgb(offsets: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-    """Colour each offset: hue is its direction, saturation its length.
+    """Color each offset: hue is its direction, saturation its length.
 
-    Every picture is scaled by its own longest offset, so its colours do not depend on the batch
-    it came in. A zero offset is white.
+    Each image is scaled by its own longest offset, so that its colors do not depend on the rest of
+    the batch. A zero offset is white.
 
     Args:
-        offsets: (dy, dx) of the place each position looks at, relative to itself; shape
-            (h, w, 2) or (B, h, w, 2).
+        offsets: (dy, dx) from each position to the one that it attends to; shape (h, w, 2) or
+            (B, h, w, 2).
 
     Returns:
-        RGB uint8 pictures, shape (h, w, 3) or (B, h, w, 3).
+        uint8 RGB, shape (h, w, 3) or (B, h, w, 3).
 
     Raises:
         UserError: If `offsets` has another shape.
@@ -61,20 +61,20 @@ def flow_to_rgb(offsets: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     share = (position - lower)[..., None]
     hue = (1 - share) * wheel[lower] + share * wheel[(lower + 1) % len(wheel)]
 
-    # Rounding may leave the longest offset an ulp above 1, where the colour would wrap around.
+    # The longest offset may be an ulp above 1 after rounding; its color would wrap around.
     radius = np.minimum(np.sqrt((flow**2).sum(axis=-1, keepdims=True)), 1.0)
     return np.floor(255 * (1 - radius * (1 - hue))).astype(np.uint8)
 
 
 def attention_map(offsets: npt.NDArray[Any], shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
-    """Colour offsets at the size of the photograph that they belong to.
+    """Color offsets at the size of their photograph.
 
     Args:
-        offsets: (dy, dx) for each 8x8 pixels, shape (h, w, 2).
-        shape: of the photograph, (H, W, ...).
+        offsets: (dy, dx) of each 8x8 pixels, shape (h, w, 2).
+        shape: shape of the photograph, (H, W, ...).
 
     Returns:
-        RGB uint8 picture, shape (H, W, 3).
+        uint8 RGB, shape (H, W, 3).
     """
     cells = flow_to_rgb(offsets)
     pixels = cells.repeat(ATTENTION_CELL, axis=0).repeat(ATTENTION_CELL, axis=1)

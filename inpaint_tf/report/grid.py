@@ -1,8 +1,8 @@
-"""Pictures laid out in a titled grid."""
+"""Images in a grid with titles."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from neuralgym_lite.errors import UserError, printable
 _PAPER = (255, 255, 255)
 _INK = (32, 32, 32)
 _MARGIN = 6
+_SMALLEST_CELL = 128
 
 
 def image_grid(
@@ -22,22 +23,22 @@ def image_grid(
     row_titles: Sequence[str] | None = None,
     gap: int = 4,
 ) -> npt.NDArray[np.uint8]:
-    """Lay pictures out in rows and columns, with titles above and to the left.
+    """Lay out images in rows and columns, with titles above and to the left.
 
-    All cells get the size of the largest picture; smaller ones are enlarged, pixels kept sharp.
+    All cells have the size of the largest image. Smaller images are enlarged without smoothing.
 
     Args:
-        rows: RGB uint8 pictures (H, W, 3), any sizes; a short row leaves its last cells empty.
-        column_titles: one title a column.
-        row_titles: one title a row.
-        gap: white pixels between the cells and around them.
+        rows: images, uint8 RGB (H, W, 3), of any sizes. The last cells of a short row are empty.
+        column_titles: one title for each column.
+        row_titles: one title for each row.
+        gap: width of the white gaps in pixels.
 
     Returns:
-        One RGB uint8 picture, shape (H, W, 3).
+        uint8 RGB, shape (H, W, 3).
 
     Raises:
-        UserError: If there is no picture, a picture is not uint8 RGB, or the number of titles is
-            not that of the rows or columns.
+        UserError: If there is no image, an image is not uint8 RGB, or the number of titles is
+            wrong.
     """
     pictures = [picture for row in rows for picture in row]
     columns = max((len(row) for row in rows), default=0)
@@ -50,14 +51,14 @@ def image_grid(
 
     left = gap + max((_text_width(font, title) + _MARGIN for title in row_titles or ()), default=0)
     top = gap + (int(font.getbbox("Áy")[3]) + _MARGIN if column_titles else 0)
-    # A title may be wider than its pictures; then the columns move apart.
+    # Columns are as wide as the widest title.
     titles = column_titles or ()
     stride = gap + max(width, *(_text_width(font, title) for title in titles), 0)
     canvas = Image.new("RGB", (left + columns * stride, top + len(rows) * (height + gap)), _PAPER)
     draw = ImageDraw.Draw(canvas)
     for column, title in enumerate(titles):
-        centre = left + column * stride + (stride - gap) / 2
-        draw.text((centre, top - _MARGIN / 2), title, fill=_INK, font=font, anchor="md")
+        center = left + column * stride + (stride - gap) / 2
+        draw.text((center, top - _MARGIN / 2), title, fill=_INK, font=font, anchor="md")
     for index, row in enumerate(rows):
         y = top + index * (height + gap)
         if row_titles:
@@ -67,6 +68,34 @@ def image_grid(
             cell = Image.fromarray(picture).resize((width, height), Image.Resampling.NEAREST)
             canvas.paste(cell, (left + column * stride + (stride - gap - width) // 2, y))
     return np.asarray(canvas)
+
+
+def named_grid(
+    rows: Sequence[Mapping[str, npt.NDArray[np.uint8]]],
+    columns: Sequence[str],
+    column_titles: Sequence[str] | None = None,
+    row_titles: Sequence[str] | None = None,
+) -> npt.NDArray[np.uint8]:
+    """Lay out images by name, one column for each name.
+
+    Images smaller than 128 pixels are enlarged, so that details are visible.
+
+    Args:
+        rows: for each row, images by name: uint8 RGB, all of the same size.
+        columns: names of the images to show. A missing image is white.
+        column_titles: one title for each column. Default: the names.
+        row_titles: one title for each row.
+
+    Returns:
+        uint8 RGB, shape (H, W, 3).
+    """
+    cells = []
+    for row in rows:
+        some = next(iter(row.values()))
+        zoom = -(-_SMALLEST_CELL // len(some))
+        blank = np.full_like(some, 255)
+        cells.append([row.get(name, blank).repeat(zoom, 0).repeat(zoom, 1) for name in columns])
+    return image_grid(cells, column_titles or columns, row_titles)
 
 
 def _check(

@@ -1,13 +1,12 @@
-"""What the HTML pages share: one file each, which loads nothing and runs no script."""
+"""HTML pages from the templates beside this file."""
 
 from __future__ import annotations
 
 import base64
+import functools
 import io
-from collections.abc import Iterable, Mapping
-from html import escape
+from collections.abc import Iterable
 from importlib.metadata import version
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -17,33 +16,60 @@ from PIL import Image
 LARGEST_PNG = 128
 
 
-def html_page(title: str, lead: str, body: str, nav: str = "") -> str:
-    """Return a whole page.
+def render(template: str, **values: Any) -> str:
+    """Return a page as HTML.
 
     Args:
-        title: as text.
-        lead: the sentence below it, as HTML.
-        body: as HTML.
-        nav: as HTML.
+        template: file name in `inpaint_tf/report/templates`.
+        values: variables of the template. Text is escaped.
     """
-    style = files("inpaint_tf.report").joinpath("page.css").read_text("utf-8")
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{style}</style></head><body><main>"
-        f'<header><h1>{escape(title)}</h1><p class="lead">{lead}</p>{nav}</header>{body}'
-        f'<footer class="small">Written by inpaint-tf {escape(version("inpaint-tf"))}.</footer>'
-        "</main></body></html>\n"
+    return _environment().get_template(template).render(**values, version=version("inpaint-tf"))
+
+
+@functools.cache
+def _environment() -> Any:
+    # Imported here because training imports this package, and writes no page.
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("inpaint_tf.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
+    environment.filters |= {
+        "counted": counted,
+        "data_uri": data_uri,
+        "number": lambda value, digits, sign="": f"{value:{sign}.{digits}f}",
+        "percent": "{:.1%}".format,
+    }
+    environment.tests["small"] = is_small
+    return environment
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun, such as "1 photograph" or "2 photographs"."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def is_small(picture: npt.NDArray[np.uint8]) -> bool:
+    """Return whether a picture is shown exactly: as PNG, and with sharp pixels when enlarged."""
+    return max(picture.shape) <= LARGEST_PNG
 
 
 def data_uri(picture: npt.NDArray[np.uint8]) -> str:
-    """Return a picture as a URI that holds it: small ones exactly, others as JPEG."""
-    small = max(picture.shape) <= LARGEST_PNG
+    """Return a picture as a `data:` URI: small ones exactly, others as JPEG."""
     file = io.BytesIO()
-    options: dict[str, Any] = {"optimize": True} if small else {"quality": 92, "subsampling": 0}
-    Image.fromarray(picture).save(file, "PNG" if small else "JPEG", **options)
-    kind = "png" if small else "jpeg"
+    if is_small(picture):
+        Image.fromarray(picture).save(file, "PNG", optimize=True)
+        return encode("png", file)
+    Image.fromarray(picture).save(file, "JPEG", quality=92, subsampling=0)
+    return encode("jpeg", file)
+
+
+def encode(kind: str, file: io.BytesIO) -> str:
+    """Return the bytes of a picture file as a `data:` URI."""
     return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
@@ -57,9 +83,3 @@ def flat(value: Any, name: str = "") -> Iterable[tuple[str, str]]:
         return
     for key, part in value.items():
         yield from flat(part, f"{name}.{key}" if name else str(key))
-
-
-def definition_list(terms: Mapping[str, str]) -> str:
-    """Return terms and what they mean."""
-    rows = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in terms.items())
-    return f"<dl>{rows}</dl>"

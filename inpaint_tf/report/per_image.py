@@ -1,8 +1,8 @@
-"""The table `per_image.csv`: a row for each photograph and method, safe to open as a spreadsheet.
+"""The file `per_image.csv`: one row for each photograph and method, safe in a spreadsheet.
 
-A spreadsheet runs a cell that begins with `=` and the like. Names of files may, so such a name
-gets an apostrophe in front (OWASP, "CSV Injection"); so does one that has apostrophes before such a
-character, or it would not be read as it was written.
+A spreadsheet executes a cell that begins with a character such as `=`. A file name that begins with
+one gets an apostrophe in front (OWASP, "CSV Injection"), and so does one with apostrophes before
+such a character, so that `read_rows` can restore every name.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ def write_rows(metrics: Sequence[str], rows: Iterable[tuple[str, str, Sequence[s
     """Return the content of the file.
 
     Args:
-        metrics: names of the columns of numbers.
-        rows: photograph, method, and a number for each of `metrics`, as text.
+        metrics: names of the metric columns.
+        rows: photograph, method, and the score in each of `metrics`, as text.
     """
     text = io.StringIO()
     plain, quoted = (
@@ -30,17 +30,17 @@ def write_rows(metrics: Sequence[str], rows: Iterable[tuple[str, str, Sequence[s
     )
     plain.writerow([*_NAMES, *metrics])
     for photograph, method, numbers in rows:
-        # Before Python 3.13 no carriage return is reason enough to quote.
+        # Before Python 3.13, the csv module does not quote a carriage return.
         writer = quoted if "\r" in photograph + method else plain
         writer.writerow([_harmless(photograph), _harmless(method), *numbers])
     return text.getvalue().encode("utf-8", "surrogateescape")
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
-    """Return the rows of a file, by column, with the names as they were.
+    """Return the rows of a file as dicts, with the original names.
 
     Raises:
-        OSError: If it cannot be read.
+        OSError: If the file cannot be read.
     """
     with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
         rows = list(csv.DictReader(file))

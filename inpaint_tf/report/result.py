@@ -1,10 +1,10 @@
-"""What an evaluation found, and the files that hold it."""
+"""The result of an evaluation, and its files."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations
@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inpaint_tf.metrics import Metric
-from inpaint_tf.report.grid import image_grid
+from inpaint_tf.report.grid import named_grid
 from inpaint_tf.report.page import render_page
 from inpaint_tf.report.per_image import write_rows
 from inpaint_tf.report.statistics import (
@@ -36,19 +36,17 @@ from neuralgym_lite.images import Picture, atomic_write, write_picture
 
 Images = npt.NDArray[np.uint8]
 
-_SMALLEST_CELL = 128
-
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """One photograph to look at.
+    """Images of one photograph.
 
     Attributes:
-        key: of the photograph.
+        key: key of the photograph.
         rank: `"best"`, `"median"`, `"worst"`, or `"drawn"` at random.
-        error: of the method that the examples are sorted by; NaN for those drawn.
-        pictures: column -> uint8 (H, W, 3): what the networks saw, the results that there are, the
-            truth, and attention maps.
+        error: MSE in the hole of the method that examples are sorted by; NaN if drawn at random.
+        pictures: column -> uint8 (H, W, 3): the inputs of the networks, the results, the truth, and
+            attention maps. A result is missing if the method failed.
     """
 
     key: str
@@ -59,25 +57,25 @@ class Example:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Evaluation:
-    """What `evaluate` found.
+    """The result of `evaluate`.
 
     Attributes:
-        scores: method -> metric -> float64 (n,), one score for each photograph in `photographs`;
-            NaN where the method failed on it.
-        metrics: what they are; also those that could not be measured.
+        scores: method -> metric -> float64 (n,), one score for each of `photographs`; NaN where
+            the method failed.
+        metrics: name -> metric, including those that could not be computed.
         photographs: keys of the photographs that were scored.
-        failed: key -> why it could not be read.
-        broken: method -> key -> why the method failed on it.
-        unmeasured: metric -> why it has no scores, and what would give it some.
-        examples: some photographs drawn at random.
+        failed: key -> why the photograph could not be read.
+        broken: method -> key -> why the method failed on the photograph.
+        unmeasured: metric -> why it could not be computed.
+        examples: photographs drawn at random.
         ranked: the best, median and worst photographs of the method `subject`.
-        subject: name of that method.
+        subject: name of a method.
         dataset: name of the data set.
         fingerprint: SHA-256 of the data set.
         masks_sha256: SHA-256 of the masks.
-        image_size: side of the scored pictures in pixels.
-        versions: of the libraries.
-        settings: whatever else the caller wants on record, of JSON types.
+        image_size: side of the scored images in pixels.
+        versions: library -> version.
+        settings: the caller's settings, of JSON types.
     """
 
     scores: dict[str, dict[str, Scores]]
@@ -105,22 +103,22 @@ class Evaluation:
 
     @cached_property
     def summaries(self) -> dict[str, dict[str, Summary]]:
-        """Method -> metric -> its summary over the photographs."""
+        """Method -> metric -> summary over the photographs."""
         return summarize(self.scores)
 
     @cached_property
     def counted(self) -> dict[str, Counted]:
-        """Metric -> whether each photograph counts in its means, (n,)."""
+        """Metric -> which photographs its means are computed over, bool (n,)."""
         return shared(self.scores)
 
     @cached_property
     def comparisons(self) -> list[Comparison]:
-        """Every method with every later one, in every metric; the last method comes first."""
+        """Comparisons of every pair of methods in every metric; the last method comes first."""
         return compare(self.scores, list(combinations(reversed(self.scores), 2)), self.metrics)
 
     @property
     def unmeasured_titles(self) -> dict[str, str]:
-        """Why metrics were not measured -> the titles of those metrics."""
+        """Reason -> titles of the metrics that could not be computed for this reason."""
         titles: dict[str, list[str]] = {}
         for metric, reason in self.unmeasured.items():
             titles.setdefault(reason, []).append(self.metrics[metric].title)
@@ -128,7 +126,7 @@ class Evaluation:
 
     @property
     def left_out(self) -> dict[str, list[str]]:
-        """Metric -> the photographs that no mean is over, where there are any."""
+        """Metric -> keys of the photographs left out of its means, if there are any."""
         return {
             metric: [key for key, kept in zip(self.photographs, counted, strict=True) if not kept]
             for metric, counted in self.counted.items()
@@ -137,22 +135,19 @@ class Evaluation:
 
     @property
     def left_out_lines(self) -> list[str]:
-        """What is left out of which means, and why, a line each."""
+        """Lines that tell which photographs are left out of which means, and why."""
         titles = {name: metric.title for name, metric in self.metrics.items()}
         return left_out_lines(self.left_out, titles, len(self.photographs))
 
     def mean(self, method: str, metric: str) -> float | None:
-        """Return the mean of a metric, infinite too; None where there is none.
-
-        It is infinite where all scores are. A method that failed somewhere has none.
-        """
+        """Return the mean of a metric: infinite if all scores are, None if a score is missing."""
         summary = self.summaries[method].get(metric)
         if summary is None:
             return None
         return math.inf if summary.infinite == summary.n else summary.mean
 
     def best(self, metric: str) -> tuple[str, ...]:
-        """Return the methods with the best mean of a metric; none where no value is best."""
+        """Return the methods with the best mean of a metric; empty if no value is best."""
         goal = self.metrics[metric].best
         found = {method: self.mean(method, metric) for method in self.scores}
         means = {
@@ -166,7 +161,7 @@ class Evaluation:
         return tuple(method for method, mean in means.items() if mean == wanted)
 
     def truth_variation(self, region: str) -> float | None:
-        """Return the mean total variation of the true photographs; None if it was not measured."""
+        """Return the mean total variation of the true photographs; None if it was not computed."""
         for summaries in self.summaries.values():
             means = [
                 summaries[name].mean if name in summaries else None
@@ -177,7 +172,7 @@ class Evaluation:
         return None
 
     def to_json(self) -> dict[str, Any]:
-        """Return everything but single scores and pictures, as `metrics.json` holds it."""
+        """Return the content of `metrics.json`: everything but single scores and images."""
         return {
             "dataset": {
                 "name": self.dataset,
@@ -206,13 +201,13 @@ class Evaluation:
         }
 
     def write(self, folder: Path) -> None:
-        """Write `report.html`, `metrics.json`, `per_image.csv` and `grid.png`, each as a whole.
+        """Write `report.html`, `metrics.json`, `per_image.csv` and `grid.png`.
 
         Args:
-            folder: made where it is missing.
+            folder: created if it does not exist.
 
         Raises:
-            UserError: If the folder cannot be made, or a file not be written.
+            UserError: If the folder or a file cannot be written.
         """
         make_folder(folder)
         if self.examples:
@@ -223,7 +218,7 @@ class Evaluation:
         _write(folder / "report.html", render_page(self).encode("utf-8", "backslashreplace"))
 
     def _csv(self) -> bytes:
-        # A column that was not measured stays, and stays empty.
+        # The column of a metric that could not be computed is empty.
         rows = (
             (key, method, [repr(float(found[x][i])) if x in found else "" for x in self.metrics])
             for i, key in enumerate(self.photographs)
@@ -232,7 +227,7 @@ class Evaluation:
         return write_rows(tuple(self.metrics), rows)
 
     def _grid(self) -> Images:
-        return examples_grid(self.examples, [*self.scores, "truth"])
+        return named_grid([each.pictures for each in self.examples], [*self.scores, "truth"])
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -242,27 +237,3 @@ def _write(path: Path, data: bytes) -> None:
         raise UserError(
             f"'{path}' cannot be written: {reason_of(error)}; choose another folder"
         ) from error
-
-
-def examples_grid(
-    examples: Sequence[Example], columns: Sequence[str], row_titles: Sequence[str] | None = None
-) -> Images:
-    """Return pictures of examples, a row each; a picture that is not there stays white.
-
-    Args:
-        examples: at least one.
-        columns: which of their pictures.
-        row_titles: one for each example.
-    """
-    size = len(examples[0].pictures["truth"])
-    # Small pictures are shown larger, or nobody could judge them.
-    zoom = -(-_SMALLEST_CELL // size)
-    blank = np.full((size, size, 3), 255, np.uint8)
-    rows = [
-        [
-            example.pictures.get(column, blank).repeat(zoom, axis=0).repeat(zoom, axis=1)
-            for column in columns
-        ]
-        for example in examples
-    ]
-    return image_grid(rows, columns, row_titles)

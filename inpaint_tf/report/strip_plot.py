@@ -1,4 +1,4 @@
-"""How scores are distributed, as a small SVG that takes its colours from the page."""
+"""Strip plots of scores, as SVG with the colors of the page."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ Scores = npt.NDArray[np.float64]
 
 _WIDTH, _ROW, _AXIS, _MARGIN = 320, 40, 20, 8
 _DOTS = 400
-# Steps of the golden ratio scatter dots evenly, and the same way each time.
+# Multiples of the golden ratio scatter the dots evenly and reproducibly.
 _GOLDEN = 0.618034
 _LOG_FROM = 30.0
 
 
 def strip_plot(rows: Mapping[str, Scores], subject: str) -> str:
-    """Draw scores as dots, with quartiles as a box and the middle 90 % as a line.
+    """Draw scores as dots, with a box of the quartiles and whiskers of the middle 90 %.
 
     Args:
-        rows: method -> scores; infinite ones and NaN are left out. More than 400 are thinned.
-        subject: the method that is set off.
+        rows: method -> scores. Infinite scores and NaN are left out. More than 400 scores are
+            reduced to 400 quantiles.
+        subject: name of the method to highlight.
 
     Returns:
         An `<svg>` element.
@@ -57,7 +58,7 @@ def strip_plot(rows: Mapping[str, Scores], subject: str) -> str:
 
 
 class _Axis:
-    """Maps scores to places; logarithmic where they span decades."""
+    """Maps scores to x coordinates, on a logarithmic scale if they span decades."""
 
     def __init__(self, values: Scores) -> None:
         low, high = float(values.min()), float(values.max())
@@ -72,7 +73,7 @@ class _Axis:
         return _MARGIN + share * (_WIDTH - 2 * _MARGIN)
 
     def anchor(self, tick: float) -> str:
-        """Return where a label hangs on its tick, so that none is cut off."""
+        """Return the text anchor of a tick label, chosen so that no label is cut off."""
         place = self(tick)
         return "start" if place < 20 else "end" if place > _WIDTH - 20 else "middle"
 

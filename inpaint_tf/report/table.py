@@ -21,13 +21,13 @@ _COLUMNS = (
 
 
 def render_table(evaluation: Evaluation) -> str:
-    """Return the means of all methods as a Markdown table that is aligned as plain text too.
+    """Return the means of all methods as a Markdown table with aligned columns.
 
     Args:
-        evaluation: what `evaluate` returned.
+        evaluation: from `evaluate`.
 
     Returns:
-        The table, an empty line and what its numbers mean; no newline at the end.
+        The table, an empty line and an explanation; no newline at the end.
     """
     cells = [["method", *(evaluation.metrics[metric].title for metric in _COLUMNS)]]
     for method in evaluation.scores:
@@ -40,7 +40,7 @@ def render_table(evaluation: Evaluation) -> str:
 
 
 def render_cells(cells: Sequence[Sequence[str]]) -> str:
-    """Return rows of cells, the first a heading, as Markdown that is aligned as plain text too."""
+    """Return rows of cells, headings first, as a Markdown table with aligned columns."""
     cells = [[printable(cell) for cell in row] for row in cells]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     head, *body = (_line(row, widths) for row in cells)
@@ -54,7 +54,7 @@ def _line(row: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def mean_text(evaluation: Evaluation, method: str, metric: str, digits: int) -> str:
-    """Return a mean as a table shows it, or why there is none."""
+    """Return a mean as text, or the reason why there is none."""
     summary = evaluation.summaries[method].get(metric)
     if summary is None:
         return "not measured"
@@ -68,11 +68,11 @@ def _legend(evaluation: Evaluation) -> str:
     count, size = len(evaluation.photographs), evaluation.image_size
     variation = evaluation.truth_variation("whole")
     text = (
-        f"Means over {count} photographs of '{evaluation.dataset}', {size}x{size}, grey levels "
-        "0..255, whole picture\n(hole: missing pixels only)."
+        f"Means over {count} photographs of '{evaluation.dataset}', {size}x{size}, gray levels "
+        "0..255, whole image\n(hole: missing pixels only)."
     )
     if variation is not None:
-        text += f" TV of the truth is {variation:.2f}: nearest is best, not lowest."
+        text += f" TV of the truth is {variation:.2f}: the nearest value is best, not the lowest."
     for line in evaluation.left_out_lines:
         text += f"\n{line}"
     for reason, titles in evaluation.unmeasured_titles.items():

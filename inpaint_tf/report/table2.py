@@ -1,4 +1,4 @@
-"""Table II of the paper beside the same rows measured here, by either's definitions."""
+"""Table II of the paper beside the same rows measured here, by either definition of the scores."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class Row:
     """One row of the table.
 
     Attributes:
-        name: of the model, as the paper writes it.
-        iterations: of the paper's training; empty where there is none.
-        paper: MSE, L1, PSNR, LPIPS and TV as printed; empty where the paper has no such row.
-        source: name of a classical method, or the run folder that the settings lead to.
+        name: name of the model in the paper.
+        iterations: iterations of the paper's training; empty for a classical method.
+        paper: MSE, L1, PSNR, LPIPS and TV as printed; empty if the paper has no such row.
+        source: name of a classical method, or of the run folder.
         notes: keys of `NOTES`.
     """
 
@@ -41,7 +41,7 @@ class Row:
 
     @property
     def is_trained(self) -> bool:
-        """Whether it is a model that has to be trained."""
+        """Whether the row is a model that has to be trained."""
         return bool(self.iterations)
 
 
@@ -81,11 +81,11 @@ NOTES = {
     "a": "The paper's row contradicts itself: a PSNR of 26.25 belongs to an MSE of 154, not of "
     "1472. It was scored at 128 pixels, enlarged, and probably without putting the known pixels "
     "back. Ours is shown with them (composited) and without (raw).",
-    "c": "Centre holes of 128 pixels. The autoencoder had centre holes of 64 in 128 pixels, the "
+    "c": "Center holes of 128 pixels. The autoencoder had center holes of 64 in 128 pixels, the "
     "other networks random holes of 96 to 128, drawn anew for each: the paper's rows differ in "
     "their holes. Ours all have the holes of one mask set.",
     "h": "The paper does not say OpenCV's radius; ours is 3.",
-    "m": "A mosaic shows the network the colours of what is missing. Compare it with the row "
+    "m": "A mosaic shows the network the colors of the missing pixels. Compare it with the row "
     "of its input, not with the hole models.",
     "n": "The paper trains it, for Figure 7, but has no row for it.",
 }
@@ -114,12 +114,11 @@ _PAPER = {"MSE": "paper_mse", "L1": "paper_l1", "PSNR": "paper_psnr", "TV": "pap
 
 @dataclass(frozen=True)
 class RowFiller:
-    """An inpainter under the name of a row.
+    """An inpainter with the name of a row.
 
     Attributes:
-        name: of the row. That of the raw autoencoder takes pictures as they are predicted, known
-            pixels too.
-        inpainter: as `inpaint_tf.load` returns it.
+        name: name of the row. For the raw autoencoder, known pixels are predicted too.
+        inpainter: from `inpaint_tf.load`.
     """
 
     name: str
@@ -127,7 +126,7 @@ class RowFiller:
 
     @property
     def mask_mode(self) -> Any:
-        """Return what the network sees in a hole; None if it is no network."""
+        """Return the mask mode of the network; None for a classical method."""
         return getattr(self.inpainter, "mask_mode", None)
 
     @property
@@ -146,7 +145,7 @@ def row(name: str) -> Row:
     """Return a row by its name.
 
     Raises:
-        UserError: if there is none of that name.
+        UserError: If there is no such row.
     """
     found = {each.name: each for each in ROWS}
     if name not in found:
@@ -154,12 +153,26 @@ def row(name: str) -> Row:
     return found[name]
 
 
+def parse_row(text: str) -> tuple[str, str]:
+    """Return the row and the model of "NAME=MODEL".
+
+    Raises:
+        UserError: If the text has another form, or there is no such row.
+    """
+    name, equals, source = text.partition("=")
+    if not equals:
+        raise UserError(f"A row is NAME=RUN. Received: '{text}'")
+    return row(name).name, source
+
+
 def find_sources(runs: Path) -> dict[str, str]:
-    """Return where each row is to be loaded from, of those that are there.
+    """Return the classical methods and the trained runs among the rows.
 
     Args:
-        runs: folder of run folders that are named as the settings in `inpaint_tf/configs` are, or
-            as the commands in them say.
+        runs: folder of run folders, which are named like the settings in `inpaint_tf/configs`.
+
+    Returns:
+        Name of the row -> what `inpaint_tf.load` takes.
     """
     found = {}
     for each in ROWS:
@@ -174,7 +187,7 @@ def find_sources(runs: Path) -> dict[str, str]:
 
 
 def stretch(picture: Images) -> npt.NDArray[np.uint8]:
-    """Return a uint8 picture (H, W, C) with its contrast stretched to 0..255, as one whole."""
+    """Return uint8 (H, W, C) with its contrast stretched to 0..255, all channels together."""
     low, high = int(picture.min()), int(picture.max())
     share = (picture.astype(np.float64) - low) / max(high - low, 1e-5 * 255)
     return np.floor(share * 255 + 0.5).astype(np.uint8)
@@ -196,9 +209,9 @@ def paper_psnr(truth: Images, result: Images, mask: Images | None = None) -> Sco
 
 
 def paper_tv(truth: Images, result: Images, mask: Images | None = None) -> Scores:
-    """Return the total variation of the truth less that of the result, for each pixel; (B,).
+    """Return the total variation of the truth minus that of the result, per pixel; (B,).
 
-    Stretched pictures; differences along rows and, as the axes are mixed up, between the colours.
+    Images are stretched. Differences are along rows and, as the axes are mixed up, between colors.
     """
     pixels = truth.shape[-3] * truth.shape[-2]
     return (_mixed_variation(_stretched(truth)) - _mixed_variation(_stretched(result))) / pixels
@@ -231,7 +244,7 @@ TABLE2_METRICS: dict[str, Metric] = {
     ),
     "paper_tv": Metric(
         paper_tv,
-        f"sum |dx| + |d colour| of the truth less that of the result, a pixel, {_AS_IN_PAPER}",
+        f"sum |dx| + |d color| of the truth minus that of the result, per pixel, {_AS_IN_PAPER}",
         "paper TV",
         digits=2,
         best="zero",
@@ -245,12 +258,12 @@ TABLE2_METRICS: dict[str, Metric] = {
 def render_table2(
     evaluation: Evaluation, trained: Mapping[str, str], paper_definitions: bool = False
 ) -> str:
-    """Return Table II as Markdown, the paper's number and ours in each cell, and what they mean.
+    """Return Table II as Markdown: the paper's scores, ours, and an explanation.
 
     Args:
-        evaluation: of methods that are named as the rows, in `TABLE2_METRICS`.
-        trained: row -> iterations of ours.
-        paper_definitions: whether ours are by the paper's definitions.
+        evaluation: evaluation in `TABLE2_METRICS`, of methods with the names of the rows.
+        trained: name of the row -> iterations of our training.
+        paper_definitions: whether to show our scores by the paper's definitions.
     """
     columns = _PAPER if paper_definitions else _OURS
     heads = ["row", "iterations", "ours"]

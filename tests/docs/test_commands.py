@@ -45,8 +45,11 @@ SHORTENED = {
     "inpaint-tf train": f"{TRAINING} --width 4",
     "inpaint-tf finetune": TRAINING,
     "inpaint-tf evaluate": SCORING,
+    "inpaint-tf report table2": SCORING,
     "python scripts/reproduce_table2.py": SCORING,
 }
+# Folders with programs in them, at the top of the project.
+FOLDERS = ("benchmarks", "examples", "scripts", "tools")
 # Two iterations are computed at once: to trace the graph of a training first takes longer.
 AT_ONCE = ("inpaint-tf train", "inpaint-tf finetune")
 # What stands for something else in commands that are marked.
@@ -69,7 +72,7 @@ every_block = pytest.mark.parametrize("block", blocks("bash", "python"), ids=str
 def clone(tmp_path_factory):
     """A folder as it is where a reader of the documents works."""
     folder = tmp_path_factory.mktemp("clone")
-    for name in ("scripts", "docker-compose.yml", "constraints.txt"):
+    for name in (*FOLDERS, "docker-compose.yml", "constraints.txt"):
         (folder / name).symlink_to(ROOT / name)
     (folder / "inpaint_tf").mkdir()
     (folder / "inpaint_tf" / "configs").symlink_to(ROOT / "inpaint_tf" / "configs")
@@ -155,20 +158,21 @@ def run_once(words):
 
 def run(words):
     """Run a command of this project in this process, which has TensorFlow already."""
-    kind = " ".join(words[:2])
-    words = (*words, *shlex.split(SHORTENED.get(kind, "")))
+    line = shlex.join(words)
+    more = [options for start, options in SHORTENED.items() if f"{line} ".startswith(f"{start} ")]
+    words = (*words, *shlex.split(" ".join(more)))
     with pytest.MonkeyPatch.context() as patch:
         if words[0] == "inpaint-tf":
             patch.setattr(sys, "argv", list(words))
             end = functools.partial(cli.main, list(words[1:]), standalone_mode=False)
         else:
-            assert words[0] == "python" and words[1].startswith("scripts/"), (
+            assert words[0] == "python" and words[1].split("/")[0] in FOLDERS, (
                 f"'{shlex.join(words)}' is neither run by this test nor marked as not run"
             )
             patch.setattr(sys, "argv", list(words[1:]))
-            patch.syspath_prepend(ROOT / "scripts")
+            patch.syspath_prepend((ROOT / words[1]).parent)
             end = functools.partial(runpy.run_path, words[1], run_name="__main__")
-        tf.config.run_functions_eagerly(kind in AT_ONCE)
+        tf.config.run_functions_eagerly(line.startswith(AT_ONCE))
         try:
             with warnings.catch_warnings():
                 # TensorFlow's own pipelines are traced in any case, and it says so.
@@ -253,7 +257,7 @@ class Parsed(Exception):  # noqa: N818
 def check_script(script, *arguments, monkeypatch):
     """Parse the arguments of a script, which has `main` as a command, or makes a parser."""
     monkeypatch.setattr(sys, "argv", [script, *arguments])
-    monkeypatch.syspath_prepend(ROOT / "scripts")
+    monkeypatch.syspath_prepend((ROOT / script).parent)
     monkeypatch.setattr(os, "environ", os.environ.copy())
     main = runpy.run_path(script, run_name="only its commands")["main"]
     if isinstance(main, click.Command):
@@ -347,9 +351,11 @@ def test_how_documents_are_read(tmp_path):
         "inpaint-tf train --unknown 1",
         "inpaint-tf train --set unknown=1",
         "inpaint-tf unknown",
+        "inpaint-tf report figures compare a --out b --unknown",
         "python scripts/unknown.py",
-        "python scripts/compare_recipes.py --out a --unknown",
-        "python scripts/seams.py --unknown",
+        "python scripts/figures.py compare a --out b --unknown",
+        "python benchmarks/serving.py a --unknown",
+        "python tools/seams.py --unknown",
         "inpaint-tf train --config inpaint_tf/configs/unknown.yaml",
         "pip install '.[unknown]' -c constraints.txt",
         "make unknown",

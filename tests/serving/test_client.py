@@ -1,4 +1,4 @@
-"""The client of `scripts/`, asked to take answers that are none."""
+"""The client of `examples/`, asked to take answers that are none."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from serving.misbehaving import http, message, outputs, over_grpc, rest, right
 
 from neuralgym_lite.images import read_picture
 
-CLIENT = Path(__file__).parents[2] / "scripts" / "serve_client.py"
+CLIENT = Path(__file__).parents[2] / "examples" / "serve_client.py"
 SIDE = 16
 IN_TIME = 30.0  # seconds that a busy machine may add; a call without a deadline would not end
 

@@ -1,4 +1,4 @@
-"""An exported folder behind real sockets, asked by the client of `scripts/`."""
+"""An exported folder behind real sockets, asked by the client of `examples/`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from neuralgym_lite.images import read_picture
 ROOT = Path(__file__).parents[2]
 # Set for the tests; a user's shell has it not.
 ENV = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
-CLIENT = ROOT / "scripts" / "serve_client.py"
+CLIENT = ROOT / "examples" / "serve_client.py"
 REQUESTS, PARALLEL = 1000, 32
 GROWTH = 64 * 2**20  # bytes; a leak of one picture a request would be several times as much
 
@@ -281,7 +281,7 @@ def test_documented_requests(server, tmp_path):
         Image.fromarray(photograph(40, 56)).save(tmp_path / f"{name}.jpg")
     for name in ("mask", "masks/a", "masks/b"):
         Image.fromarray(hole(40, 56)).save(tmp_path / f"{name}.png")
-    (tmp_path / "scripts").symlink_to(ROOT / "scripts")
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
     path = os.pathsep.join([str(Path(sys.executable).parent), ENV["PATH"]])
     environment = {**ENV, "PATH": path, "PYTHONPATH": str(ROOT)}
     commands = [command for block in blocks("bash") for command in block.commands()]

@@ -1,28 +1,23 @@
 """Time the network and its training on this machine, against the machine's own convolution rate.
 
-    python scripts/benchmark.py --out docs/results
+    python benchmarks/model_speed.py --out docs/results
 
-All variants of a stage are run in turn, again and again, so that they share the machine's good and
-bad moments; medians are printed. Beside each stage stands the time that its convolutions alone
-would take at the rate of a plain 3x3 convolution, measured in the same turns. `--profile` adds
-where the rest goes. Writes benchmark.md and benchmark.json.
+Beside each stage stands the time that its convolutions alone would take at the rate of a plain 3x3
+convolution, which is measured in the same turns. `--profile` shows where the rest goes. Writes
+benchmark.md and benchmark.json.
 """
 
 from __future__ import annotations
 
-import argparse
 import collections
-import json
-import os
-import platform
 import re
-import statistics
-import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
+
+import click
+from harness import Report, Row, options, spread, take_turns, timed
 
 from neuralgym_lite.quiet import import_tensorflow
 
@@ -153,28 +148,13 @@ def attention(formulation: str, backward: bool) -> Callable[[], Any]:
     return lambda: (both if backward else forward)(features)
 
 
-# ------------------------------------------------------------------------------------- measuring
-
-
-def interleave(runs: dict[str, Callable[[], Any]], repeats: int) -> dict[str, list[float]]:
-    """Return the seconds of each run, one after the other in turn; the first turn warms up."""
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for turn in range(repeats + 1):
-        for name, run in runs.items():
-            start = time.perf_counter()
-            tf.nest.map_structure(lambda x: x.numpy(), run())
-            if turn:
-                seconds[name].append(time.perf_counter() - start)
-    return seconds
-
-
 def profile(run: Callable[[], Any]) -> dict[str, float]:
     """Return the share of each kind of operation in one run, the largest first."""
     from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
     with tempfile.TemporaryDirectory() as folder:
         with tf.profiler.experimental.Profile(folder):
-            tf.nest.map_structure(lambda x: x.numpy(), run())
+            np.asarray(run())
         trace = next(Path(folder).rglob("*.xplane.pb")).read_bytes()
     space = xplane_pb2.XSpace.FromString(trace)
     spent: collections.Counter[str] = collections.Counter()
@@ -189,46 +169,37 @@ def profile(run: Callable[[], Any]) -> dict[str, float]:
     return {name: value / whole for name, value in spent.most_common()}
 
 
+ATTENTION = "contextual attention"
+WEIGHT_GRADIENTS = "convolutions, gradients of weights"
+CONVOLUTIONS = "convolutions, forward and gradients of inputs"
+ACTIVATIONS = "activations and biases"
+REST = "the rest (casts, copies, losses, Adam)"
+KINDS = (ACTIVATIONS, ATTENTION, CONVOLUTIONS, WEIGHT_GRADIENTS, REST)
+
+
 def group(place: str, kind: str) -> str:
     """Return what an operation is for."""
     if re.search(r"refinement\w*/contextual_attention", place):
-        return "contextual attention"
+        return ATTENTION
     if "BackpropFilter" in kind:
-        return "convolutions: gradients of weights"
+        return WEIGHT_GRADIENTS
     if "Conv2D" in kind:
-        return "convolutions: forward, gradients of inputs"
+        return CONVOLUTIONS
     if kind in ("Elu", "EluGrad", "BiasAdd", "BiasAddGrad", "Relu"):
-        return "activations and biases"
-    return "the rest (casts, copies, losses, Adam)"
+        return ACTIVATIONS
+    return REST
 
 
-# --------------------------------------------------------------------------------------- reports
+# ------------------------------------------------------------------------------------- measuring
 
 
-def environment() -> dict[str, Any]:
-    """Return the machine and the versions."""
-    cpu = Path("/proc/cpuinfo")
-    lines = cpu.read_text(encoding="utf-8").splitlines() if cpu.is_file() else []
-    model = next((x.split(":")[1].strip() for x in lines if x.startswith("model name")), "")
-    return {
-        "command": " ".join(["python", *sys.argv]),
-        "processor": model or platform.processor(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "tensorflow": tf.__version__,
-        "keras": keras.__version__,
-        "malloc": {k: v for k, v in os.environ.items() if k.startswith("MALLOC_")},
-    }
-
-
-def measure(repeats: int, profiled: bool) -> list[dict[str, Any]]:
-    """Measure all stages; return one row for each stage and precision."""
+def measure_stages(turns: int, profiled: bool) -> Iterator[Row]:
+    """Measure every stage in both precisions."""
     stages: dict[str, Callable[[str], tuple[Callable[[], Any], float]]] = {
         "fill 256x256": lambda precision: fill(256, precision),
         "fill 512x512": lambda precision: fill(512, precision),
         "training iteration": training,
     }
-    rows = []
     for stage, make in stages.items():
         iterations = 5 if stage.startswith("training") else 1
         runs, work = {}, {}
@@ -236,123 +207,75 @@ def measure(repeats: int, profiled: bool) -> list[dict[str, Any]]:
             name = precision.removeprefix("mixed_")
             runs[f"conv {name}"], work[f"conv {name}"] = convolution(name)
             runs[name], work[name] = make(precision)
-        turns = max(repeats // iterations, 5)
-        seconds = interleave(runs, turns)
-        for precision in PRECISIONS:
-            name = precision.removeprefix("mixed_")
-            rate = work[f"conv {name}"] / statistics.median(seconds[f"conv {name}"])
-            took = [s / iterations for s in seconds[name]]
+        jobs = {name: timed(run) for name, run in runs.items()}
+        found = take_turns(jobs, max(turns // iterations, 5))
+        for name in (precision.removeprefix("mixed_") for precision in PRECISIONS):
+            rate = work[f"conv {name}"] / spread(found[f"conv {name}"])["median"]
             row = {
                 "stage": stage,
                 "precision": name,
-                "median_s": statistics.median(took),
-                "min_s": min(took),
-                "runs": len(took),
-                "conv_gflops": work[name] / GIGA,
-                "conv_rate_gflops": rate / GIGA,
-                "at_conv_rate_s": work[name] / rate,
+                "port": PORT[stage],
+                **spread([seconds / iterations for seconds in found[name]]),
+                "gflop": work[name] / GIGA,
+                "rate": rate / GIGA,
+                "at_rate": work[name] / rate,
             }
-            if profiled:
-                row["profile"] = profile(runs[name])
-            rows.append(row)
-            print(f"{stage}, {name}: {row['median_s']:.3f} s", file=sys.stderr)
-    return rows
+            row["share"] = row["at_rate"] / row["median"]
+            yield {**row, "profile": profile(runs[name])} if profiled else row
 
 
-def measure_attention(repeats: int) -> list[dict[str, Any]]:
+def measure_attention(turns: int) -> Iterator[Row]:
     """Compare the formulations of contextual attention."""
-    rows = []
     for backward in (False, True):
-        runs = {form: attention(form, backward) for form in ("gram", "reference")}
-        seconds = interleave(runs, repeats)
-        what = "forward and backward" if backward else "forward"
-        medians = {form: statistics.median(took) for form, took in seconds.items()}
-        rows.append({"stage": what, **medians})
-        print(f"attention {what}: {medians}", file=sys.stderr)
-    return rows
+        forms = ("gram", "reference")
+        found = take_turns({form: timed(attention(form, backward)) for form in forms}, turns)
+        medians = {form: 1e3 * spread(seconds)["median"] for form, seconds in found.items()}
+        stage = "forward and backward" if backward else "forward"
+        yield {"stage": stage, **medians, "ratio": medians["reference"] / medians["gram"]}
 
 
-def report(result: dict[str, Any]) -> str:
-    """Return the result as Markdown."""
-    about = result["environment"]
-    lines = [
-        "# Speed",
-        "",
-        f"`{about['command']}` on {about['processor']}, {about['cores']} cores, Python "
-        f"{about['python']}, TensorFlow {about['tensorflow']}, Keras {about['keras']}. "
-        f"malloc: {about['malloc'] or 'as it comes'}.",
-        "",
+@click.command()
+@click.option("--profile", "profiled", is_flag=True, help="Show where the time goes.")
+@options(turns=15, turns_help="Runs of a short stage.")
+def main(profiled: bool, turns: int, seed: int, out: Path | None) -> None:
+    """Time filling and training, and the formulations of attention."""
+    keras.utils.set_random_seed(seed)
+    report = Report("benchmark", "Speed", seed)
+    report.text(
         "Medians of interleaved runs, full width (32). *At rate* is the time that the stage's "
         "convolutions alone would take at the rate of a 3x3 convolution (128 to 128 channels, 4 "
-        "maps of 64x64) measured in the same turns; *of rate* is that time in parts of the "
+        "maps of 64x64) measured in the same turns; *of rate* is that time as a share of the "
         "stage's. The port is the PyTorch port's float32 time, tuned, on a 2-core machine, as "
-        "it was given to this project; it was not run beside these.",
-        "",
-        "| stage | precision | median | fastest | port | work | conv rate | at rate | of rate |",
-        "|---|---|--:|--:|--:|--:|--:|--:|--:|",
-    ]
-    for row in result["stages"]:
-        share = row["at_conv_rate_s"] / row["median_s"]
-        lines.append(
-            f"| {row['stage']} | {row['precision']} | {row['median_s']:.3f} s | "
-            f"{row['min_s']:.3f} s | {PORT[row['stage']]} s | {row['conv_gflops']:.0f} GFLOP | "
-            f"{row['conv_rate_gflops']:.0f} GFLOP/s | {row['at_conv_rate_s']:.3f} s | {share:.0%} |"
-        )
-    lines += [
-        "",
+        "it was given to this project; it was not run beside these."
+    )
+    heads = "stage | precision | median | quartiles | fastest | port | work | conv rate | at rate"
+    cells = (
+        "{stage} | {precision} | {median:.3f} s | {low:.3f} to {high:.3f} s | {min:.3f} s | "
+        "{port:g} s | {gflop:.0f} GFLOP | {rate:.0f} GFLOP/s | {at_rate:.3f} s | {share:.0%}"
+    )
+    report.table("stages", f"{heads} | of rate", cells, measure_stages(turns, profiled))
+    report.text(
         "A training iteration is batch 4 at 256x256, the mean over a round of 5 critic updates "
         "and 1 generator update.",
-        "",
         "## Contextual attention",
-        "",
         "4 maps of 64x64x128, float32.",
-        "",
-        "| | Gram | reference | ratio |",
-        "|---|--:|--:|--:|",
-    ]
-    for row in result["attention"]:
-        ratio = row["reference"] / row["gram"]
-        lines.append(
-            f"| {row['stage']} | {row['gram'] * 1e3:.0f} ms | {row['reference'] * 1e3:.0f} ms | "
-            f"{ratio:.1f} |"
-        )
-    profiled = [row for row in result["stages"] if "profile" in row]
+    )
+    cells = "{stage} | {gram:.0f} ms | {reference:.0f} ms | {ratio:.1f}"
+    report.table("attention", "stage | Gram | reference | ratio", cells, measure_attention(turns))
     if profiled:
-        kinds = sorted({kind for row in profiled for kind in row["profile"]})
-        lines += [
-            "",
+        report.text(
             "## Where the time goes",
-            "",
             "Shares of the time that operations took, summed over threads, in one profiled run.",
-            "",
-            "| stage | precision | " + " | ".join(kinds) + " |",
-            "|---|---|" + "--:|" * len(kinds),
+        )
+        cells = " | ".join(["{stage}", "{precision}", *(f"{{{kind}:.0%}}" for kind in KINDS)])
+        shares = [
+            {name: row[name] for name in ("stage", "precision")}
+            | dict.fromkeys(KINDS, 0.0)
+            | row.pop("profile")
+            for row in report.data["stages"]
         ]
-        for row in profiled:
-            shares = " | ".join(f"{row['profile'].get(kind, 0):.0%}" for kind in kinds)
-            lines.append(f"| {row['stage']} | {row['precision']} | {shares} |")
-    return "\n".join(lines) + "\n"
-
-
-def main() -> None:
-    """Measure, print and write."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=15, help="turns of a short stage")
-    parser.add_argument("--profile", action="store_true", help="show where the time goes")
-    parser.add_argument("--out", type=Path, help="folder for benchmark.md and benchmark.json")
-    options = parser.parse_args()
-    result = {
-        "environment": environment(),
-        "stages": measure(options.repeats, options.profile),
-        "attention": measure_attention(options.repeats),
-    }
-    text = report(result)
-    print(text)
-    if options.out:
-        options.out.mkdir(parents=True, exist_ok=True)
-        (options.out / "benchmark.md").write_text(text, encoding="utf-8")
-        data = json.dumps(result, indent=2)
-        (options.out / "benchmark.json").write_text(data + "\n", encoding="utf-8")
+        report.table("profile", " | ".join(["stage", "precision", *KINDS]), cells, shares)
+    report.write(out)
 
 
 if __name__ == "__main__":

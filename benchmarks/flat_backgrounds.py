@@ -1,7 +1,7 @@
 """Fill holes in flat and evenly shaded pictures, and print how far the fills are from them.
 
-    python scripts/flat_backgrounds.py --sizes 64,256,512,1024,2048 --count 40
-    python scripts/flat_backgrounds.py --sizes 64,256,512 --count 20 --no-detail
+    python benchmarks/flat_backgrounds.py --sizes 64,256,512,1024,2048 --count 40
+    python benchmarks/flat_backgrounds.py --sizes 64,256,512 --count 20 --no-detail
 
 Pictures have one color or a gradient between two; holes are squares, oblongs, strokes and corners
 of up to 80 % of each side. All are drawn from the seed.
@@ -9,13 +9,16 @@ of up to 80 % of each side. All are drawn from the seed.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import click
 import cv2
 import numpy as np
+from harness import Report, Row
 from numpy.typing import NDArray
 
 import inpaint_tf
-from neuralgym_lite.progress import Progress
 from neuralgym_lite.quiet import import_tensorflow
 
 UInt8 = NDArray[np.uint8]
@@ -28,28 +31,38 @@ FORMS = ("square", "oblong", "stroke", "corner")
 @click.option("--count", default=40, show_default=True, help="Pictures of each size.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--detail/--no-detail", default=None, help="As of `inpaint-tf fill`.")
-def main(source: str, sizes: str, count: int, seed: int, detail: bool | None) -> None:
-    """Print the mean and the largest error in the worst hole of each size, in grey levels."""
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for the results.")
+def main(
+    source: str, sizes: str, count: int, seed: int, detail: bool | None, out: Path | None
+) -> None:
+    """Print the mean and the largest error in the worst hole of each size, in gray levels."""
     import_tensorflow()
     inpainter = inpaint_tf.load(source, detail=detail)
-    sides = [int(side) for side in sizes.split(",")]
-    click.echo("| side | pictures | mean error | worst mean | largest error |")
-    click.echo("|--:|--:|--:|--:|--:|")
-    with Progress() as progress:
-        track = progress.track(len(sides) * count, "pictures")
-        for side in sides:
+    report = Report("flat_backgrounds", "Flat backgrounds", seed)
+    heads = "side | pictures | mean error | worst mean | largest error"
+    cells = "{side:d} | {count:d} | {mean:.2f} | {worst:.2f} | {largest:d}"
+
+    def rows() -> Iterator[Row]:
+        for side in map(int, sizes.split(",")):
             errors = []
             for index in range(count):
                 truth, mask = draw(np.random.default_rng((seed, side, index)), side)
                 shown = np.where(mask[..., None] == 1, 0, truth).astype(np.uint8)
                 filled = inpainter.fill(shown, mask)
                 errors.append(np.abs(filled.astype(int) - truth)[mask == 1])
-                track.advance()
-            means = [error.mean() for error in errors]
-            largest = max(error.max() for error in errors)
-            click.echo(
-                f"| {side} | {count} | {np.mean(means):.2f} | {max(means):.2f} | {largest} |"
-            )
+            means = [float(error.mean()) for error in errors]
+            largest = max(int(error.max()) for error in errors)
+            mean = float(np.mean(means))
+            yield {
+                "side": side,
+                "count": count,
+                "mean": mean,
+                "worst": max(means),
+                "largest": largest,
+            }
+
+    report.table("errors", heads, cells, rows())
+    report.write(out)
 
 
 def draw(rng: np.random.Generator, side: int) -> tuple[UInt8, UInt8]:

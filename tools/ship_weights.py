@@ -1,14 +1,14 @@
-"""Put a run's network into the package, under a name, with its scores and its model card.
+"""Adds the network of a run to the package, with a name, its scores and a model card.
 
-    python scripts/ship_weights.py runs/last --name ca-photos --summary "..." --out runs/scores
+    python tools/ship_weights.py runs/last --name ca-photos --summary "..." --out runs/scores
 
-Weights are rounded to float16 and compressed; what is scored is the rounded network. The runs that
-this one was finetuned from are looked for where their names say, from the folder that this is
-called in; or it was finetuned from a network that came with the install.
+Weights are rounded to float16 and compressed; the rounded network is scored. Runs that this one was
+finetuned from are read from their recorded paths, relative to the current folder, unless they are
+shipped networks.
 
-A run against critics may be taken at a share of its way: with `--share 0.5`, weights are the mean
-of the run's and of those it began with. What critics teach costs MSE, and at a share costs less of
-it (Wang et al. 2019, "Deep Network Interpolation", arxiv.org/abs/1811.10515).
+`--share 0.5` averages the weights of a run with those that it started from. Adversarial training
+costs MSE, and a share of it costs less (Wang et al. 2019, "Deep Network Interpolation",
+arxiv.org/abs/1811.10515).
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from typing import Any
 
 import click
 import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 import inpaint_tf
 from inpaint_tf import weights
@@ -35,24 +36,19 @@ from neuralgym_lite.experiment import RunFolder
 from neuralgym_lite.images import atomic_path
 
 COMPARED = 100  # rounds
-FAILURES = "../../../docs/results/images/{name}-failures.png"
-LICENCE = (
+LICENSE = (
     "Apache-2.0, as the program, as far as that is ours to say: the photographs belong to others."
 )
-SEEN = {
-    "hole": "Objects, scratches and lettering that are to go. It does not see what is under the "
-    "mask.",
-    "mosaic": "Comparisons with the paper's: it makes a mosaic of what is under the mask, in "
-    "blocks of {mosaic_unit_size} pixels, {sampled}, and restores the detail. It removes no "
-    "object. A photograph that has a mosaic already is pixelated once more, which costs detail.",
+SQUARES = "square holes of 3/8 to 1/2 of the side"
+USES = {
+    "hole": "It removes objects, scratches and text. It does not use the pixels under the mask.",
+    "mosaic": "It is meant for comparisons with the paper: it computes a mosaic of the pixels "
+    "under the mask, in blocks of {mosaic_unit_size} pixels, {sampled}, and restores the detail. "
+    "It does not remove objects. A photograph with a mosaic is pixelated again and loses detail.",
 }
-DETAIL = (
-    "* **Detail**: what the network fills is smoother than a photograph; `fill` adds the fine",
-    "  structure of places that look alike. `--no-detail` leaves it out.",
-)
 SAMPLED = {
-    "nearest": "each in the color of the pixel in its upper left corner, as the paper's code does",
-    "bilinear": "smoothed, as the paper's text says",
+    "nearest": "each with the color of its upper left pixel, as in the paper's code",
+    "bilinear": "interpolated, as in the paper's text",
 }
 
 
@@ -60,16 +56,18 @@ SAMPLED = {
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--name", required=True)
 @click.option("--summary", required=True, help="One line, for `inpaint-tf weights list`.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Of the evaluation.")
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="Folder for the evaluation."
+)
 @click.option(
     "--share",
     type=click.FloatRange(0, 1, min_open=True),
     default=1.0,
     show_default=True,
-    help="Of the way from the weights that RUN began with to its last ones.",
+    help="1 ships the last weights of RUN; a smaller share, a mean with its first weights.",
 )
-@click.option("--detail", is_flag=True, help="Let it fill with detail (`fill --detail`).")
-@click.option("--size", default=256, show_default=True, help="Pixels a side, of the evaluation.")
+@click.option("--detail", is_flag=True, help="Add detail (`fill --detail`).")
+@click.option("--size", default=256, show_default=True, help="Side in pixels.")
 def main(
     run: Path, name: str, summary: str, out: Path, share: float, detail: bool, size: int
 ) -> None:
@@ -102,7 +100,7 @@ def part_of_the_way(run: Path, share: float) -> InpaintingModel:
 
 
 def write_rounded(model: InpaintingModel, file: Path) -> None:
-    """Save a network with the weights that float16 has, which deflate to half."""
+    """Save a network with weights rounded to float16, which halves the compressed size."""
     model.set_weights([each.astype("float16").astype("float32") for each in model.get_weights()])
     if not all(np.isfinite(each).all() for each in model.get_weights()):
         raise click.ClickException("A weight is too large for float16.")
@@ -118,7 +116,7 @@ def write_rounded(model: InpaintingModel, file: Path) -> None:
 
 
 def record(name: str, facts: dict[str, Any], evaluation: dict[str, Any], detail: bool) -> None:
-    """Write what is known of a network that comes with the install, and its card."""
+    """Write `model.json` and the model card of a shipped network."""
     folder = weights.locate(name)
     facts = {**facts, "evaluation": evaluation, "detail": detail}
     (folder / weights.FACTS_FILE).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
@@ -126,9 +124,9 @@ def record(name: str, facts: dict[str, Any], evaluation: dict[str, Any], detail:
 
 
 def evaluate(name: str, size: int, out: Path, detail: bool) -> dict[str, Any]:
-    """Score a network beside the classical methods, squares in the middle of Animals.
+    """Score a network and the classical methods on center holes in Animals.
 
-    One that fills with detail is scored without it, too.
+    A network that adds detail is also scored without it.
     """
     found = scores(name, size, out, "--detail" if detail else "--no-detail")
     methods = found["methods"]
@@ -148,7 +146,7 @@ def evaluate(name: str, size: int, out: Path, detail: bool) -> dict[str, Any]:
 
 
 def scores(name: str, size: int, out: Path, *options: str) -> dict[str, Any]:
-    """Return what `inpaint-tf evaluate` finds."""
+    """Run `inpaint-tf evaluate` and return its metrics.json."""
     where = ("--dataset", "animals", "--image-size", str(size), "--mask", "center")
     command = [sys.executable, "-m", "inpaint_tf", "evaluate", name, *where, *options]
     subprocess.run([*command, "--out", str(out)], check=True)
@@ -157,7 +155,7 @@ def scores(name: str, size: int, out: Path, *options: str) -> dict[str, Any]:
 
 
 def describe(run: Path, summary: str) -> dict[str, Any]:
-    """Return what the package knows of a network: JSON types, no paths of this machine."""
+    """Return the description of a network in model.json, without paths of this machine."""
     stages = history(run)
     config = RunFolder.open(run).read_config()
     return {
@@ -165,7 +163,7 @@ def describe(run: Path, summary: str) -> dict[str, Any]:
         "trained on": config["data"]["dataset"],
         "iteration": sum(stage["iterations"] for stage in stages),
         "run": {"data": {"train": RunFolder.open(run).read_manifest()["data"]["train"]}},
-        "licence": LICENCE,
+        "licence": LICENSE,
         "mask mode": config["mask"]["mode"],
         "mask": config["mask"],
         "history": stages,
@@ -173,7 +171,7 @@ def describe(run: Path, summary: str) -> dict[str, Any]:
 
 
 def history(run: Path) -> list[dict[str, Any]]:
-    """Return the runs that led to this one, and this one: the first one first, each once."""
+    """Return this run and the runs before it, first one first, without duplicates."""
     parent = RunFolder.open(run).read_manifest().get("parent") or {}
     found = []
     for source in (parent.get("source"), parent.get("critics_source")):
@@ -188,7 +186,7 @@ def history(run: Path) -> list[dict[str, Any]]:
 
 
 def stage(run: Path) -> dict[str, Any]:
-    """Return what a run was, as the package records it."""
+    """Return the description of a run in model.json."""
     folder = RunFolder.open(run)
     manifest, config = folder.read_manifest(), folder.read_config()
     lines = folder.scalars.read_text(encoding="utf-8").splitlines()
@@ -203,8 +201,7 @@ def stage(run: Path) -> dict[str, Any]:
         "seed": manifest["seed"],
         "machine": machine(manifest),
         "versions": manifest["versions"],
-        # By which scripts/retrain.py knows whether a training is the same.
-        # Rounds in which critics learn alone have only theirs.
+        # tools/retrain.py compares these. Rounds that train the critics only have no `loss`.
         "first losses": {
             machine(manifest): [each.get("loss", each.get("d_total")) for each in rounds[:COMPARED]]
         },
@@ -212,113 +209,47 @@ def stage(run: Path) -> dict[str, Any]:
 
 
 def program(path: str) -> list[str]:
-    """Return how a program is called, wherever it lay."""
+    """Return the command of a program, independent of its folder."""
     name = Path(path).name
     return ["python", f"scripts/{name}"] if name.endswith(".py") else ["inpaint-tf"]
 
 
 def machine(manifest: dict[str, Any]) -> str:
-    """Say where a run computed."""
-    accelerators = manifest.get("accelerators", [])  # runs of before had none
+    """Return the accelerators or processor cores of a run."""
+    accelerators = manifest.get("accelerators", [])  # early runs have none
     return ", ".join(accelerators) or f"{manifest['cpu_count']} processor cores"
 
 
 def hours(rounds: list[dict[str, Any]]) -> float:
-    """Return how long a run took: the clock of a run that was resumed begins anew."""
+    """Return the duration of a run, whose clock restarts when it is resumed."""
     times = [each["time"] for each in rounds]
     steps = (now - before for before, now in zip([0.0, *times], times, strict=False))
     return sum(step for step in steps if step > 0) / 3600
 
 
-def seen(mask: dict[str, Any]) -> str:
-    """Say what a network is for, by what it is shown."""
-    sampled = SAMPLED[mask["mosaic_interpolation"]]
-    return SEEN[mask["mode"]].format(**mask, sampled=sampled)
-
-
-def holes(mask: dict[str, Any]) -> str:
-    """Say what the holes of the last run were."""
-    squares = "squares of 3/8 to 1/2 of the side"
-    brush = mask.get("brush", 0)  # runs of before had none
-    return f"{squares}, {brush:.0%} of them as brush strokes" if brush else squares
-
-
-def origin(share: float) -> str:
-    """Say which weights of the last run they are."""
-    if share == 1:
-        return "those of the last run's end"
-    return f"{share:.0%} of the way from the last run's beginning to its end"
-
-
-def part(stage: dict[str, Any]) -> str:
-    """Say how much of a run the next one began with."""
-    share = stage.get("share", 1)
-    return f", {share:.0%} of its way" if share < 1 else ""
-
-
 def card(name: str, facts: dict[str, Any]) -> str:
     """Return the model card."""
-    stages = facts["history"]
-    total = sum(stage["hours"] for stage in stages)
-    machines = dict.fromkeys(stage["machine"] for stage in stages)
-    lines = [
-        f"# {name}",
-        "",
-        f"{facts['summary']}",
-        "",
-        f"* **Data**: the training splits of `{facts['trained on']}`, "
-        f"{facts['run']['data']['train']:,} photographs.",
-        f"* **Training**: {facts['iteration']:,} iterations, {total:.1f} hours ("
-        f"{', then '.join(machines)}), seed {stages[-1]['seed']}.",
-        f"* **Weights**: {origin(facts['share'])}, rounded to float16; scored so. Licence: "
-        f"{facts['licence']}",
-        *(DETAIL if facts.get("detail") else ()),
-        "",
-        "## Scores",
-        "",
-        *score_lines(facts["evaluation"]),
-        "",
-        "One training, one seed: the intervals are those of drawing the photographs.",
-        "",
-        "## What it is for",
-        "",
-        *textwrap.wrap(seen(facts["mask"]), 95),
-        f"It was trained on {holes(facts['mask'])}; photographs of animals, things and",
-        "landscapes; pictures of up to 256 pixels. Larger holes come out smooth.",
-        "",
-        "What it fills is invented. It must not be taken for what was there. There is no warranty",
-        "for faces, text, medical or legal pictures: it has hardly seen any, and nobody looked.",
-        "",
-        "## Where it fails",
-        "",
-        "Worst by the MSE in the hole, of 50 crops of scikit-image's photographs, 256x256 pixels:",
-        "",
-        f"![The worst four]({FAILURES.format(name=name)})",
-        "",
-        "```bash",
-        f"inpaint-tf evaluate {name} --dataset samples --image-size 256 --out scores",
-        f"python scripts/figures.py worst {name} --evaluation scores --out failures.png",
-        "```",
-        "",
-        "## Recipe",
-        "",
-        "| run | side | batch | iterations | hours | machine |",
-        "|---|--:|--:|--:|--:|---|",
-        *(
-            f"| {stage['name']}{part(stage)} | {stage['size']} | {stage['batch']} | "
-            f"{stage['iterations']:,} | {stage['hours']:.2f} | {stage['machine']} |"
-            for stage in stages
-        ),
-        "",
-        "A command that goes on from a network of the package had that of the row above it.",
-        "",
-        "<!-- not run in tests: the training, on data sets that are not here -->",
-        "```bash",
-        *(" ".join(stage["command"]) for stage in stages),
-        "```",
-        "",
-    ]
-    return "\n".join(lines)
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        trim_blocks=True,
+        keep_trailing_newline=True,
+        undefined=StrictUndefined,
+        autoescape=False,  # noqa: S701, Markdown of our own text
+    )
+    mask, share = facts["mask"], facts["share"]
+    use = USES[mask["mode"]].format(**mask, sampled=SAMPLED[mask["mosaic_interpolation"]])
+    brush = mask.get("brush", 0)  # not in the settings of early runs
+    return environment.get_template("MODEL_CARD.md.j2").render(
+        name=name,
+        facts=facts,
+        stages=facts["history"],
+        scores=score_lines(facts["evaluation"]),
+        use="\n".join(textwrap.wrap(use, 95)),
+        holes=SQUARES + (f", {brush:.0%} of them as brush strokes" if brush else ""),
+        origin="those of the end of the last run"
+        if share == 1
+        else f"{share:.0%} of the way from the beginning of the last run to its end",
+    )
 
 
 if __name__ == "__main__":

@@ -1,30 +1,30 @@
-"""Measure attention at any resolution: python scripts/benchmark_attention.py WHAT...
+"""Measure attention at any resolution: python benchmarks/attention.py WHAT...
 
     layer       the layer's formulations at 64 to 512 feature pixels a side: seconds, memory
     price       what the approximations cost a trained network's pictures, and what they save
     photographs whole photographs of 1024x1024 to 4000x3000 pixels: seconds, memory
     training    one step at 512x512 pixels: memory
 
-Each measurement is a process of its own, so that the most memory it took is its own. Processes of
-one table take turns, so that they share the machine's good and bad moments. Prints Markdown.
+Each measurement is a process of its own, so that the most memory it took is its own.
 """
 
 from __future__ import annotations
 
-import json
+import functools
 import os
 import resource
-import statistics
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
+from harness import Report, Row, in_process, options, spread, take_turns, timed
 
 from neuralgym_lite.quiet import import_tensorflow
+
+Measured = dict[str, float]
 
 CHANNELS = 128
 HOLE = 0.1  # of the picture's area, a square in the middle
@@ -33,6 +33,11 @@ SIDES = (64, 128, 256, 512)
 # Of the formulations that hold whole maps, the sides that fit into the memory of this machine.
 FORMULATIONS = {"reference": 256, "gram": 256, "streamed": 512, "pruned": 512}
 APPROXIMATIONS = ("stride", "random", "cluster", "hierarchical")
+PRICES = (
+    "same arg-max",
+    *("MSE to exact", "L1 to exact", "PSNR to exact", "LPIPS to exact"),
+    *("MSE to truth", "L1 to truth", "PSNR to truth"),
+)
 PHOTOGRAPHS = ((1024, 1024), (2048, 2048), (3000, 4000))
 
 
@@ -50,21 +55,10 @@ def square_hole(height: int, width: int) -> np.ndarray:
     return mask
 
 
-def timed(function: Callable[[], Any], repeats: int) -> list[float]:
-    """Return the seconds of each call after one that warms up."""
-    function()
-    seconds = []
-    for _ in range(repeats):
-        begun = time.perf_counter()
-        function()
-        seconds.append(time.perf_counter() - begun)
-    return seconds
-
-
 # ----------------------------------------------------------------------------- in a process each
 
 
-def measure_layer(formulation: str, side: int, dtype: str) -> dict[str, Any]:
+def measure_layer(formulation: str, side: int, dtype: str) -> Measured:
     """Time the layer on made-up features with a hole."""
     import_tensorflow()
     import cv2
@@ -87,11 +81,11 @@ def measure_layer(formulation: str, side: int, dtype: str) -> dict[str, Any]:
     needed = around if formulation == "pruned" else None
     run = tf.function(lambda *maps: layer(maps[0], maps[0], maps[1], needed=needed))
     before = megabytes()
-    seconds = timed(lambda: run(features, mask).numpy(), 3 if side < 256 else 1)
+    seconds = take_turns({"": timed(lambda: run(features, mask))}, 3 if side < 256 else 1)[""]
     return {"seconds": min(seconds), "megabytes": megabytes() - before}
 
 
-def measure_photograph(height: int, width: int, dtype: str, memory: float) -> dict[str, Any]:
+def measure_photograph(height: int, width: int, dtype: str, memory: float) -> Measured:
     """Fill one photograph with a network in full width."""
     import_tensorflow()
     import cv2
@@ -105,18 +99,11 @@ def measure_photograph(height: int, width: int, dtype: str, memory: float) -> di
     mask = square_hole(height, width)
     model = create("ca", dtype=dtype)
     inpainter = NetworkInpainter(model, MaskMode("hole"), "ca", memory=int(memory * 1e9))
-    begun = time.perf_counter()
-    filled = inpainter.fill(image, mask)
-    first = time.perf_counter() - begun
-    begun = time.perf_counter()
-    inpainter.fill(image, mask)
-    again = time.perf_counter() - begun
-    if np.any(filled[mask == 0] != image[mask == 0]):
-        raise AssertionError("known pixels have changed")
-    return {"first": first, "seconds": again, "megabytes": megabytes()}
+    fill = timed(lambda: inpainter.fill(image, mask))
+    return {"first": fill(), "seconds": fill(), "megabytes": megabytes()}
 
 
-def measure_training(size: int, dtype: str) -> dict[str, Any]:
+def measure_training(size: int, dtype: str) -> Measured:
     """Train two rounds with both critics."""
     import_tensorflow()
     from inpaint_tf.training.procedures import load_train_config
@@ -128,103 +115,81 @@ def measure_training(size: int, dtype: str) -> dict[str, Any]:
     config = load_train_config(None, {**flags, "precision": dtype})
     trainer = make_trainer(config)
     rounds = index_driven(RoundDataset(open_run_photos(config), config).make, 0, 3)
-    begun = time.perf_counter()
     trainer.fit(rounds, steps_per_epoch=3, shuffle=False, verbose=0)
-    return {"seconds": (time.perf_counter() - begun) / 3, "megabytes": megabytes()}
+    return {"megabytes": megabytes()}
 
 
-MEASURES: dict[str, Callable[..., dict[str, Any]]] = {
-    "layer": measure_layer,
-    "photograph": measure_photograph,
-    "training": measure_training,
-}
+def measure(jobs: dict[Any, tuple[Any, ...]], turns: int) -> dict[Any, Measured]:
+    """Measure jobs in turn, each in a process; return medians of seconds, and the most memory.
 
-
-def in_process(name: str, *arguments: Any) -> dict[str, Any]:
-    """Measure in a new process."""
-    command = [sys.executable, __file__, "--measure", json.dumps([name, *arguments])]
-    done = subprocess.run(command, stdout=subprocess.PIPE, check=False, text=True)  # noqa: S603
-    if done.returncode:
-        return {"seconds": float("nan"), "megabytes": float("nan")}
-    return dict(json.loads(done.stdout.splitlines()[-1]))
-
-
-def in_turns(jobs: dict[Any, tuple[Any, ...]], turns: int) -> dict[Any, dict[str, float]]:
-    """Measure every job in every turn; return the median of the seconds, the most memory."""
-    found: dict[Any, list[dict[str, Any]]] = {key: [] for key in jobs}
-    for _ in range(turns):
-        for key, job in jobs.items():
-            found[key].append(in_process(*job))
+    Args:
+        jobs: name to a function and its arguments.
+        turns: how often.
+    """
+    calls = {name: functools.partial(_survived, *job) for name, job in jobs.items()}
     return {
-        key: {
-            name: (max if name == "megabytes" else statistics.median)(each[name] for each in runs)
-            for name in runs[0]
+        name: {
+            key: (max if key == "megabytes" else _median)([each[key] for each in runs])
+            for key in runs[0]
         }
-        for key, runs in found.items()
+        for name, runs in take_turns(calls, turns, warm_up=0).items()
     }
+
+
+def _survived(function: Callable[..., Measured], *arguments: Any) -> Measured:
+    try:
+        return in_process(function, *arguments)
+    except BrokenProcessPool:  # out of memory
+        return dict.fromkeys(("first", "seconds", "megabytes"), float("nan"))
+
+
+def _median(values: list[float]) -> float:
+    return spread(values)["median"]
 
 
 # ----------------------------------------------------------------------------------------- tables
 
 
-def layer_table(turns: int, dtype: str) -> Iterator[str]:
+def layer_rows(turns: int, dtype: str) -> Iterator[Row]:
     """Yield the rows of the layer's formulations."""
-    yield f"| features | {' | '.join(f'{name}: s | MB' for name in FORMULATIONS)} |"
-    yield f"|---|{'--:|' * 2 * len(FORMULATIONS)}"
     for side in SIDES:
         jobs = {
-            name: ("layer", name, side, dtype)
+            name: (measure_layer, name, side, dtype)
             for name, most in FORMULATIONS.items()
             if side <= most
         }
-        found = in_turns(jobs, turns)
-        cells = []
-        for name in FORMULATIONS:
-            each = found.get(name)
-            cells.append(f"{each['seconds']:.3f} | {each['megabytes']:.0f}" if each else " | ")
-        yield f"| {side}x{side} | {' | '.join(cells)} |"
+        for name, found in measure(jobs, turns).items():
+            yield {"side": side, "formulation": name, **found}
 
 
-def photograph_table(turns: int) -> Iterator[str]:
+def photograph_rows(turns: int) -> Iterator[Row]:
     """Yield the rows of whole photographs."""
-    yield "| photograph | precision | memory allowed, GB | first fill, s | again, s | peak, GB |"
-    yield "|---|---|--:|--:|--:|--:|"
+    names = ("height", "width", "dtype", "memory")
     jobs = {
-        (height, width, dtype, memory): ("photograph", height, width, dtype, memory)
+        (height, width, dtype, memory): (measure_photograph, height, width, dtype, memory)
         for height, width in PHOTOGRAPHS
         for dtype, memory in (("float32", 4), ("mixed_bfloat16", 4), ("float32", 2))
         if memory == 4 or height < 3000
     }
-    for (height, width, dtype, memory), each in in_turns(jobs, turns).items():
-        yield (
-            f"| {width}x{height} | {dtype} | {memory} | {each['first']:.1f} | "
-            f"{each['seconds']:.1f} | {each['megabytes'] / 1000:.2f} |"
-        )
+    for job, each in measure(jobs, turns).items():
+        yield {**dict(zip(names, job, strict=True)), **each, "peak": each["megabytes"] / 1000}
 
 
-def training_table(turns: int) -> Iterator[str]:
+def training_rows(turns: int) -> Iterator[Row]:
     """Yield the rows of training."""
-    yield "| size | precision | peak, GB |\n|---|---|--:|"
-    jobs = {(512, dtype): ("training", 512, dtype) for dtype in ("float32", "mixed_bfloat16")}
-    for (size, dtype), each in in_turns(jobs, turns).items():
-        yield f"| {size}x{size}, batch 1 | {dtype} | {each['megabytes'] / 1000:.2f} |"
+    jobs = {(512, dtype): (measure_training, 512, dtype) for dtype in ("float32", "mixed_bfloat16")}
+    for (size, dtype), each in measure(jobs, turns).items():
+        yield {"size": size, "dtype": dtype, "peak": each["megabytes"] / 1000}
 
 
-def price_table(turns: int, run: str, dataset: str, photographs: int, side: int) -> Iterator[str]:
+def price_rows(turns: int, run: str, dataset: str, photographs: int, side: int) -> Iterator[Row]:
     """Yield the rows of the approximations: seconds and memory at one size, pictures at 256."""
-    exact = ("streamed", "gram")
-    jobs = {name: ("layer", name, side, "float32") for name in (*exact, *APPROXIMATIONS)}
-    found = in_turns(jobs, turns)
+    names = ("streamed", "gram", *APPROXIMATIONS)
+    found = measure({name: (measure_layer, name, side, "float32") for name in names}, turns)
     pictures = price_of_pictures(run, dataset, photographs)
-    yield (
-        f"| attention | s, {side}x{side} features | MB | same arg-max | MSE to exact | L1 | PSNR | "
-        "LPIPS | MSE to truth | L1 | PSNR |"
-    )
-    yield f"|---|{'--:|' * 10}"
-    for name in jobs:
-        cells = " | ".join(pictures.get(name, ["exact", *[""] * 7]))
-        seconds, memory = found[name]["seconds"], found[name]["megabytes"]
-        yield f"| {name} | {seconds:.2f} | {memory:.0f} | {cells} |"
+    for name in names:
+        prices = " | ".join(pictures.get(name, ["exact", *[""] * 7]))
+        yield {"name": name, **found[name], "prices": prices}
 
 
 def price_of_pictures(run: str, dataset: str, photographs: int) -> dict[str, list[str]]:
@@ -274,41 +239,56 @@ def price_of_pictures(run: str, dataset: str, photographs: int) -> dict[str, lis
 
 
 @click.command(help=(__doc__ or "").splitlines()[0])
-@click.argument("what", nargs=-1)
-@click.option("--turns", default=3, show_default=True)
+@click.argument("what", nargs=-1, type=click.Choice(["layer", "photographs", "training", "price"]))
 @click.option("--dtype", default="float32", show_default=True, help="Of the layer.")
 @click.option("--run", help="A trained run, for the price of approximations.")
 @click.option("--dataset", default="animals", show_default=True)
 @click.option("--photographs", default=64, show_default=True)
 @click.option("--side", default=256, show_default=True, help="Features a side, for the price.")
-@click.option("--measure", hidden=True)
+@options(turns=3)
 def main(
     what: tuple[str, ...],
-    turns: int,
     dtype: str,
     run: str | None,
     dataset: str,
     photographs: int,
     side: int,
-    measure: str | None,
+    turns: int,
+    seed: int,
+    out: Path | None,
 ) -> None:
-    """Print tables, or in a process of its own one measurement."""
-    if measure:
-        name, *arguments = json.loads(measure)
-        print(json.dumps(MEASURES[name](*arguments)))
-        return
-    tables: dict[str, Callable[[], Iterator[str]]] = {
-        "layer": lambda: layer_table(turns, dtype),
-        "photographs": lambda: photograph_table(turns),
-        "training": lambda: training_table(turns),
-        "price": lambda: price_table(turns, run or "", dataset, photographs, side),
+    """Measure one table or several."""
+    what = what or ("layer", "photographs", "training")
+    if "price" in what and not run:
+        raise click.UsageError("The price of approximations needs a trained --run.")
+    report = Report("attention", "Attention at any resolution", seed)
+    tables: dict[str, tuple[str, str, Callable[[], Iterator[Row]]]] = {
+        "layer": (
+            "features | formulation | s | MB",
+            "{side}x{side} | {formulation} | {seconds:.3f} | {megabytes:.0f}",
+            lambda: layer_rows(turns, dtype),
+        ),
+        "photographs": (
+            "photograph | precision | memory allowed, GB | first fill, s | again, s | peak, GB",
+            "{width}x{height} | {dtype} | {memory:g} | {first:.1f} | {seconds:.1f} | {peak:.2f}",
+            lambda: photograph_rows(turns),
+        ),
+        "training": (
+            "size | precision | peak, GB",
+            "{size}x{size}, batch 1 | {dtype} | {peak:.2f}",
+            lambda: training_rows(turns),
+        ),
+        "price": (
+            f"attention | s, {side}x{side} features | MB | {' | '.join(PRICES)}",
+            "{name} | {seconds:.2f} | {megabytes:.0f} | {prices}",
+            lambda: price_rows(turns, run or "", dataset, photographs, side),
+        ),
     }
-    for name in what or ("layer", "photographs", "training"):
-        if name not in tables or (name == "price" and not run):
-            raise click.UsageError(f"Not one of {', '.join(tables)} (price with --run): {name}")
-        print(f"\n## {name} (turns: {turns})\n", flush=True)
-        for row in tables[name]():
-            print(row, flush=True)
+    for name in what:
+        report.text(f"## {name} (turns: {turns})")
+        heads, cells, rows = tables[name]
+        report.table(name, heads, cells, rows())
+    report.write(out)
 
 
 if __name__ == "__main__":

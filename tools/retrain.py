@@ -1,11 +1,11 @@
-"""Train again as a shipped network was, and see whether the first rounds have the same losses.
+"""Repeats the first rounds of a shipped network's training, and compares the losses.
 
-    python scripts/retrain.py ca-photos --out runs/again
+    python tools/retrain.py ca-photos --out runs/again
 
-Runs the recorded command of the first run that led to the network, stops it when it has as many
-rounds as were recorded, and compares every loss to the last bit. That holds with the versions of
-`constraints.txt` on one kind of processor: others round sums otherwise, and numbers part within
-100 rounds. With `--record`, losses are added for a processor that has none yet.
+Runs the recorded command of the network's first run, stops it after the recorded number of rounds,
+and compares every loss to the last bit. Losses are equal with the versions of `constraints.txt` on
+the same kind of processor only: others round sums differently. `--record` adds losses for a
+processor that has none yet.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from neuralgym_lite.images import atomic_write
 @click.command()
 @click.argument("name")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="New run folder.")
-@click.option("--record", metavar="PROCESSOR", help="Add the losses to what is recorded.")
+@click.option("--record", metavar="PROCESSOR", help="Record the losses for this processor.")
 def main(name: str, out: Path, record: str | None) -> None:
-    """Compare the first rounds of NAME with a training of now."""
+    """Compare the first rounds of network NAME with a new training."""
     facts = weights.facts(name)
     stage = facts["history"][0]
     known = stage["first losses"]
@@ -59,7 +59,7 @@ def main(name: str, out: Path, record: str | None) -> None:
 
 
 def train(command: list[str], out: Path, rounds: int) -> list[float]:
-    """Run a recorded command until it has so many rounds; return their losses."""
+    """Run a recorded command for a number of rounds; return their losses."""
     place = command.index("--run-dir")
     arguments = [*command[1:place], *command[place + 2 :], "--run-dir", str(out)]
     process = subprocess.Popen([sys.executable, "-m", "inpaint_tf", *arguments])
@@ -71,7 +71,7 @@ def train(command: list[str], out: Path, rounds: int) -> list[float]:
 
 
 def losses(run: Path) -> list[float]:
-    """Return the losses that a run has logged, of whole lines."""
+    """Return the losses in the complete lines of a run's log."""
     if not (run / "config.json").is_file() or not RunFolder.open(run).scalars.is_file():
         return []
     lines = RunFolder.open(run).scalars.read_text(encoding="utf-8").split("\n")[:-1]

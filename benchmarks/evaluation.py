@@ -1,21 +1,20 @@
-"""Time an evaluation against its models alone: python scripts/benchmark_evaluation.py.
+"""Time an evaluation against its models alone: python benchmarks/evaluation.py.
 
 Both fill the same photographs with Navier-Stokes, TELEA and a network of contextual attention in
 full width, in batches. The evaluation also reads them, scores every result in every metric and
-writes the report. The two take turns, so that they share the machine's good and bad moments; the
-first turn warms up.
+writes the report.
 """
 
 from __future__ import annotations
 
-import json
-import statistics
+import functools
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import click
+from harness import Report, options, spread, take_turns
 
 from neuralgym_lite.progress import Progress
 from neuralgym_lite.quiet import import_tensorflow
@@ -55,40 +54,45 @@ class Seconds(NamedTuple):
 @click.option("--photographs", type=int, default=400, show_default=True)
 @click.option("--image-size", type=int, default=256, show_default=True)
 @click.option("--batch-size", type=int, default=8, show_default=True)
-@click.option("--turns", type=int, default=3, show_default=True, help="After one that warms up.")
 @click.option("--lpips-weights", type=click.Path(path_type=Path))
+@options(turns=3, turns_help="After one on a few photographs, which warms up.")
 def main(
     dataset: str,
     data_dir: Path | None,
     photographs: int,
     image_size: int,
     batch_size: int,
-    turns: int,
     lpips_weights: Path | None,
+    turns: int,
+    seed: int,
+    out: Path | None,
 ) -> None:
-    """Print the seconds of each turn and the ratios of their medians."""
+    """Compare the seconds of an evaluation with those of its models."""
     photos = open_photos(dataset, data_dir)
     keys = (*photos.test, *photos.train)[:photographs]
-    masks = EvaluationMasks("center", len(keys), image_size)
+    masks = EvaluationMasks("center", len(keys), image_size, seed)
     network = NetworkInpainter(create("ca"), MaskMode("hole"), "ca")
     inpainters = [inpaint_tf.load("ns"), inpaint_tf.load("telea"), network]
-    seconds: dict[str, list[Seconds]] = {"models alone": [], "evaluation": []}
-    # The first turn, on a few photographs, only warms up.
+
+    def measure(count: int, turns: int) -> dict[str, list[Seconds]]:
+        given = inpainters, photos, keys[:count], masks, batch_size
+        jobs = {"models": time_models, "evaluation": time_evaluation}
+        calls = {name: functools.partial(job, *given) for name, job in jobs.items()}
+        return take_turns(calls, turns, warm_up=0)
+
     with weights_from(lpips_weights):
-        for count in (2 * batch_size, *[len(keys)] * turns):
-            some = keys[:count]
-            alone = time_models(inpainters, photos, some, masks, batch_size)
-            whole = time_evaluation(inpainters, photos, some, masks, batch_size)
-            if count == len(keys):
-                seconds["models alone"].append(alone)
-                seconds["evaluation"].append(whole)
-    result: dict[str, Any] = {"photographs": len(keys)}
+        measure(2 * batch_size, 1)
+        found = measure(len(keys), turns)
+    rows = []
     for clock in Seconds._fields:
-        times = {name: [getattr(each, clock) for each in turn] for name, turn in seconds.items()}
-        medians = {name: statistics.median(values) for name, values in times.items()}
-        ratio = medians["evaluation"] / medians["models alone"]
-        result[clock] = {"seconds": times, "medians": medians, "ratio": ratio}
-    print(json.dumps(result, indent=2))
+        times = {name: [getattr(each, clock) for each in turn] for name, turn in found.items()}
+        medians = {name: spread(values)["median"] for name, values in times.items()}
+        ratio = medians["evaluation"] / medians["models"]
+        rows.append({"clock": clock, **medians, "ratio": ratio, "seconds": times})
+    report = Report("evaluation", "How long an evaluation takes", seed)
+    cells = "{clock} | {models:.1f} s | {evaluation:.1f} s | {ratio:.2f}"
+    report.table("medians", "clock | models alone | evaluation | ratio", cells, rows)
+    report.write(out)
 
 
 def time_models(

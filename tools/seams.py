@@ -1,7 +1,7 @@
-"""Measure and show the edges of filled holes: python scripts/seams.py ca-photos --out seams.png.
+"""Measures the edges of filled holes: python tools/seams.py ca-photos --out seams.png.
 
-The step across the border of a hole in the middle, as a multiple of the photograph's own step
-between the same pixels: 1 is a hole that cannot be told by its edge, more a seam, less a blur.
+The measure is the step across the border of a center hole, divided by the step of the photograph at
+the same pixels: 1 is invisible, a larger value is a seam, a smaller one is blurred.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import numpy as np
 
 import inpaint_tf
 from inpaint_tf.data import open_photos
+from inpaint_tf.data.split import draw
 from inpaint_tf.inference.blending import poisson_blend
 from inpaint_tf.masks import evaluation_masks
-from inpaint_tf.report.evaluation import draw
 from inpaint_tf.report.grid import image_grid
 from neuralgym_lite.images import Picture, write_picture
 from neuralgym_lite.progress import Progress
@@ -31,12 +31,14 @@ ABREAST = 4
 @click.argument("sources", metavar="MODEL...", nargs=-1, required=True)
 @click.option("--dataset", default="animals", show_default=True)
 @click.option("--data-dir", type=click.Path(path_type=Path))
-@click.option("--blend", is_flag=True, help="Show them blended.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="PNG of the last one.")
+@click.option("--blend", is_flag=True, help="Draw blended results.")
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="PNG of the last MODEL."
+)
 def main(
     sources: tuple[str, ...], dataset: str, data_dir: Path | None, blend: bool, out: Path
 ) -> None:
-    """Print the steps of TELEA and each MODEL, as they fill and blended; show 16 photographs."""
+    """Print the steps of TELEA and each MODEL, with and without blending; draw 16 results."""
     import_tensorflow()
     photos = open_photos(dataset, data_dir)
     models = [inpaint_tf.load(source) for source in ("telea", *sources)]
@@ -66,7 +68,7 @@ def main(
 
 
 def border_step(picture: np.ndarray, mask: np.ndarray) -> float:
-    """Return the mean difference, in grey levels, of neighbors of which one is missing."""
+    """Return the mean difference, in gray levels, of a known and a missing neighbor."""
     levels, missing = picture.astype(float), mask[..., 0] == 1
     steps = []
     for axis in (0, 1):

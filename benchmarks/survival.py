@@ -1,26 +1,24 @@
 """Measure what surviving costs: saving, resuming on many files, memory over a long run.
 
-    python scripts/benchmark_survival.py [--blocks 5] [--files 50000] [--rounds 2000]
+    python benchmarks/survival.py --turns 5 --files 50000 --rounds 2000
 
-Prints a Markdown table. Stretches of training with and without a save take turns, so that they
-share the machine's good and bad moments.
+Stretches of training with and without a save take turns.
 """
 
 from __future__ import annotations
 
-import argparse
+import contextlib
 import ctypes
 import gc
-import json
 import os
-import statistics
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+import click
+from harness import Report, in_process, options, spread
 
 from neuralgym_lite.quiet import import_tensorflow
 
@@ -101,9 +99,10 @@ def cost_of_saving(name: str, config: TrainConfig, blocks: int) -> list[Row]:
         background.wait()
         size = sum(path.stat().st_size for path in run.checkpoints.rglob("*") if path.is_file())
     pairs = list(zip(turns.seconds[True], turns.seconds[False], strict=True))
-    lost = statistics.median(saving / plain - 1 for saving, plain in pairs)
+    lost = spread([saving / plain - 1 for saving, plain in pairs])["median"]
     total = sum(saving for saving, _ in pairs) / sum(plain for _, plain in pairs) - 1
-    plain = statistics.median(turns.seconds[False])
+    plain = spread(turns.seconds[False])["median"]
+    held = spread(turns.held)["median"]
     return [
         (
             f"time lost to a checkpoint every {EVERY} rounds, {name}",
@@ -112,7 +111,7 @@ def cost_of_saving(name: str, config: TrainConfig, blocks: int) -> list[Row]:
         ),
         (
             f"- training stands still for, {name}",
-            f"{statistics.median(turns.held) * 1000:.0f} ms, of {plain:.1f} s; {size / 3e6:.1f} MB",
+            f"{held * 1000:.0f} ms, of {plain:.1f} s; {size / 3e6:.1f} MB",
             "",
         ),
     ]
@@ -130,9 +129,7 @@ def resume_on_many_files(count: int) -> list[Row]:
         run, config = start(settings(TINY, data, {"iterations": 4}), Path(folder, "run"))
         with Progress() as progress:
             session.train(run, config, progress)
-        command = [sys.executable, __file__, "--resume", str(run.path)]
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603
-    parts = json.loads(done.stdout.splitlines()[-1])
+        parts = in_process(resume_here, str(run.path))
     total = parts.pop("total")
     rest = total - sum(parts.values())
     told = ", ".join(f"{name} {seconds:.1f}" for name, seconds in parts.items())
@@ -156,8 +153,12 @@ def make_photos(folder: Path, count: int) -> None:
         path.hardlink_to(sources[index % len(sources)])
 
 
-def resume_here(path: str) -> None:
-    """Resume a run until its first round is done; print what took how long, as JSON."""
+class RoundDone(BaseException):
+    """Ends a training after its first round."""
+
+
+def resume_here(path: str) -> dict[str, float]:
+    """Resume a run until its first round is done; return what took how many seconds."""
     parts: dict[str, float] = {}
     timed(PhotoSet, "fingerprint", parts)
     timed(PhotoSet, "content", parts)
@@ -170,14 +171,15 @@ def resume_here(path: str) -> None:
 
     def first(self: ScalarLog, iteration: int, logs: Mapping[str, Any]) -> None:
         act(self, iteration, logs)
-        print(json.dumps({**parts, "total": time.monotonic() - begun}), flush=True)
-        os._exit(0)
+        parts["total"] = time.monotonic() - begun
+        raise RoundDone
 
     ScalarLog.act = first  # type: ignore[method-assign]
     begun = time.monotonic()
     run, config = resume(path, {"iterations": 100}, ())
-    with Progress() as progress:
+    with contextlib.suppress(RoundDone), Progress() as progress:
         session.train(run, config, progress)
+    return parts
 
 
 def timed(owner: Any, name: str, parts: dict[str, float], label: str = "") -> None:
@@ -244,28 +246,28 @@ def memory_of_a_long_run(rounds: int) -> list[Row]:
     return rows
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--blocks", type=int, default=5, help="pairs of stretches of 100 rounds")
-    parser.add_argument("--files", type=int, default=50_000)
-    parser.add_argument("--rounds", type=int, default=2000)
-    parser.add_argument("--resume", metavar="RUN", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.resume:
-        resume_here(options.resume)
-        return
-    print("| what | measured | target |\n| --- | --- | --- |")
+@click.command()
+@click.option("--files", default=50_000, show_default=True, help="To resume on; 0 leaves it out.")
+@click.option("--rounds", default=2000, show_default=True, help="Of memory; 0 leaves it out.")
+@options(turns=5, turns_help="Pairs of stretches of 100 rounds.")
+def main(files: int, rounds: int, turns: int, seed: int, out: Path | None) -> None:
+    """Measure saving, resuming and memory."""
+    report = Report("survival", "Training that survives", seed)
     measures: list[Callable[[], list[Row]]] = [
-        lambda: resume_on_many_files(options.files) if options.files else [],
-        lambda: cost_of_saving("32 px, width 2", settings(TINY), options.blocks),
-        lambda: cost_of_saving("README's first run", settings(FIRST), options.blocks),
+        lambda: resume_on_many_files(files) if files else [],
+        lambda: cost_of_saving("32 px, width 2", settings(TINY), turns),
+        lambda: cost_of_saving("README's first run", settings(FIRST), turns),
         lambda: cost_of_saving("256 px, width 32, batch 1", settings(LARGE), 1),
-        lambda: memory_of_a_long_run(options.rounds) if options.rounds else [],
+        lambda: memory_of_a_long_run(rounds) if rounds else [],
     ]
-    for measure in measures:
-        for row in measure():
-            print(f"| {' | '.join(row)} |", flush=True)
+
+    def rows() -> Iterator[Mapping[str, str]]:
+        for measure in measures:
+            for row in measure():
+                yield dict(zip(("what", "measured", "target"), row, strict=True))
+
+    report.table("survival", "what | measured | target", "{what} | {measured} | {target}", rows())
+    report.write(out)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
-r"""Fill folders of photographs by a model that TensorFlow Serving has, over REST or gRPC.
+r"""Fills folders of photographs with a model in TensorFlow Serving, over REST or gRPC.
 
-    python scripts/serve_client.py photographs --mask masks --out filled --server localhost:8500
-    python scripts/serve_client.py photographs --mask masks --out filled \\
+    python examples/serve_client.py photographs --mask masks --out filled --server localhost:8500
+    python examples/serve_client.py photographs --mask masks --out filled \\
         --server http://localhost:8501
 
-gRPC needs `pip install -e '.[serving]'`. Photographs and masks are paired, read and written as
-`inpaint-tf fill` does it: orientation, transparency and greyscale are kept. A server that is not
-there or is overloaded, or whose answer is cut off, is asked again, until the deadline of the
-photograph. Any other answer that is no picture is that photograph's failure. Exit codes: 0 done, 1
-some photographs failed, each of them named, 2 a mistake.
+gRPC needs `pip install -e '.[serving]'`. Photographs and masks are paired, read and written like
+`inpaint-tf fill` does: orientation, transparency and grayscale are kept. A request is repeated
+until the deadline of the photograph if the server cannot be reached, is overloaded, or sends an
+incomplete answer. Any other answer that is not an image is an error. Exit codes: 0 done, 1 some
+photographs failed (each is named), 2 wrong usage.
 """
 
 from __future__ import annotations
@@ -49,19 +49,19 @@ from neuralgym_lite.errors import UserError  # noqa: E402
 from neuralgym_lite.progress import Progress  # noqa: E402
 
 SIGNATURE = "bytes"
-FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds between two tries
-BUSY = (429, 502, 503, 504)  # of HTTP: later it may work
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds between two attempts
+BUSY = (429, 502, 503, 504)  # HTTP status codes of temporary errors
 MESSAGE_BYTES = 256 * 2**20
 LATE = "the answer was not whole in time"
 Ask = Callable[[dict[str, bytes], float], bytes]
 
 
 class ServerBusyError(Exception):
-    """The server is not there, has no time, or was cut off: it may work later."""
+    """The server cannot be reached, is overloaded, or sent an incomplete answer: try again."""
 
 
 class ServedModel(Inpainter):
-    """A model on a server, as an inpainter.
+    """An inpainter that sends requests to a server.
 
     Args:
         ask: sends an image and a mask, as the bytes of PNG files, with the seconds that there are,
@@ -86,7 +86,7 @@ class ServedModel(Inpainter):
 
 
 def over_grpc(address: str, model: str) -> Ask:
-    """Return a function that asks a server by gRPC, over one connection.
+    """Return a function that sends requests by gRPC, over one connection.
 
     Raises:
         UserError: if the packages for it are not installed.
@@ -126,7 +126,7 @@ def over_grpc(address: str, model: str) -> Ask:
 
 
 def over_rest(url: str, model: str) -> Ask:
-    """Return a function that asks a server by REST.
+    """Return a function that sends requests by REST.
 
     Raises:
         UserError: if the URL is none.
@@ -159,7 +159,7 @@ def over_rest(url: str, model: str) -> Ask:
 
 
 def _post(connection: HTTPConnection, path: str, body: bytes) -> tuple[int, bytes]:
-    """Return the status and content of an answer, which is whole."""
+    """Return the status and content of a complete answer."""
     with contextlib.closing(connection), _ended_in_time(connection) as late:
         try:
             connection.request("POST", path, body, {"Content-Type": "application/json"})
@@ -184,7 +184,7 @@ def _post(connection: HTTPConnection, path: str, body: bytes) -> tuple[int, byte
 
 @contextlib.contextmanager
 def _ended_in_time(connection: HTTPConnection) -> Iterator[threading.Event]:
-    """Connect, and end the connection after its timeout; yield what says that it was.
+    """Connect, and close the connection after its timeout; yield an event that tells so.
 
     The timeout of a socket is that of each read, of which one byte is enough.
     """
@@ -224,7 +224,7 @@ def _start(content: bytes) -> str:
 
 
 def _picture(content: bytes, shape: tuple[int, ...]) -> UInt8:
-    """Return the colors in a PNG, whose size is looked at before its pixels."""
+    """Return the RGB pixels of a PNG, after a check of its size."""
     try:
         with Image.open(io.BytesIO(content), formats=("PNG",)) as picture:
             if (picture.height, picture.width) == shape[:2]:
@@ -236,7 +236,7 @@ def _picture(content: bytes, shape: tuple[int, ...]) -> UInt8:
 
 
 def _retried(ask: Callable[[float], bytes], deadline: float) -> bytes:
-    """Ask until there is an answer; pauses grow, and differ, so that clients do not march."""
+    """Repeat a request with growing pauses, random so that clients do not synchronize."""
     start, pause = time.monotonic(), FIRST_PAUSE
     while True:
         left = deadline - (time.monotonic() - start)
@@ -259,7 +259,7 @@ def _png(picture: Any) -> bytes:
 
 
 def main() -> None:
-    """Fill what the command line says."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("inputs", type=Path, nargs="+", help="photographs, or folders of them")
     parser.add_argument("--mask", type=Path, required=True, help="a mask, or a folder of masks")

@@ -1,7 +1,7 @@
-"""Draw the picture in the README: python scripts/teaser.py --out docs/images/teaser.png.
+"""Draws the image of the README: python tools/teaser.py --out docs/images/teaser.png.
 
-Photographs that scikit-image carries, none of which the network was trained on, at 256x256 pixels:
-damaged ones, and ones without their middle quarter.
+It shows photographs of scikit-image at 256x256 pixels, on none of which the network was trained:
+some with scratches and text, some with a hole in the center.
 """
 
 from __future__ import annotations

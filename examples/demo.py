@@ -1,9 +1,9 @@
-"""The main job in a few minutes: train a small network, score it, fill a photograph with it.
+"""Trains a small network in a few minutes, scores it, and fills a photograph with it.
 
-    python scripts/demo.py demo
+    python examples/demo.py demo
 
-Shows the commands that it runs. Needs no data set: it trains on crops of the photographs that
-scikit-image carries, and fills a hole in a part of one that no training crop comes from.
+Prints the commands that it runs. Needs no data set: it trains on crops of scikit-image's
+photographs, and fills a hole in a part of one that no training crop includes.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def draw_photograph(out: Path) -> tuple[Path, Path]:
     """Write the cat of scikit-image and a mask: a few strokes on its left, which is held out."""
     source = importlib.resources.files("skimage") / "data" / "chelsea.png"
     with source.open("rb") as file, Image.open(file) as picture:
-        # About the scale at which training saw it.
+        # About the scale of the training crops.
         photo = picture.convert("RGB").resize((226, 150), Image.Resampling.LANCZOS)
     mask = Image.new("L", photo.size)
     pen = ImageDraw.Draw(mask)
@@ -62,7 +62,7 @@ def draw_photograph(out: Path) -> tuple[Path, Path]:
 
 
 def inpaint_tf(*arguments: object) -> str:
-    """Run the command line, its talk in sight; return what it prints."""
+    """Run `inpaint-tf` and return its output; its messages go to stderr."""
     words = [str(argument) for argument in arguments]
     print(f"\n$ inpaint-tf {shlex.join(words)}", flush=True)
     command = [sys.executable, "-m", "inpaint_tf", *words]
