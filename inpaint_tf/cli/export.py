@@ -54,7 +54,7 @@ def command(
 ) -> None:
     """Export a network: a run folder, a name, an imported folder or a saved model.
 
-    The version is compared with the Keras model on probe photographs before it appears.
+    The version is compared with `inpaint-tf fill` on probe photographs before it appears.
     """
     import_tensorflow()
     import inpaint_tf
@@ -66,7 +66,7 @@ def command(
     if not isinstance(inpainter, NetworkInpainter):
         raise UserError(f"'{source}' is no network, and there is nothing to export.")
     exported = export(
-        inpainter.model,
+        inpainter,
         out,
         gather(source, inpainter),
         file_format,
@@ -82,6 +82,7 @@ def command(
             "share_of_values_that_differ": difference.share,
             "largest_difference_in_grey_levels": difference.levels,
             "bytes": exported.sizes,
+            "steps_left_out": exported.left_out,
         }
         echo_json(found, indent=None)
         return

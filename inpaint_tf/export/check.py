@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inpaint_tf.data.samples import open_samples
-from inpaint_tf.inference.network import NetworkInpainter, padded
-from inpaint_tf.models import InpaintingModel
+from inpaint_tf.models.filling import FillGraph
 from neuralgym_lite.errors import UserError
 
 Pair = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 Results = Mapping[str, NDArray[Any]]
+Fill = Callable[[NDArray[np.uint8], NDArray[np.uint8]], NDArray[np.uint8]]
 
 PROGRAM = Path(__file__).with_name("clean_process.py")
 
@@ -82,30 +82,29 @@ def probes() -> list[Pair]:
 
 
 def compare(
-    results: Sequence[Results], pairs: Sequence[Pair], model: InpaintingModel
+    results: Sequence[Results], pairs: Sequence[Pair], fill: Fill, graph: FillGraph
 ) -> Difference:
-    """Compare results with those of the model.
+    """Compare the results of an exported model with those of Python.
 
     Args:
-        results: of each pair, photographs as one or several signatures fill them, and, if the
-            network takes any size, `refined`.
+        results: of each pair, photographs as one or several signatures fill them, and `refined`.
         pairs: of `probes`.
-        model: at the same precision.
+        fill: what `Inpainter.fill` does, at the same precision.
+        graph: what was exported, for the numbers before they are rounded.
 
     Raises:
         UserError: if known pixels were changed.
     """
-    inpainter = NetworkInpainter(model, model.mask_mode, "the exported model")
     refined, differences = [], []
     for result, (image, mask) in zip(results, pairs, strict=True):
-        expected = inpainter.fill(image, mask)
+        expected = fill(image, mask)
         known = mask[..., 0] == 0
         for output in (value for name, value in result.items() if name != "refined"):
             if not np.array_equal(output[known], image[known]):
                 raise UserError("The export is wrong: it changes known pixels. It was not kept.")
             differences.append(np.abs(output.astype(int) - expected).ravel())
-        if model.fixed_size is None:
-            gap = np.abs(result["refined"] - _refined(model, image, mask))
+        if graph.model.fixed_size is None:
+            gap = np.abs(result["refined"] - np.asarray(graph(image, mask)["refined"]))
             refined.append(float((gap * mask).max(initial=0)))
     levels = np.concatenate(differences)
     share = float((levels > 0).mean())
@@ -140,12 +139,3 @@ def fill_in_clean_process(folder: Path, pairs: Sequence[Pair]) -> list[Results]:
             found: dict[str, NDArray[Any]] = dict(file)
     names = [name.removesuffix("_0") for name in found if name.endswith("_0")]
     return [{name: found[f"{name}_{i}"] for name in names} for i in range(len(pairs))]
-
-
-def _refined(
-    model: InpaintingModel, image: NDArray[np.uint8], mask: NDArray[np.uint8]
-) -> NDArray[np.float32]:
-    height, width = image.shape[1:3]
-    masked = padded(model.mask_mode.apply(image, mask), model.multiple)
-    outputs = model((masked, padded(mask.astype(np.float32), model.multiple)), training=False)
-    return np.asarray(outputs["refined"], np.float32)[:, :height, :width]

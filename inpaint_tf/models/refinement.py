@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -36,6 +37,7 @@ class RefinementNetwork(keras.layers.Layer):
             multiples of 8.
         mask: `(B, H, W, 1)`.
         return_attention: whether to return offsets too.
+        attention: called instead of the attention layer, with its call arguments.
 
     Returns:
         `(B, H, W, 3)` float32, clipped to [-1, 1]; with `return_attention`, that and the offsets.
@@ -94,9 +96,16 @@ class RefinementNetwork(keras.layers.Layer):
         )
         self.built = True
 
-    def call(self, inputs: Any, mask: Any, return_attention: bool = False) -> Any:
+    def call(
+        self,
+        inputs: Any,
+        mask: Any,
+        return_attention: bool = False,
+        attention: Callable[..., Any] | None = None,
+    ) -> Any:
         features = self.features(inputs)
-        attended = self.attention(features, features, mask, return_attention=return_attention)
+        attend = attention or self.attention
+        attended = attend(features, features, mask, return_attention=return_attention)
         attended, offsets = attended if return_attention else (attended, None)
         picture = self.decode(inputs, attended)
         return (picture, offsets) if return_attention else picture
