@@ -72,7 +72,7 @@ def command(
         file_format,
         precision,
         max_megapixels * 1_000_000,
-        say=lambda text: echo(text, err=True),
+        log=lambda text: echo(text, err=True),
     )
     if as_json:
         difference = exported.difference

@@ -84,7 +84,7 @@ def export(
     file_format: str = "saved_model",
     precision: str = "float32",
     max_pixels: int = 4_000_000,
-    say: Callable[[str], object] = lambda text: None,
+    log: Callable[[str], object] = lambda text: None,
 ) -> Exported:
     """Write an inpainter as the next version in a folder, and compare it with `Inpainter.fill`.
 
@@ -95,7 +95,7 @@ def export(
         file_format: `"saved_model"`, which TF Serving loads, `"onnx"` or `"tflite"`.
         precision: `"float32"` or, of a SavedModel, `"bfloat16"`.
         max_pixels: of a photograph; a SavedModel refuses larger ones.
-        say: called with what is being done.
+        log: called with a message about each step.
 
     Raises:
         UserError: if such a network cannot be exported so, the folder cannot be written, or what
@@ -115,15 +115,15 @@ def export(
     graph, fill = _graph_and_fill(inpainter, precision, file_format == "saved_model")
     steps = left_out(inpainter, file_format)
     if steps:
-        say(f"What `inpaint-tf fill` does and the exported model does not: {'; '.join(steps)}.")
+        log(f"What `inpaint-tf fill` does and the exported model does not: {'; '.join(steps)}.")
     with new_version(out, file_format) as (folder, publish):
-        say(f"Writing {file_format}, {precision}.")
+        log(f"Writing {file_format}, {precision}.")
         if file_format == "saved_model":
             write_saved_model(graph, folder, max_pixels)
         else:
             write = {"onnx": write_onnx, "tflite": write_tflite}[file_format]
             write(graph, folder / MODEL_FILES[file_format])
-        say("Comparing it with `fill`.")
+        log("Comparing it with `fill`.")
         pairs = probes()
         results = _fill(folder, file_format, pairs)
         difference = compare(results, pairs, fill, graph)

@@ -1,4 +1,4 @@
-"""A network in one file, for programs without TensorFlow: ONNX and TensorFlow Lite."""
+"""A `FillGraph` in one file, for programs without TensorFlow: ONNX and TensorFlow Lite."""
 
 from __future__ import annotations
 
@@ -83,9 +83,9 @@ def _function(graph: FillGraph) -> Any:
 
 
 def _pad_by_numbers(convolution: Any, helper: Any) -> None:
-    """Say how many zeros are around; ONNX Runtime does not find out for dilated kernels.
+    """Write the zero padding as numbers; ONNX Runtime does not compute it for dilated kernels.
 
-    At stride 1 it is half of what the kernel spans, on all sides.
+    At stride 1 it is half of the kernel's extent, on all sides.
     """
     known = {each.name: helper.get_attribute_value(each) for each in convolution.attribute}
     if known.get("auto_pad") != b"SAME_UPPER" or set(known.get("strides", [1])) != {1}:

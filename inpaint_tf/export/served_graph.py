@@ -61,7 +61,7 @@ class ServedGraph(FillGraph):
         if isinstance(self.model, ContextualAttentionModel):
             options["attention"] = self._attend
             if self.trained_hole is not None:
-                options["coarse"] = self._coarse(levels, holes)
+                options["coarse"] = self._guess(levels, holes)
         return options
 
     def _attend(self, features: tf.Tensor, _: Any, mask: tf.Tensor, **options: Any) -> Any:
@@ -79,23 +79,20 @@ class ServedGraph(FillGraph):
 
         return tf.cond(_is_large(mask), streamed, at_once)
 
-    def _coarse(self, levels: tf.Tensor, holes: tf.Tensor) -> tf.Tensor:
-        """Return the picture of the coarse network, one by one for large photographs."""
+    def _guess(self, levels: tf.Tensor, holes: tf.Tensor) -> tf.Tensor:
+        """Return the coarse network's picture of each photograph, reduced if its hole is wide."""
 
         def one_by_one() -> tf.Tensor:
             return tf.map_fn(
-                lambda pair: self._coarse_of_one(*pair),
+                lambda pair: self._guess_one(*pair),
                 (levels, holes),
                 fn_output_signature=tf.TensorSpec((None, None, 3), tf.float32),
                 parallel_iterations=1,
             )
 
-        return tf.cond(_is_large(levels), one_by_one, lambda: self._guess(levels, holes))
+        return tf.cond(_is_large(levels), one_by_one, lambda: self.coarse(levels, holes))
 
-    def _guess(self, levels: tf.Tensor, holes: tf.Tensor) -> tf.Tensor:
-        return self.model.guess(*self._inputs(levels, holes))
-
-    def _coarse_of_one(self, levels: tf.Tensor, holes: tf.Tensor) -> tf.Tensor:
+    def _guess_one(self, levels: tf.Tensor, holes: tf.Tensor) -> tf.Tensor:
         depth, hole = tf.cast(hole_depth(holes[..., 0]), tf.float64), self.trained_hole or 0
         sides = tf.cast(tf.shape(levels)[:2], tf.float64)
         photograph = levels[None], holes[None]
@@ -106,7 +103,7 @@ class ServedGraph(FillGraph):
             guess = self.guess_reduced(*photograph, small[0], small[1])
             return reflected(guess, self.model.multiple)
 
-        return tf.cond(depth > hole, reduced, lambda: self._guess(*photograph))[0]
+        return tf.cond(depth > hole, reduced, lambda: self.coarse(*photograph))[0]
 
 
 def _is_large(pictures: tf.Tensor) -> tf.Tensor:

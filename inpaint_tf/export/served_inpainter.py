@@ -1,4 +1,4 @@
-"""An inpainter as TensorFlow functions, for programs that have neither this project nor Keras."""
+"""The signatures of an exported model, for servers that have neither this project nor Keras."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class ServedInpainter(tf.Module):
     def _checks(self, image: tf.Tensor, mask: tf.Tensor) -> list[tf.Operation]:
         batch, height, width = tf.unstack(tf.shape(image)[:3])
         return [
-            # The number of values, and not their shape, which a graph believes to know.
+            # The number of values: the graph takes their static shape for granted.
             tf.debugging.Assert(
                 tf.equal(tf.size(image), 3 * batch * height * width),
                 ["image must be (batch, height, width, 3). Received:", tf.shape(image)],
@@ -114,7 +114,7 @@ class ServedInpainter(tf.Module):
         )
 
     def _decode(self, file: tf.Tensor, what: str) -> Decoded:
-        """Return the picture in a JPEG or PNG; its header is judged first."""
+        """Return the picture of a JPEG or PNG; its header is checked first."""
         is_png = tf.strings.substr(file, 0, len(_PNG)) == _PNG
         is_jpeg = tf.strings.substr(file, 0, len(_JPEG)) == _JPEG
         whole = is_jpeg | (is_png & (tf.strings.length(file) >= _PNG_HEADER))

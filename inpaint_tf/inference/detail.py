@@ -77,9 +77,8 @@ def add_detail(filled: UInt8, mask: UInt8) -> UInt8:
 
 @functools.cache
 def _compiled() -> Callable[..., Any]:
-    pixels = (None, None)
-    inputs = ("uint8", (*pixels, 3)), ("bool", pixels), ("bool", pixels), ("int32", ())
-    return compiled(find_detail, *inputs)
+    shapes = [(None, None, 3), (None, None), (None, None), ()]
+    return compiled(find_detail, [], shapes, ["uint8", "bool", "bool", "int32"])
 
 
 def cell_size(depth: float) -> int:
@@ -138,7 +137,7 @@ def _blurred(levels: Any, sigma: Any) -> Any:
         size = ops.shape(levels)[axis]
         place = ops.arange(size, dtype="float32")
         # Each pixel, and its mirror images on both sides.
-        periods = 2 * ops.cast(size, "float32") * np.float32([[-1], [0], [1]])
+        periods = 2 * ops.cast(size, "float32") * np.array([[-1], [0], [1]], np.float32)
         images = ops.concatenate([place + periods, periods - 1 - place])
         distance = images[:, None] - place[:, None]
         weights = ops.exp(-(distance**2) / (2 * sigma**2))

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
+import keras
 import numpy as np
 import numpy.typing as npt
 from keras import ops
@@ -65,7 +66,7 @@ class LargeNetwork:
         self.model = model
         self.memory = memory
         self.name = name
-        self._whole = _graph(lambda *inputs: model(inputs)["refined"], 3, 1)
+        self._whole = _graph(model, lambda *inputs: model(inputs)["refined"], 3, 1)
 
     def __call__(
         self, masked: Array, mask: Array, on_progress: OnProgress, guess: Array | None = None
@@ -122,9 +123,15 @@ class LargeAttentionNetwork(LargeNetwork):
     def __init__(self, model: ContextualAttentionModel, memory: int, name: str) -> None:
         super().__init__(model, memory, name)
         self.refinement = model.refinement
-        self._guess = _graph(model.guess, 3, 1), model.coarse.receptive_field
-        self._features = _graph(model.features, 3, 1), self.refinement.attention_encoder_field
-        self._decode = _graph(model.decode, 3, 1, 4 * model.width), self.refinement.decoder_field
+        self._guess = _graph(model, model.guess, 3, 1), model.coarse.receptive_field
+        self._features = (
+            _graph(model, model.features, 3, 1),
+            self.refinement.attention_encoder_field,
+        )
+        self._decode = (
+            _graph(model, model.decode, 3, 1, 4 * model.width),
+            self.refinement.decoder_field,
+        )
         self._attentions: dict[int | None, Graph] = {}
 
     def __call__(
@@ -172,6 +179,7 @@ class LargeAttentionNetwork(LargeNetwork):
                 {**config, "formulation": "streamed", "memory": memory}
             )
             self._attentions[memory] = _graph(
+                layer,
                 lambda features, mask, needed: layer(
                     features, features, mask, return_attention=True, needed=needed
                 ),
@@ -224,6 +232,6 @@ def _run(stage: Stage, inputs: Sequence[Array], output: Array, progress: _Progre
     return output
 
 
-def _graph(function: Graph, *channels: int) -> Graph:
-    """Return a function of pictures with so many channels as one graph for all sizes."""
-    return compiled(function, *(("float32", (1, None, None, count)) for count in channels))
+def _graph(layer: keras.layers.Layer, function: Graph, *channels: int) -> Graph:
+    """Compile a function of pictures with so many channels, which uses the weights of a layer."""
+    return compiled(function, layer.variables, [(1, None, None, count) for count in channels])

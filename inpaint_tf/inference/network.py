@@ -25,7 +25,6 @@ Float: TypeAlias = npt.NDArray[np.float32]
 
 DEFAULT_MEMORY = 4 * 10**9
 LEAST_COARSE = 64
-ANY_SIZE = (None, None, None)
 
 
 class NetworkInpainter(Inpainter):
@@ -68,16 +67,13 @@ class NetworkInpainter(Inpainter):
         self.sees_holes = mask_mode.name == "mosaic"
         self.coarse_at = coarse_at
         self.trained_hole = trained_hole
-        graph = FillGraph(model, mask_mode)
-        self._graph = compiled(graph.__call__, ("uint8", (*ANY_SIZE, 3)), ("uint8", (*ANY_SIZE, 1)))
+        self._fill_graph = FillGraph(model, mask_mode)
+        shapes = [(None, None, None, channels) for channels in (3, 1)]
+        self._graph = compiled(self._fill_graph.__call__, model.variables, shapes, ["uint8"] * 2)
         self._large: LargeNetwork | None = None
         if isinstance(model, ContextualAttentionModel):
             self._large = LargeAttentionNetwork(model, memory, name)
-            self._guess_graph = compiled(
-                graph.guess_reduced,
-                *(("float32", (1, None, None, 3)), ("float32", (1, None, None, 1))),
-                *(("int32", ()), ("int32", ())),
-            )
+            self._coarse = compiled(self._fill_graph.coarse, model.variables, shapes)
         elif coarse_at is not None:
             raise UserError(f"Model '{name}' has no coarse network; leave out --coarse-at")
         elif model.receptive_field is not None:
@@ -144,9 +140,10 @@ class NetworkInpainter(Inpainter):
         if share is None:
             return None
         small = [max(round(side * share), CELL) for side in mask.shape[:2]]
-        levels = self.mask_mode.prefill(image, mask).astype(np.float32)
+        levels = self.mask_mode.prefill(image, mask).astype(np.float32)[None]
+        holes = mask.astype(np.float32)[None]
         with self._explained(small, "give a smaller --coarse-at"):
-            guess = self._guess_graph(levels[None], mask[None].astype(np.float32), *small)
+            guess = self._fill_graph.guess_reduced(levels, holes, small[0], small[1], self._coarse)
         return np.asarray(reflected(guess, multiple))[0]
 
     def _share(self, mask: UInt8) -> float | None:

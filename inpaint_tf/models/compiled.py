@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
-
-Spec: TypeAlias = tuple[str, Sequence[int | None]]
+from typing import Any
 
 
-def compiled(function: Callable[..., Any], *inputs: Spec) -> Callable[..., Any]:
-    """Return a function as one TensorFlow graph. Each new size would cost seconds otherwise.
+def compiled(
+    function: Callable[..., Any],
+    variables: Sequence[Any],
+    shapes: Sequence[tuple[int | None, ...]],
+    dtypes: Sequence[str] | None = None,
+) -> Callable[..., Any]:
+    """Compile a function of arrays as one TensorFlow graph for all sizes.
 
     Args:
-        function: of tensors.
-        inputs: dtype and shape of each; None stands for any size.
+        function: returns tensors, in any structure.
+        variables: Keras variables that `function` reads. TensorFlow finds them by itself.
+        shapes: of the arguments; None stands for any size. Each new size would cost seconds
+            otherwise.
+        dtypes: of the arguments. Defaults to None: float32.
     """
     import tensorflow as tf
 
-    signature = [tf.TensorSpec(shape, dtype) for dtype, shape in inputs]
+    dtypes = dtypes or ["float32"] * len(shapes)
+    signature = [tf.TensorSpec(*pair) for pair in zip(shapes, dtypes, strict=True)]
     return tf.function(function, input_signature=signature, autograph=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from keras import ops
@@ -55,17 +56,18 @@ class FillGraph:
         self.mask_mode = mask_mode or model.mask_mode
 
     def __call__(self, image: Any, mask: Any) -> Outputs:
-        levels, holes = ops.cast(image, "float32"), binary(mask)
-        outputs = (
-            self._resized(levels, holes) if self.model.fixed_size else self._any(levels, holes)
-        )
+        """Fill photographs."""
+        outputs = self.refine(image, mask)
         predicted = to_levels((outputs["refined"] + 1) * 127.5)
-        return {
-            **outputs,
-            "predicted": ops.cast(predicted, "uint8"),
-            # Chosen as floats: TensorFlow Lite cannot choose between integers.
-            "output": ops.cast(ops.where(holes > 0, predicted, levels), "uint8"),
-        }
+        # Chosen as floats: TensorFlow Lite cannot choose between integers.
+        output = ops.where(binary(mask) > 0, predicted, ops.cast(image, "float32"))
+        levels = {"predicted": predicted, "output": output}
+        return {**outputs, **{name: ops.cast(each, "uint8") for name, each in levels.items()}}
+
+    def refine(self, image: Any, mask: Any) -> Outputs:
+        """Return `"refined"`, and of a model with attention `"offsets"`."""
+        run = self._resized if self.model.fixed_size else self._any
+        return run(ops.cast(image, "float32"), binary(mask))
 
     def _resized(self, levels: Any, holes: Any) -> Outputs:
         """Run a network of one size on the resized photograph, and resize its result back."""
@@ -99,24 +101,35 @@ class FillGraph:
         """Return further call arguments of the model for these photographs."""
         return {"return_attention": True} if self.model.has_attention else {}
 
-    def guess_reduced(self, levels: Any, holes: Any, height: Any, width: Any) -> Any:
+    def coarse(self, levels: Any, holes: Any) -> Any:
+        """Return what the coarse network makes of photographs, padded to its multiple."""
+        return self.model.guess(*self._inputs(levels, holes))
+
+    def guess_reduced(
+        self,
+        levels: Any,
+        holes: Any,
+        height: Any,
+        width: Any,
+        coarse: Callable[..., Any] | None = None,
+    ) -> Any:
         """Return what the coarse network makes of reduced photographs, enlarged again.
 
-        It sees a hole that is far wider than in training as narrow as in training.
+        A hole that is far wider than in training is as wide as in training then.
 
         Args:
             levels: `(B, H, W, 3)` float32 in 0..255.
             holes: `(B, H, W, 1)` float32 of 0 and 1.
             height: of the reduced photographs, in pixels.
             width: of the reduced photographs, in pixels.
+            coarse: the method of this name, compiled.
 
         Returns:
             `(B, H, W, 3)` float32 in [-1, 1].
         """
         small = to_levels(resize(levels, height, width, "bilinear"))
-        small_holes = resize_holes(holes, height, width)
-        coarse = self.model.guess(*self._inputs(small, small_holes))[:, :height, :width]
-        return enlarge(coarse, *ops.shape(levels)[1:3])
+        guess = (coarse or self.coarse)(small, resize_holes(holes, height, width))
+        return enlarge(guess[:, :height, :width], *ops.shape(levels)[1:3])
 
 
 def binary(mask: Any) -> Any:

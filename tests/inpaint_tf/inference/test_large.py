@@ -184,7 +184,7 @@ def test_a_reduced_flat_picture_gives_a_flat_guess():
     ("part", "fails"),
     [
         ("_large", "on 120x96 pixels .*; give a smaller --memory"),
-        ("_guess_graph", "on 64x51 pixels .*; give a smaller --coarse-at"),
+        ("_coarse", "on 64x51 pixels .*; give a smaller --coarse-at"),
     ],
 )
 def test_out_of_memory_is_one_line(monkeypatch, part, fails):
