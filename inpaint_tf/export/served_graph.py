@@ -176,7 +176,7 @@ def with_detail(filled: tf.Tensor, holes: tf.Tensor) -> tf.Tensor:
     """
 
     def detailed() -> tf.Tensor:
-        cell = _cell_size(hole_depth(holes))
+        cell = detail.cell_size(hole_depth(holes))
         depth = tf.sqrt(squared_distances(holes, detail.RAMP))
         found = _find_in_boxes(filled, holes, cell)
         pixels = tf.round(tf.cast(filled, tf.float32) + detail.faded(depth, found))
@@ -185,13 +185,6 @@ def with_detail(filled: tf.Tensor, holes: tf.Tensor) -> tf.Tensor:
 
     some = (tf.reduce_max(holes) > 0) & (tf.reduce_min(holes) < 1)
     return tf.cond(some, detailed, lambda: filled)
-
-
-def _cell_size(depth: tf.Tensor) -> tf.Tensor:
-    def too_small(cell: tf.Tensor) -> tf.Tensor:
-        return depth > tf.cast(cell * detail.MARGIN, tf.float32)
-
-    return tf.while_loop(too_small, lambda cell: (2 * cell,), (detail.CELL,))[0]
 
 
 def _find_in_boxes(filled: tf.Tensor, holes: tf.Tensor, cell: tf.Tensor) -> tf.Tensor:
@@ -227,7 +220,8 @@ def _find_in_boxes(filled: tf.Tensor, holes: tf.Tensor, cell: tf.Tensor) -> tf.T
             beside = [[begin[i], padded[i] - end[i]] for i in (0, 1)]
             return tf.where(within[..., None], tf.pad(crop, [*beside, [0, 0]]), found)
 
-        return index + 1, tf.cond(tf.reduce_any(hole), of_box, lambda: found)
+        some = tf.reduce_any(hole) & tf.reduce_any(detail.known_cells(inside(known), cell))
+        return index + 1, tf.cond(some, of_box, lambda: found)
 
     nothing = tf.zeros(tf.concat([padded, [3]], 0))
     shapes = (tf.TensorShape(()), tf.TensorShape((None, None, 3)))

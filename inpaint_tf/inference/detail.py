@@ -57,7 +57,7 @@ def add_detail(filled: UInt8, mask: UInt8) -> UInt8:
     if mask.all() or not mask.any():
         return detailed
     depth = cv2.distanceTransform(mask, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    cell = cell_size(float(depth.max()))
+    cell = int(cell_size(depth.max()))
     height, width = mask.shape
     beyond = ((0, -height % cell), (0, -width % cell))
     picture = np.pad(filled, (*beyond, (0, 0)), mode="edge")
@@ -67,6 +67,8 @@ def add_detail(filled: UInt8, mask: UInt8) -> UInt8:
         hole = np.zeros(missing[outer.slices].shape, bool)
         hole[box.within(outer)] = missing[box.slices]
         crops = (picture[outer.slices], hole, known[outer.slices])
+        if not np.any(known_cells(crops[-1], cell)):
+            continue
         detail = np.asarray(_compiled()(*crops, cell))
         inner = Box(box.top, box.left, min(box.bottom, height), min(box.right, width))
         added = np.asarray(faded(depth[inner.slices], detail[inner.within(outer)]))
@@ -81,12 +83,10 @@ def _compiled() -> Callable[..., Any]:
     return compiled(find_detail, [], shapes, ["uint8", "bool", "bool", "int32"])
 
 
-def cell_size(depth: float) -> int:
+def cell_size(depth: Any) -> Any:
     """Return the side of a cell for holes whose middle is so many pixels from what is known."""
-    cell = CELL
-    while depth > cell * MARGIN:
-        cell *= 2
-    return cell
+    bounds = CELL * MARGIN * 2.0 ** np.arange(12)
+    return CELL * 2 ** ops.sum(ops.cast(depth > bounds.astype(np.float32), "int32"))
 
 
 def faded(depth: Any, detail: Any) -> Any:
@@ -125,9 +125,13 @@ def find_detail(picture: Any, hole: Any, known: Any, cell: Any) -> Any:
     levels, known = ops.cast(picture, "float32"), ops.cast(known, "float32")
     smooth = _blurred(levels, ops.cast(cell, "float32") * (SIGMA / CELL))
     holes = ops.max(_cells(ops.cast(hole, "float32")[..., None], cell), axis=-1) > 0
-    sources = ops.min(_cells(known[..., None], cell), axis=-1) > 0
-    shifts, uses = _shifts(_quarters(smooth, cell), holes, sources)
+    shifts, uses = _shifts(_quarters(smooth, cell), holes, known_cells(known, cell))
     return _moved((levels - smooth) * known[..., None], known, shifts, uses, cell)
+
+
+def known_cells(known: Any, cell: Any) -> Any:
+    """Return which cells of `(H, W)` are known as a whole, `(h, w)` bool."""
+    return ops.min(_cells(ops.cast(known, "float32")[..., None], cell), axis=-1) > 0
 
 
 def _blurred(levels: Any, sigma: Any) -> Any:
@@ -237,19 +241,28 @@ def _moved(detail: Any, known: Any, shifts: Any, uses: Any, cell: Any) -> Any:
     Args:
         detail: `(H, W, 3)`, 0 where it is not known.
         known: `(H, W)` of 0 and 1.
-        shifts: from cells to where their detail comes from, in cells, `(K, 2)` int32.
-        uses: which cells use each of them, `(h, w, K)`.
+        shifts: from cells to where their detail comes from, in cells, `(SHIFTS, 2)` int32.
+        uses: which cells use each of them, `(h, w, SHIFTS)`.
         cell: pixels a side of a cell.
     """
     height, width = ops.shape(known)
     rows, columns = (_tents(size, cell) for size in (height, width))
-    shares = ops.einsum("yi,ijk,xj->kyx", rows, uses, columns)
     content = ops.concatenate([detail, known[..., None]], axis=-1)
-    content = ops.reshape(ops.pad(content, ((0, 1), (0, 1), (0, 0))), (-1, 4))
+    padded = ops.reshape(ops.pad(content, ((0, 1), (0, 1), (0, 0))), (-1, 4))
     starts = shifts * cell
-    sources = _places(starts[:, 0], height, height)[:, :, None] * (width + 1)
-    sources += _places(starts[:, 1], width, width)[:, None]
-    total = ops.sum(shares[..., None] * ops.take(content, sources, axis=0), axis=0)
+    down, across = (
+        _places(starts[:, axis], size, size) for axis, size in enumerate((height, width))
+    )
+
+    def add(index: Any, total: Any) -> Any:
+        """Add what one shift moves, which would take much memory for all of them at once."""
+        use = ops.take(uses, index, axis=-1)
+        share = ops.matmul(ops.matmul(rows, use), ops.transpose(columns))
+        lines, places = (ops.take(each, index, axis=0) for each in (down, across))
+        moved = ops.take(padded, lines[:, None] * (width + 1) + places, axis=0)
+        return total + share[..., None] * moved
+
+    total = ops.fori_loop(0, SHIFTS, add, ops.zeros_like(content))
     return total[..., :3] / ops.maximum(total[..., 3:], 1e-6)
 
 

@@ -107,9 +107,10 @@ def test_moved_detail_is_a_mean_of_what_overlaps() -> None:
     known = np.ones((20, 24), bool)
     known[8:12, 8:20] = False
     fine = RNG.normal(size=(20, 24, 3)).astype(np.float32) * known[..., None]
-    uses = np.zeros((5, 6, 3), np.float32)
+    uses = np.zeros((5, 6, detail.SHIFTS), np.float32)
     uses[2, [2, 3, 4], [0, 1, 2]] = 1
-    steps = (shifts // cell).astype(np.int32)
+    steps = np.zeros((detail.SHIFTS, 2), np.int32)
+    steps[:3] = shifts // cell
     moved = np.asarray(detail._moved(fine, known.astype(np.float32), steps, uses, cell))
     for y, x in np.argwhere(~known):
         total, weights = np.zeros(3), 0.0
