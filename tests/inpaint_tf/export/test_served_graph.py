@@ -60,8 +60,8 @@ def test_nothing_or_everything_missing_changes_nothing(detailed, value):
 
 
 def test_detail_of_several_boxes_and_of_large_cells(detailed):
-    strokes, square = (np.zeros((360, 700), np.uint8) for _ in range(2))
-    strokes[20:50, 10:690] = strokes[320:340, 300:330] = 1
+    strokes, square = (np.zeros((400, 700), np.uint8) for _ in range(2))
+    strokes[20:50, 10:690] = strokes[350:370, 300:330] = 1
     square[40:320, 200:480] = 1
     assert len(detail._boxes(strokes[:, :696] == 1, 8)) > 1
     for mask in (strokes, square):
