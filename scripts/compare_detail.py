@@ -63,8 +63,10 @@ def main(source: str, dataset: str, count: int, kind: str) -> None:
         for name, value in changes:
             usual = getattr(detail, name)
             setattr(detail, name, value)
+            detail._compiled.cache_clear()  # the graph has the constants in it
             show(f"{name} {value:g}, not {usual:g}", truth, *detailed(filled, masks))
             setattr(detail, name, usual)
+            detail._compiled.cache_clear()
             track.advance()
 
 
