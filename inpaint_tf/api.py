@@ -327,7 +327,7 @@ def export(
     if not isinstance(inpainter, NetworkInpainter):
         raise UserError(f"'{inpainter.name}' is no network, and there is nothing to export.")
     return export_model(
-        inpainter.model,
+        inpainter,
         Path(out),
         gather(inpainter),
         format,

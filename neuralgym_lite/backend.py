@@ -93,6 +93,7 @@ def compiled(
     function: Callable[..., Any],
     variables: Sequence[Any],
     shapes: Sequence[tuple[int | None, ...]] | None = None,
+    dtypes: Sequence[str] | None = None,
 ) -> Callable[..., Any]:
     """Compile a function of arrays.
 
@@ -100,14 +101,18 @@ def compiled(
         function: Returns tensors, in any structure.
         variables: Keras variables that `function` reads. Their current values are used in each
             call. It must assign to none.
-        shapes: Shapes of float32 arguments. With None for a size, TensorFlow makes one graph for
-            all sizes; JAX compiles each size anew. Defaults to None: the shapes of each call.
+        shapes: Shapes of the arguments. With None for a size, TensorFlow makes one graph for all
+            sizes; JAX compiles each size anew. Defaults to None: the shapes of each call.
+        dtypes: Dtypes of the arguments. Defaults to None: all are float32.
     """
     if not is_jax():
         import tensorflow as tf
 
-        signature = shapes and [tf.TensorSpec(shape, tf.float32) for shape in shapes]
-        return tf.function(function, input_signature=signature)
+        if shapes is None:
+            return tf.function(function, autograph=False)
+        dtypes = dtypes or ["float32"] * len(shapes)
+        signature = [tf.TensorSpec(*pair) for pair in zip(shapes, dtypes, strict=True)]
+        return tf.function(function, input_signature=signature, autograph=False)
     import jax
     import keras
 

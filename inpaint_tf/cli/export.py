@@ -50,7 +50,7 @@ from neuralgym_lite.backend import import_backend
 def command(source: str, out: Path, as_json: bool, **options: Any) -> None:
     """Export a network: a run folder, a name, an imported folder or a saved model.
 
-    The version is compared with the Keras model on probe photographs before it appears.
+    The version is compared with `inpaint-tf fill` on probe photographs before it appears.
     """
     import_backend("tensorflow")
     from inpaint_tf import api
@@ -64,6 +64,7 @@ def command(source: str, out: Path, as_json: bool, **options: Any) -> None:
             "share_of_values_that_differ": difference.share,
             "largest_difference_in_grey_levels": difference.levels,
             "bytes": exported.sizes,
+            "steps_left_out": exported.left_out,
         }
         echo_json(found, indent=None)
         return

@@ -28,10 +28,6 @@ _SEES = {
     "as it is. It restores detail, and removes no object",
 }
 _MAX_JSON = 64 << 20  # bytes; an evaluation has every score of every photograph
-_DETAIL = (
-    "`inpaint-tf fill` adds detail to what this network fills; the exported model does not: its "
-    'scores are those "without detail".'
-)
 LICENCE = "whatever follows from the photographs that it was trained on."
 _SCORED_ANOTHER = (
     "Not scored yet: the evaluation is of another state of the network. "
@@ -133,16 +129,22 @@ def _read_as(path: Path, wrong: str, way_out: str) -> Iterator[dict[str, Any]]:
 
 
 def write_card(
-    folder: Path, facts: Facts, file_format: str, precision: str, difference: Difference
+    folder: Path,
+    facts: Facts,
+    file_format: str,
+    precision: str,
+    difference: Difference,
+    left_out: Sequence[str] = (),
 ) -> None:
     """Write the model card of a version.
 
     Args:
-        folder: the folder of the version.
-        facts: from `gather`.
+        folder: of the version.
+        facts: of `gather`.
         file_format: as for `export_model`.
         precision: as for `export_model`.
-        difference: the difference from the Keras model.
+        difference: from `fill`.
+        left_out: steps of `fill` that the exported model does not take.
     """
     network, mask = facts.network, facts.network["mask"]
     sees = _SEES[mask["name"]].format(**mask)
@@ -155,7 +157,7 @@ def write_card(
         f"trained on `{mask['name']}`: it sees {sees}.",
         f"* **Trained on**: {_training(facts)}",
         f"* **Licence of the weights**: {facts.licence}",
-        f"* **Checked**: against the Keras model on probe photographs: {difference}.",
+        f"* **Checked**: against `inpaint-tf fill` on probe photographs: {difference}.",
         f"* **Source**: SHA-256 `{network['sha256']}`.",
         "",
         "## Scores",
@@ -166,7 +168,7 @@ def write_card(
         "",
         "A network fills well what resembles its training, in size, kind of hole and subject.",
         "What it fills is invented, not restored; faces and text least of all.",
-        *([_DETAIL] if network.get("detail") else []),
+        *(f"Unlike with `inpaint-tf fill`, {step}." for step in left_out),
         "",
     ]
     (folder / CARD_FILE).write_text("\n".join(lines), encoding="utf-8")

@@ -1,11 +1,11 @@
-"""Whether an exported model fills photographs as the Keras model does."""
+"""Compares what an exported model fills with what `Inpainter.fill` gives."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,19 +14,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inpaint_tf.data.samples import open_samples
-from inpaint_tf.inference.network import NetworkInpainter, padded
-from inpaint_tf.models import InpaintingModel
+from inpaint_tf.models.filling import FillGraph
 from neuralgym_lite.errors import UserError
 
 Pair = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 Results = Mapping[str, NDArray[Any]]
+Fill = Callable[[NDArray[np.uint8], NDArray[np.uint8]], NDArray[np.uint8]]
 
 PROGRAM = Path(__file__).with_name("clean_process.py")
 
 
 @dataclass(frozen=True)
 class Limit:
-    """What rounding explains: in [-1, 1], as a share of all values, and in grey levels."""
+    """The largest difference that rounding explains.
+
+    Attributes:
+        refined: of the predictions in the holes, in [-1, 1].
+        share: of the values that differ.
+        levels: of the results, in grey levels.
+    """
 
     refined: float
     share: float
@@ -35,11 +41,11 @@ class Limit:
 
 @dataclass(frozen=True)
 class Difference:
-    """How far an exported model is from the Keras model, over all probe photographs.
+    """The difference between an exported model and `Inpainter.fill` on all probe photographs.
 
     Attributes:
-        refined: the largest difference of what is in the holes, in [-1, 1]; None for a network of
-            one size, whose results are resized as grey levels.
+        refined: the largest difference of the predictions in the holes, in [-1, 1]; None for a
+            network of one size, whose results are resized as grey levels.
         share: of the results' values that differ.
         levels: the largest difference of the results, in grey levels.
     """
@@ -54,7 +60,7 @@ class Difference:
         return close and self.share <= limit.share and self.levels <= limit.levels
 
     def __str__(self) -> str:
-        """Say it in a line."""
+        """Describe it in a line."""
         holes = "" if self.refined is None else f"{self.refined:.1e} in [-1, 1], in the holes; "
         return f"{holes}{self.share:.4%} of the values differ, by {self.levels} grey levels at most"
 
@@ -62,8 +68,8 @@ class Difference:
 def probes() -> list[Pair]:
     """Return batches of photographs `(B, H, W, 3)` with masks `(B, H, W, 1)` of 0 and 1.
 
-    Of several sizes, one of them above those that a network is shown at once; with a hole in the
-    middle, none, and nothing but a hole.
+    They have several sizes, one of them above 512x512 pixels, and a hole in the middle, none, or
+    nothing but a hole.
     """
     photos = open_samples()
     sizes = ((1, 256, 256), (1, 333, 517), (3, 64, 96), (2, 8, 8), (1, 520, 560))
@@ -82,30 +88,29 @@ def probes() -> list[Pair]:
 
 
 def compare(
-    results: Sequence[Results], pairs: Sequence[Pair], model: InpaintingModel
+    results: Sequence[Results], pairs: Sequence[Pair], fill: Fill, graph: FillGraph
 ) -> Difference:
-    """Compare results with those of the model.
+    """Compare the results of an exported model with those of Python.
 
     Args:
-        results: of each pair, photographs as one or several signatures fill them, and, if the
-            network takes any size, `refined`.
+        results: of each pair, photographs as one or several signatures fill them, and `refined`.
         pairs: of `probes`.
-        model: at the same precision.
+        fill: what `Inpainter.fill` does, at the same precision.
+        graph: what was exported, for the numbers before they are rounded.
 
     Raises:
         UserError: if known pixels were changed.
     """
-    inpainter = NetworkInpainter(model, model.mask_mode, "the exported model")
     refined, differences = [], []
     for result, (image, mask) in zip(results, pairs, strict=True):
-        expected = inpainter.fill(image, mask)
+        expected = fill(image, mask)
         known = mask[..., 0] == 0
         for output in (value for name, value in result.items() if name != "refined"):
             if not np.array_equal(output[known], image[known]):
                 raise UserError("The export is wrong: it changes known pixels. It was not kept.")
             differences.append(np.abs(output.astype(int) - expected).ravel())
-        if model.fixed_size is None:
-            gap = np.abs(result["refined"] - _refined(model, image, mask))
+        if graph.model.fixed_size is None:
+            gap = np.abs(result["refined"] - np.asarray(graph.refine(image, mask)["refined"]))
             refined.append(float((gap * mask).max(initial=0)))
     levels = np.concatenate(differences)
     share = float((levels > 0).mean())
@@ -116,9 +121,9 @@ def fill_in_clean_process(folder: Path, pairs: Sequence[Pair]) -> list[Results]:
     """Fill photographs with a SavedModel, in a process that has neither this project nor Keras.
 
     Returns:
-        Of each pair `output`, `decoded` (of the files that `bytes` gives), `attention_output` if
+        For each pair `output`, `decoded` (the files that `bytes` gives), `attention_output` if
         there is attention, and `refined`. They may differ from each other: files are filled one by
-        one, and a batch of another size is rounded otherwise.
+        one, and sums in a batch of another size are rounded differently.
 
     Raises:
         UserError: if it cannot be loaded.
@@ -140,12 +145,3 @@ def fill_in_clean_process(folder: Path, pairs: Sequence[Pair]) -> list[Results]:
             found: dict[str, NDArray[Any]] = dict(file)
     names = [name.removesuffix("_0") for name in found if name.endswith("_0")]
     return [{name: found[f"{name}_{i}"] for name in names} for i in range(len(pairs))]
-
-
-def _refined(
-    model: InpaintingModel, image: NDArray[np.uint8], mask: NDArray[np.uint8]
-) -> NDArray[np.float32]:
-    height, width = image.shape[1:3]
-    masked = padded(model.mask_mode.apply(image, mask), model.multiple)
-    outputs = model((masked, padded(mask.astype(np.float32), model.multiple)), training=False)
-    return np.asarray(outputs["refined"], np.float32)[:, :height, :width]

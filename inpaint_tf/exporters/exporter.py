@@ -3,28 +3,41 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from inpaint_tf.data.samples import open_samples
 from inpaint_tf.exporters.card import Facts, write_card
-from inpaint_tf.exporters.check import Difference, Limit, compare, fill_in_clean_process, probes
+from inpaint_tf.exporters.check import (
+    Difference,
+    Fill,
+    Limit,
+    Pair,
+    Results,
+    compare,
+    fill_in_clean_process,
+    probes,
+)
 from inpaint_tf.exporters.portable import (
     fill_with_onnx,
     fill_with_tflite,
     write_onnx,
     write_tflite,
 )
+from inpaint_tf.exporters.served_graph import ServedGraph
 from inpaint_tf.exporters.served_inpainter import ServedInpainter
 from inpaint_tf.exporters.versions import new_version
 from inpaint_tf.exporters.warmup import write_warmup
+from inpaint_tf.inference.detail import add_detail
+from inpaint_tf.inference.network import NetworkInpainter
 from inpaint_tf.model_source import EXPORT_FILES
-from inpaint_tf.models import InpaintingModel
+from inpaint_tf.models.filling import FillGraph
 from inpaint_tf.models.precision import with_policy
 from neuralgym_lite.errors import UserError
 
@@ -53,18 +66,20 @@ class Exported:
     """What `export` wrote.
 
     Attributes:
-        folder: the folder of the version.
-        difference: the difference from the Keras model.
-        sizes: bytes of each file and folder in it, by name.
+        folder: of the version.
+        difference: from `fill`.
+        sizes: bytes of what is in it, by name.
+        left_out: steps of `fill` that the exported model does not take.
     """
 
     folder: Path
     difference: Difference
     sizes: dict[str, int]
+    left_out: list[str]
 
 
 def export_model(
-    model: InpaintingModel,
+    inpainter: NetworkInpainter,
     out: Path,
     facts: Facts,
     file_format: str = "saved_model",
@@ -72,16 +87,16 @@ def export_model(
     max_pixels: int = 4_000_000,
     log: Callable[[str], object] = lambda text: None,
 ) -> Exported:
-    """Write a network as the next version in a folder, and compare the export with the network.
+    """Write an inpainter as the next version in a folder, and compare it with `Inpainter.fill`.
 
     Args:
-        model: the network.
-        out: the folder of the versions `out/1`, `out/2` and so on.
-        facts: for the model card, from `card.gather`.
+        inpainter: the network and its settings.
+        out: where versions are: `out/1`, `out/2` and so on.
+        facts: for the model card, of `card.gather`.
         file_format: `"saved_model"`, which TF Serving loads, `"onnx"` or `"tflite"`.
-        precision: `"float32"` or, for a SavedModel, `"bfloat16"`.
-        max_pixels: a SavedModel refuses photographs with more pixels.
-        log: called with a line about each step.
+        precision: `"float32"` or, of a SavedModel, `"bfloat16"`.
+        max_pixels: of a photograph; a SavedModel refuses larger ones.
+        log: called with a message about each step.
 
     Raises:
         UserError: if the network cannot be exported in this format, the folder cannot be written,
@@ -91,31 +106,75 @@ def export_model(
         raise UserError(
             f"Format {file_format} has float32 alone; leave out `precision`. Received: {precision}"
         )
+    mode = inpainter.mask_mode
+    if mode.prefills:
+        raise UserError(
+            f"This model was trained on '{mode.name}', which OpenCV fills before the network: "
+            "an exported graph has no OpenCV. Export one that was trained on 'hole' or 'mosaic'."
+        )
     limit = LIMITS[file_format, precision]
-    model = with_policy(model, POLICIES[precision])
+    graph, fill = _graph_and_fill(inpainter, precision, file_format == "saved_model")
+    steps = left_out(inpainter, file_format)
+    if steps:
+        log(f"What `inpaint-tf fill` does and the exported model does not: {'; '.join(steps)}.")
     with new_version(out, file_format) as (folder, publish):
         log(f"Writing {file_format}, {precision}.")
         if file_format == "saved_model":
-            write_saved_model(model, folder, max_pixels)
+            write_saved_model(graph, folder, max_pixels)
         else:
             write = {"onnx": write_onnx, "tflite": write_tflite}[file_format]
-            write(model, folder / EXPORT_FILES[file_format])
-        log("Comparing it with the Keras model.")
-        difference = _check(model, folder, file_format)
+            write(graph, folder / EXPORT_FILES[file_format])
+        log("Comparing it with `fill`.")
+        pairs = probes()
+        results = _fill(folder, file_format, pairs)
+        difference = compare(results, pairs, fill, graph)
         if not difference.within(limit):
             raise UserError(
-                f"The export differs from the Keras model: {difference}. At most {limit.refined} "
+                f"The export differs from `fill`: {difference}. At most {limit.refined} "
                 f"in the holes and {limit.share:.2%} of the values by {limit.levels} are right. "
                 "No version was left behind."
             )
-        write_card(folder, facts, file_format, precision, difference)
+        write_card(folder, facts, file_format, precision, difference, steps)
         sizes = _sizes(folder)
-        return Exported(publish(), difference, sizes)
+        return Exported(publish(), difference, sizes, steps)
 
 
-def write_saved_model(model: InpaintingModel, folder: Path, max_pixels: int) -> None:
+def left_out(inpainter: NetworkInpainter, file_format: str) -> list[str]:
+    """Return the steps of `fill` that an exported model does not take."""
+    portable = file_format != "saved_model"
+    steps = {
+        "flat surroundings are not continued": inpainter.detail and not inpainter.sees_holes,
+        'fills get no detail, so its scores are those "without detail"': (
+            portable and inpainter.detail
+        ),
+        "the coarse network sees photographs above 512x512 pixels unreduced": (
+            portable and inpainter.trained_hole is not None
+        ),
+    }
+    return [step for step, missing in steps.items() if missing]
+
+
+def _graph_and_fill(
+    inpainter: NetworkInpainter, precision: str, serves: bool
+) -> tuple[FillGraph, Fill]:
+    """Return what is exported, and what takes the same steps in Python."""
+    model, mode = with_policy(inpainter.model, POLICIES[precision]), inpainter.mask_mode
+    if not serves:
+        return FillGraph(model, mode), NetworkInpainter(model, mode, inpainter.name).fill
+    hole, detail = inpainter.trained_hole, inpainter.detail
+    plain = NetworkInpainter(model, mode, inpainter.name, trained_hole=hole)
+
+    def fill(image: NDArray[np.uint8], mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        filled = plain.fill(image, mask)
+        pairs = zip(filled, mask[..., 0], strict=True)
+        return np.stack([add_detail(*pair) for pair in pairs]) if detail else filled
+
+    return ServedGraph(model, mode, hole, detail), fill
+
+
+def write_saved_model(graph: FillGraph, folder: Path, max_pixels: int) -> None:
     """Write a SavedModel with its warm-up and `signature.json` to a folder."""
-    served = ServedInpainter(model, max_pixels)
+    served = ServedInpainter(graph, max_pixels)
     tf.saved_model.save(served, str(folder), signatures=served.functions)
     write_warmup(folder, _warm_requests(tuple(served.functions)))
     (folder / SIGNATURE_FILE).write_text(json.dumps(_signatures(served), indent=2) + "\n")
@@ -136,12 +195,12 @@ def _warm_requests(names: tuple[str, ...]) -> Iterator[tuple[str, dict[str, Any]
                 yield name, {"image": image[None], "mask": mask[None]}
 
 
-def _check(model: InpaintingModel, folder: Path, file_format: str) -> Difference:
-    pairs = probes()
+def _fill(folder: Path, file_format: str, pairs: Sequence[Pair]) -> list[Results]:
+    """Fill photographs with what was exported."""
     if file_format == "saved_model":
-        return compare(fill_in_clean_process(folder, pairs), pairs, model)
+        return fill_in_clean_process(folder, pairs)
     fill = {"onnx": fill_with_onnx, "tflite": fill_with_tflite}[file_format]
-    return compare(fill(folder / EXPORT_FILES[file_format], pairs), pairs, model)
+    return fill(folder / EXPORT_FILES[file_format], pairs)
 
 
 def _signatures(served: ServedInpainter) -> dict[str, Any]:

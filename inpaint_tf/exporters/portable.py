@@ -1,4 +1,4 @@
-"""A network in one file, for programs without TensorFlow: ONNX and TensorFlow Lite."""
+"""A `FillGraph` in one file, for programs without TensorFlow: ONNX and TensorFlow Lite."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy as np
 import tensorflow as tf
 
 from inpaint_tf.exporters.check import Pair, Results
-from inpaint_tf.exporters.served_inpainter import PHOTOGRAPHS, Refiner, filled
-from inpaint_tf.models import InpaintingModel
+from inpaint_tf.exporters.served_inpainter import PHOTOGRAPHS
+from inpaint_tf.models.filling import FillGraph
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.quiet import held_back_stderr
 
@@ -21,14 +21,14 @@ OPSET = 17
 EXTRA = "pip install 'inpaint-tf[onnx]'"
 
 
-def write_onnx(model: InpaintingModel, path: Path) -> None:
+def write_onnx(graph: FillGraph, path: Path) -> None:
     """Write a network as ONNX, for batches and photographs of any size.
 
     Raises:
         UserError: if the packages for it are not installed.
     """
     onnx, tf2onnx = _need("onnx"), _need("tf2onnx")
-    function = _function(model)
+    function = _function(graph)
     proto, _ = tf2onnx.convert.from_function(function, input_signature=PHOTOGRAPHS, opset=OPSET)
     for node in proto.graph.node:
         if node.op_type == "Conv":
@@ -37,11 +37,11 @@ def write_onnx(model: InpaintingModel, path: Path) -> None:
     onnx.save(proto, str(path))
 
 
-def write_tflite(model: InpaintingModel, path: Path) -> None:
+def write_tflite(graph: FillGraph, path: Path) -> None:
     """Write a network for TensorFlow Lite, for batches and photographs of any size."""
     module = tf.Module()
-    module.fill = _function(model)
-    module.weights = [variable.value for variable in model.variables]
+    module.fill = _function(graph)
+    module.weights = [variable.value for variable in graph.model.variables]
     with tempfile.TemporaryDirectory() as folder, held_back_stderr():
         # By way of a SavedModel, for the names of inputs and outputs.
         tf.saved_model.save(module, folder, signatures=module.fill)
@@ -73,21 +73,19 @@ def fill_with_tflite(path: Path, pairs: Sequence[Pair]) -> list[Results]:
         ]
 
 
-def _function(model: InpaintingModel) -> Any:
-    refine = Refiner(model, streams=False).refine
-
+def _function(graph: FillGraph) -> Any:
     @tf.function(input_signature=PHOTOGRAPHS)
     def fill(image: tf.Tensor, mask: tf.Tensor) -> dict[str, tf.Tensor]:
-        outputs = filled(refine, image, mask)
+        outputs = graph(image, mask)
         return {name: outputs[name] for name in ("output", "refined")}
 
     return fill
 
 
 def _pad_by_numbers(convolution: Any, helper: Any) -> None:
-    """Say how many zeros are around; ONNX Runtime does not find out for dilated kernels.
+    """Write the zero padding as numbers; ONNX Runtime does not compute it for dilated kernels.
 
-    At stride 1 it is half of what the kernel spans, on all sides.
+    At stride 1 it is half of the kernel's extent, on all sides.
     """
     known = {each.name: helper.get_attribute_value(each) for each in convolution.attribute}
     if known.get("auto_pad") != b"SAME_UPPER" or set(known.get("strides", [1])) != {1}:

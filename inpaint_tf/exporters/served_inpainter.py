@@ -1,4 +1,4 @@
-"""An inpainter as TensorFlow functions, for programs that have neither this project nor Keras."""
+"""The signatures of an exported model, for servers that have neither this project nor Keras."""
 
 from __future__ import annotations
 
@@ -7,18 +7,11 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import tensorflow as tf
 
-from inpaint_tf.exporters.resizing import resize
 from inpaint_tf.inference.conversion import MIN_SIDE
-from inpaint_tf.inference.network import LARGE
-from inpaint_tf.layers import ContextualAttention
-from inpaint_tf.models import InpaintingModel
-from inpaint_tf.models.contextual_attention import ContextualAttentionModel
-from inpaint_tf.models.inpainting_model import composite, with_mask_channels
-from neuralgym_lite.errors import UserError
+from inpaint_tf.models.filling import FillGraph
 
 Outputs: TypeAlias = dict[str, tf.Tensor]
 
-FEATURE = 4  # pixels a side of a place that attention moves
 _PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 _PNG_HEADER = 33  # bytes, with the size in it
 PHOTOGRAPHS = (
@@ -32,41 +25,31 @@ _FILES = (
 
 
 class ServedInpainter(tf.Module):
-    """All that is around a network, in the graph: masks, padding, rounding, known pixels.
+    """The signatures of an exported model: a `FillGraph` for arrays and for files.
 
-    Every function takes batches of any size and photographs of any size. Of photographs above
-    512x512 pixels attention is streamed, so that memory grows with their area alone.
+    Every function takes batches and photographs of any size.
 
     Args:
-        model: the network.
+        graph: fills photographs.
         max_pixels: of a photograph; larger ones are refused, before they are decoded.
 
     Attributes:
-        functions: by the names that a server gives them as signatures.
-
-    Raises:
-        UserError: if the network is shown what OpenCV makes, which no graph can.
+        functions: by the names of the signatures.
     """
 
-    def __init__(self, model: InpaintingModel, max_pixels: int) -> None:
+    def __init__(self, graph: FillGraph, max_pixels: int) -> None:
         super().__init__()
-        mode = model.mask_mode
-        if mode.prefills:
-            raise UserError(
-                f"This model was trained on '{mode.name}', which OpenCV fills before the network: "
-                "a server has no OpenCV. Export one that was trained on 'hole' or 'mosaic'."
-            )
-        # Of the model a server needs the variables alone; its layers would be saved with it.
+        model = graph.model
+        # A server needs only the variables of the model; its layers would be saved with it.
         self.variables_of_model = [variable.value for variable in model.variables]
         self.max_pixels = max_pixels
-        refine = Refiner(model).refine
 
         # A function of its own, so that the graph has the network once, whoever calls it.
         @tf.function(input_signature=PHOTOGRAPHS)
         def fill(image: tf.Tensor, mask: tf.Tensor) -> Outputs:
             with tf.control_dependencies(self._checks(image, mask)):
                 image, mask = tf.identity(image), tf.identity(mask)
-            return filled(refine, image, mask)
+            return graph(image, mask)
 
         def fill_file(pair: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
             image, mask = self._decode(pair[0], "image"), self._decode(pair[1], "mask")
@@ -93,7 +76,7 @@ class ServedInpainter(tf.Module):
 
             return tf.function(run, input_signature=PHOTOGRAPHS)
 
-        # Not a signature: what is in the holes before it is rounded, for comparisons.
+        # Not a signature: the prediction before it is rounded, for comparisons.
         self.refine = only("refined")
         self.functions = {"serving_default": only("output"), "bytes": fill_files}
         if model.has_attention:
@@ -102,7 +85,7 @@ class ServedInpainter(tf.Module):
     def _checks(self, image: tf.Tensor, mask: tf.Tensor) -> list[tf.Operation]:
         batch, height, width = tf.unstack(tf.shape(image)[:3])
         return [
-            # The number of values, and not their shape, which a graph believes to know.
+            # The number of values: the graph takes their static shape for granted.
             tf.debugging.Assert(
                 tf.equal(tf.size(image), 3 * batch * height * width),
                 ["image must be (batch, height, width, 3). Received:", tf.shape(image)],
@@ -131,7 +114,7 @@ class ServedInpainter(tf.Module):
         )
 
     def _decode(self, file: tf.Tensor, what: str) -> Decoded:
-        """Return the picture in a JPEG or PNG; its header is judged first."""
+        """Return the picture of a JPEG or PNG; its header is checked first."""
         is_png = tf.strings.substr(file, 0, len(_PNG)) == _PNG
         is_jpeg = tf.strings.substr(file, 0, len(_JPEG)) == _JPEG
         whole = is_jpeg | (is_png & (tf.strings.length(file) >= _PNG_HEADER))
@@ -196,119 +179,6 @@ def _encoded(picture: Decoded, rgb: tf.Tensor, alpha: tf.Tensor) -> tf.Tensor:
     return tf.io.encode_png(
         tf.cond(picture.see_through, lambda: tf.concat([layers, alpha], -1), lambda: layers)
     )
-
-
-def filled(refine: Any, image: tf.Tensor, mask: tf.Tensor) -> Outputs:
-    """Fill photographs.
-
-    Args:
-        refine: of `Refiner`.
-        image: `(B, H, W, 3)` uint8.
-        mask: `(B, H, W, 1)` uint8: 0 and 1, or grey levels, of which those above 127 are missing.
-
-    Returns:
-        `output`, `(B, H, W, 3)` uint8, known pixels as they are; `refined`, the same float32 in
-        [-1, 1], right in the holes; and with attention `offsets`, `(B, h, w, 2)` int32.
-    """
-    levels = tf.cast(mask, tf.float32)
-    highest = tf.reduce_max(levels, axis=(1, 2, 3), keepdims=True)
-    holes = tf.cast(levels > tf.where(highest > 1, 127.0, 0.0), tf.float32)
-    outputs = refine(image, holes)
-    return {**outputs, "output": composited(outputs["refined"], image, holes)}
-
-
-def composited(refined: tf.Tensor, image: tf.Tensor, holes: tf.Tensor) -> tf.Tensor:
-    """Return what is in [-1, 1], rounded to uint8, in the holes of a uint8 picture."""
-    levels = tf.clip_by_value(tf.round((refined + 1) * 127.5), 0, 255)
-    # As floats: TensorFlow Lite cannot choose between integers.
-    return tf.cast(tf.where(holes > 0, levels, tf.cast(image, tf.float32)), tf.uint8)
-
-
-class Refiner:
-    """Shows a network pictures of any size, and returns what it makes of them.
-
-    Args:
-        model: the network.
-        streams: whether attention is streamed for large pictures, in operations that TensorFlow
-            alone has.
-    """
-
-    def __init__(self, model: InpaintingModel, streams: bool = True) -> None:
-        self.model = model
-        self.streams = streams
-
-    def refine(self, image: tf.Tensor, holes: tf.Tensor) -> Outputs:
-        """Return `refined`, `(B, H, W, 3)` float32, and with attention `offsets`.
-
-        Args:
-            image: `(B, H, W, 3)` uint8.
-            holes: `(B, H, W, 1)` float32 of 0 and 1.
-        """
-        side = self.model.fixed_size
-        if side is None:
-            return self._padded(image, holes)
-        height, width = tf.unstack(tf.shape(image)[1:3])
-        square = resize(image, side, side, "bilinear")
-        # Missing is whatever a missing pixel has a part in.
-        square_holes = tf.cast(resize(holes, side, side, "bilinear") > 0, tf.float32)
-        predicted = self._padded(square, square_holes)["refined"]
-        grown = resize(composited(predicted, square, square_holes), height, width, "bicubic")
-        return {"refined": tf.cast(grown, tf.float32) / 127.5 - 1}
-
-    def _padded(self, image: tf.Tensor, holes: tf.Tensor) -> Outputs:
-        height, width = tf.unstack(tf.shape(image)[1:3])
-        normal = tf.cast(image, tf.float32) / 127.5 - 1
-        masked = self.model.mask_mode.masked_input(normal, holes)
-        outputs = self._run(*(reflected(each, self.model.multiple) for each in (masked, holes)))
-        refined = tf.cast(outputs["refined"], tf.float32)[:, :height, :width]
-        return {**outputs, "refined": refined}
-
-    def _run(self, masked: tf.Tensor, mask: tf.Tensor) -> Outputs:
-        model = self.model
-        if not isinstance(model, ContextualAttentionModel):
-            return {"refined": model((masked, mask), training=False)["refined"]}
-        coarse = model.coarse(with_mask_channels(masked, mask))
-        seen = with_mask_channels(composite(coarse, masked, mask), mask)
-        features = model.refinement.features(seen)
-        attended, offsets = self._attend(features, mask)
-        return {"refined": model.refinement.decode(seen, attended), "offsets": offsets}
-
-    def _attend(self, features: tf.Tensor, mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        refinement = self.model.refinement
-
-        def at_once() -> Any:
-            return refinement.attention(features, features, mask, return_attention=True)
-
-        def in_tiles() -> Any:
-            config = refinement.attention.get_config()
-            streamed = ContextualAttention.from_config({**config, "formulation": "streamed"})
-            needed = around(mask, refinement.attention_decoder_field)
-            return streamed(features, features, mask, return_attention=True, needed=needed)
-
-        if not self.streams:
-            return at_once()
-        height, width = tf.unstack(tf.shape(mask)[1:3])
-        return tf.cond(height * width > LARGE, in_tiles, at_once)
-
-
-def reflected(batch: tf.Tensor, multiple: int) -> tf.Tensor:
-    """Pad `(B, H, W, C)` at the bottom and right by reflection, to multiples of so many pixels."""
-    for axis in (1, 2):
-        size = tf.shape(batch)[axis]
-        period = tf.maximum(2 * (size - 1), 1)
-        # Of positive numbers: ONNX rounds quotients towards zero.
-        place = tf.range((size + multiple - 1) // multiple * multiple) % period
-        batch = tf.gather(batch, tf.minimum(place, period - place), axis=axis)
-    return batch
-
-
-def around(mask: tf.Tensor, reach: int) -> tf.Tensor:
-    """Return the features within `reach` pixels of a hole: `(B, H / 4, W / 4, 1)` float32."""
-    near = tf.nn.max_pool2d(mask, FEATURE, FEATURE, "SAME")
-    length = 2 * -(-reach // FEATURE) + 1
-    for window in ((length, 1), (1, length)):
-        near = tf.nn.max_pool2d(near, window, 1, "SAME")
-    return near
 
 
 def _same_number(image: tf.Tensor, mask: tf.Tensor) -> tf.Operation:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -16,20 +17,22 @@ from inpaint_tf.models.refinement import RefinementNetwork
 class ContextualAttentionModel(InpaintingModel):
     """A coarse network, followed by a refinement network with contextual attention.
 
-    The coarse network predicts the hole. Its prediction is composited into the photograph, and the
-    refinement network improves it with features that attention copies from the known parts.
-    Gradients flow through both networks.
+    The coarse network guesses the hole from a wide context. The refinement network sees that guess
+    pasted into the photograph, and takes features from the known parts through contextual
+    attention. Gradients flow through both.
 
     Args:
-        width: channels after the first convolutions. 32 gives 3,601,542 weights.
-        compat: `"keras"`, `"torch"` or `"tf1"`: the convention of the weights.
-        mask_mode: the network's input inside a hole.
-        formulation: implementation of the attention, as for `ContextualAttention`.
+        width: channels after the first convolutions; 32 gives 3,601,542 weights.
+        compat: `"keras"`, `"torch"` or `"tf1"`: the dialect of the weights.
+        mask_mode: what the network sees in a hole.
+        formulation: of the contextual attention, as `ContextualAttention` has it.
 
     Call arguments:
-        inputs: a pair of masked image `(B, H, W, 3)` in [-1, 1] and mask `(B, H, W, 1)`. H and W
-            are multiples of 8.
-        return_attention: whether to return `"offsets"` as well.
+        inputs: a pair (masked image `(B, H, W, 3)` in [-1, 1], mask `(B, H, W, 1)`); H and W are
+            multiples of 8.
+        return_attention: whether to return `"offsets"` too.
+        coarse: `(B, H, W, 3)`, used in the holes instead of what the coarse network guesses.
+        attention: called instead of the contextual attention layer, with its call arguments.
 
     Returns:
         A dict of `"coarse"` and `"refined"`, `(B, H, W, 3)` float32 in [-1, 1], and with
@@ -68,16 +71,40 @@ class ContextualAttentionModel(InpaintingModel):
         )
         self.built = True
 
-    def call(self, inputs: tuple[Any, Any], return_attention: bool = False) -> dict[str, Any]:
+    def call(
+        self,
+        inputs: tuple[Any, Any],
+        return_attention: bool = False,
+        coarse: Any = None,
+        attention: Callable[..., Any] | None = None,
+    ) -> dict[str, Any]:
         masked_image, mask = inputs
-        coarse = self.coarse(with_mask_channels(masked_image, mask))
-        pasted = composite(coarse, masked_image, mask)
+        if coarse is None:
+            coarse = self.guess(masked_image, mask)
+        pasted = with_mask_channels(composite(coarse, masked_image, mask), mask)
         refined = self.refinement(
-            with_mask_channels(pasted, mask), mask, return_attention=return_attention
+            pasted, mask, return_attention=return_attention, attention=attention
         )
         if not return_attention:
             return {"coarse": coarse, "refined": refined}
         return {"coarse": coarse, "refined": refined[0], "offsets": refined[1]}
+
+    def guess(self, masked_image: Any, mask: Any) -> Any:
+        """Return the picture that the coarse network makes, `(B, H, W, 3)` float32."""
+        return self.coarse(with_mask_channels(masked_image, mask))
+
+    def features(self, pasted: Any, mask: Any) -> Any:
+        """Return the features that attention compares, `(B, H / 4, W / 4, 4 width)`.
+
+        Args:
+            pasted: the masked image with the coarse picture in its holes.
+            mask: `(B, H, W, 1)`.
+        """
+        return self.refinement.features(with_mask_channels(pasted, mask))
+
+    def decode(self, pasted: Any, mask: Any, attended: Any) -> Any:
+        """Return the picture decoded from the attended features, `(B, H, W, 3)` float32."""
+        return self.refinement.decode(with_mask_channels(pasted, mask), attended)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "formulation": self.formulation}

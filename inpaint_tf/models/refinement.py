@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -35,7 +36,8 @@ class RefinementNetwork(keras.layers.Layer):
         inputs: the composited coarse image, ones and mask, `(B, H, W, 5)`. H and W are multiples
             of 8.
         mask: `(B, H, W, 1)`.
-        return_attention: whether to return offsets as well.
+        return_attention: whether to return offsets too.
+        attention: called instead of the attention layer, with its call arguments.
 
     Returns:
         `(B, H, W, 3)` float32, clipped to [-1, 1]. With `return_attention`, that and the offsets.
@@ -94,9 +96,16 @@ class RefinementNetwork(keras.layers.Layer):
         )
         self.built = True
 
-    def call(self, inputs: Any, mask: Any, return_attention: bool = False) -> Any:
+    def call(
+        self,
+        inputs: Any,
+        mask: Any,
+        return_attention: bool = False,
+        attention: Callable[..., Any] | None = None,
+    ) -> Any:
         features = self.features(inputs)
-        attended = self.attention(features, features, mask, return_attention=return_attention)
+        attend = attention or self.attention
+        attended = attend(features, features, mask, return_attention=return_attention)
         attended, offsets = attended if return_attention else (attended, None)
         picture = self.decode(inputs, attended)
         return (picture, offsets) if return_attention else picture

@@ -13,6 +13,7 @@ from tensorflow_serving.apis import prediction_log_pb2
 from inpaint_tf.cli.export import command
 from inpaint_tf.exporters import exporter, portable
 from inpaint_tf.models import create
+from inpaint_tf.models.filling import FillGraph
 from neuralgym_lite.errors import UserError
 
 
@@ -145,22 +146,22 @@ def test_portable_formats_agree(saved, tmp_path, file_format, limit):
 def test_a_wrong_export_is_not_left_behind(saved, tmp_path, monkeypatch):
     """The network that is written is another than the one that is compared with."""
 
-    def write_another(model, folder, max_pixels):
+    def write_another(graph, folder, max_pixels):
         other = create("ca", width=2)
-        other.set_weights([weight + 0.3 for weight in model.get_weights()])
-        write(other, folder, max_pixels)
+        other.set_weights([weight + 0.3 for weight in graph.model.get_weights()])
+        write(FillGraph(other), folder, max_pixels)
 
     write = exporter.write_saved_model
     monkeypatch.setattr(exporter, "write_saved_model", write_another)
-    with pytest.raises(UserError, match="differs from the Keras model.*No version was left"):
+    with pytest.raises(UserError, match="differs from `fill`.*No version was left"):
         run(saved, "--out", tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
 
 
 @pytest.mark.usefixtures("one_probe")
 def test_a_folder_that_cannot_be_loaded_is_not_left_behind(saved, tmp_path, monkeypatch):
-    def write_half(model, folder, max_pixels):
-        write(model, folder, max_pixels)
+    def write_half(graph, folder, max_pixels):
+        write(graph, folder, max_pixels)
         (folder / "variables" / "variables.index").unlink()
 
     write = exporter.write_saved_model

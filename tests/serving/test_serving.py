@@ -23,6 +23,7 @@ from PIL import Image
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from inpaint_tf.exporters.exporter import write_saved_model
+from inpaint_tf.exporters.served_graph import ServedGraph
 from inpaint_tf.exporters.versions import new_version
 from inpaint_tf.inference.detail import add_detail
 from inpaint_tf.inference.network import NetworkInpainter
@@ -48,7 +49,7 @@ def server(model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("models") / "inpaint"
     # Not compared here with the model: tests/cli/test_export.py does that.
     with new_version(folder, "saved_model") as (hidden, publish):
-        write_saved_model(model, hidden, max_pixels=500_000)
+        write_saved_model(ServedGraph(model), hidden, max_pixels=500_000)
         publish()
     errors = (folder.parent / "stderr").open("w")
     process = subprocess.Popen(

@@ -11,6 +11,7 @@ import inpaint_tf
 from inpaint_tf import weights
 from inpaint_tf.exporters.card import EVALUATION, Facts, Training, gather, score_lines, write_card
 from inpaint_tf.exporters.check import Difference
+from inpaint_tf.exporters.exporter import left_out
 from inpaint_tf.inference import Inpainter
 from inpaint_tf.masks import MaskMode
 from inpaint_tf.model_source import ModelSource
@@ -119,10 +120,19 @@ def test_what_a_run_began_with(tmp_path, parent, words):
 def test_what_comes_with_the_install(tmp_path, name, sees):
     known = weights.facts(name)
     facts = gather(inpaint_tf.load(name))
-    write_card(tmp_path, facts, "saved_model", "float32", Difference(None, 0.0, 0))
+    steps = left_out(inpaint_tf.load(name), "onnx")
+    write_card(tmp_path, facts, "onnx", "float32", Difference(None, 0.0, 0), steps)
     card = (tmp_path / "MODEL_CARD.md").read_text()
     assert sees in card
     assert f"`{known['trained on']}`, 3,879 photographs; {known['iteration']:,} iterations." in card
     assert f"* **Licence of the weights**: {known['licence']}\n" in card
     assert "\n".join(score_lines(known["evaluation"])) in card
     assert ('scores are those "without detail"' in card) == (name == "ca-photos")
+
+
+def test_steps_that_an_exported_model_does_not_take():
+    photos, mosaic = (inpaint_tf.load(name) for name in ("ca-photos", "ca-mosaic"))
+    assert left_out(photos, "saved_model") == ["flat surroundings are not continued"]
+    assert len(left_out(photos, "onnx")) == 3
+    assert left_out(mosaic, "saved_model") == left_out(mosaic, "tflite") == []
+    assert left_out(inpaint_tf.load("ca-photos", detail=False), "saved_model") == []

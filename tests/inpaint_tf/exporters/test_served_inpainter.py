@@ -11,8 +11,11 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from inpaint_tf.exporters import served_inpainter
-from inpaint_tf.exporters.served_inpainter import ServedInpainter, around, reflected
+from inpaint_tf.exporters import served_graph
+from inpaint_tf.exporters.card import Facts
+from inpaint_tf.exporters.exporter import export_model
+from inpaint_tf.exporters.served_graph import ServedGraph
+from inpaint_tf.exporters.served_inpainter import ServedInpainter
 from inpaint_tf.inference.network import NetworkInpainter
 from inpaint_tf.masks import MaskMode
 from inpaint_tf.models import create
@@ -33,6 +36,10 @@ def make(name="ca", mode="hole", **options):
     return model
 
 
+def serve(model, **options):
+    return ServedInpainter(ServedGraph(model, **options), MAX_PIXELS)
+
+
 @pytest.fixture(scope="module")
 def model():
     return make()
@@ -40,7 +47,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def served(model):
-    return ServedInpainter(model, MAX_PIXELS)
+    return serve(model)
 
 
 def photographs(*shape, seed=0):
@@ -70,7 +77,7 @@ def assert_pixels(found, expected):
 @pytest.mark.parametrize("name", MODELS)
 def test_every_model_fills_as_its_inpainter(name, mode):
     model = make(name, MaskMode(mode, color=(10, 200, 90)))
-    served = ServedInpainter(model, MAX_PIXELS)
+    served = serve(model)
     inpainter = NetworkInpainter(model, model.mask_mode, name)
     assert set(served.functions) == {"serving_default", "bytes"} | (
         {"attention"} if model.has_attention else set()
@@ -87,7 +94,7 @@ def test_dialects_are_kept(compat):
     model = make(compat=compat)
     inpainter = NetworkInpainter(model, model.mask_mode, compat)
     image, mask = photographs(1, 45, 64), middle(1, 45, 64)
-    output = run(ServedInpainter(model, MAX_PIXELS), image, mask)["output"]
+    output = run(serve(model), image, mask)["output"]
     assert_pixels(output, inpainter.fill(image, mask))
 
 
@@ -103,8 +110,8 @@ def test_offsets_are_those_of_the_inpainter(model, served):
 
 def test_streamed_attention_gives_the_same_pixels(model, served, monkeypatch):
     image, mask = photographs(2, 96, 120), middle(2, 96, 120)
-    monkeypatch.setattr(served_inpainter, "LARGE", 64)
-    streamed = ServedInpainter(model, MAX_PIXELS)
+    monkeypatch.setattr(served_graph, "LARGE", 64)
+    streamed = serve(model)
     assert_pixels(run(streamed, image, mask)["output"], run(served, image, mask)["output"])
 
 
@@ -181,29 +188,6 @@ def test_files_of_one_request_have_their_own_sizes(served):
     for (image, mask), answer in zip(pairs, answers, strict=True):
         expected = run(served, image, mask)["output"][0]
         np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(answer))), expected)
-
-
-@pytest.mark.parametrize("size", [(8, 8), (9, 15), (16, 24), (3, 17)])
-@pytest.mark.parametrize("multiple", [4, 8, 16])
-def test_padding_is_numpys(size, multiple):
-    values = photographs(2, *size)
-    pads = [(0, -side % multiple) for side in size]
-    expected = np.pad(values, ((0, 0), *pads, (0, 0)), mode="reflect")
-    np.testing.assert_array_equal(reflected(tf.constant(values), multiple), expected)
-
-
-@pytest.mark.parametrize("reach", [1, 4, 19])
-def test_what_is_around_a_hole(reach):
-    mask = np.zeros((1, 64, 80, 1), np.float32)
-    mask[0, 31, 40] = 1
-    rows, columns = np.mgrid[:16, :20] * 4
-    # The pixel of a feature's square that is nearest to the hole.
-    down = np.maximum(np.maximum(rows - 31, 31 - (rows + 3)), 0)
-    right = np.maximum(np.maximum(columns - 40, 40 - (columns + 3)), 0)
-    within = np.maximum(down, right) <= reach
-    found = around(tf.constant(mask), reach).numpy()[0, ..., 0] > 0
-    assert found[within].all()
-    assert found.sum() < 2 * within.sum() + 9, "and little more"
 
 
 # Independence of batch.
@@ -306,9 +290,13 @@ def test_a_mask_for_each_image(served):
 
 
 @pytest.mark.parametrize("mode", ["hole_ns", "hole_telea"])
-def test_what_opencv_fills_cannot_be_served(mode):
+@pytest.mark.parametrize("file_format", ["saved_model", "onnx"])
+def test_what_opencv_fills_cannot_be_served(tmp_path, mode, file_format):
+    model = make(mode=mode)
+    inpainter = NetworkInpainter(model, model.mask_mode, "small")
     with pytest.raises(UserError, match=f"trained on '{mode}'.*no OpenCV.*'hole' or 'mosaic'"):
-        ServedInpainter(make(mode=mode), MAX_PIXELS)
+        export_model(inpainter, tmp_path / "out", Facts({}, None, None, "", ()), file_format)
+    assert not (tmp_path / "out").exists()
 
 
 def as_bytes(picture, kind):

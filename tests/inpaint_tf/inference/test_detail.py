@@ -91,10 +91,13 @@ def test_shifts_are_those_of_the_slow_way(hole: tuple[int, int, int, int]) -> No
     sources = ~holes
     sources[:, 0] = False
     colors = RNG.uniform(0, 60, (7, 9, 12)).astype(np.float32)
-    cells, shifts = detail._shifts(colors, holes, sources)
+    shifts, uses = (np.asarray(each) for each in detail._shifts(colors, holes, sources))
+    assert set(uses.sum(axis=-1).ravel()) <= {0, 1}
+    cells = np.argwhere(uses.any(axis=-1))
+    chosen = shifts[uses[uses.any(axis=-1)].argmax(axis=-1)]
     expected = slow_shifts(colors, holes, sources)
-    assert dict(zip(map(tuple, cells), map(tuple, shifts), strict=True)) == expected
-    assert all(sources[tuple(each)] for each in cells + shifts)
+    assert dict(zip(map(tuple, cells), map(tuple, chosen), strict=True)) == expected
+    assert all(sources[tuple(each)] for each in cells + chosen)
 
 
 def test_moved_detail_is_a_mean_of_what_overlaps() -> None:
@@ -104,7 +107,11 @@ def test_moved_detail_is_a_mean_of_what_overlaps() -> None:
     known = np.ones((20, 24), bool)
     known[8:12, 8:20] = False
     fine = RNG.normal(size=(20, 24, 3)).astype(np.float32) * known[..., None]
-    moved = detail._moved(fine, known, cells, shifts, cell)
+    uses = np.zeros((5, 6, detail.SHIFTS), np.float32)
+    uses[2, [2, 3, 4], [0, 1, 2]] = 1
+    steps = np.zeros((detail.SHIFTS, 2), np.int32)
+    steps[:3] = shifts // cell
+    moved = np.asarray(detail._moved(fine, known.astype(np.float32), steps, uses, cell))
     for y, x in np.argwhere(~known):
         total, weights = np.zeros(3), 0.0
         for begin, shift in zip(cells, shifts, strict=True):
@@ -147,13 +154,13 @@ def test_a_smooth_photograph_stays_smooth() -> None:
 
 def test_a_wide_hole_takes_larger_cells(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
-    original = detail._detail
+    original = detail._compiled()
 
     def noted(picture: np.ndarray, hole: np.ndarray, known: np.ndarray, cell: int) -> np.ndarray:
         asked.append((cell, picture.shape[0] * picture.shape[1] / cell**2))
         return original(picture, hole, known, cell)
 
-    monkeypatch.setattr(detail, "_detail", noted)
+    monkeypatch.setattr(detail, "_compiled", lambda: noted)
     photograph = stripes(700, 900)
     mask = np.zeros((700, 900), np.uint8)
     mask[100:600, 100:700] = 1
@@ -162,6 +169,19 @@ def test_a_wide_hole_takes_larger_cells(monkeypatch: pytest.MonkeyPatch) -> None
     assert max(cells for _, cells in asked) <= detail.MOST
     np.testing.assert_array_equal(detailed[mask == 0], photograph[mask == 0])
     assert spread(detailed, mask) > 0.5 * spread(photograph, mask)
+
+
+def test_holes_too_large_for_one_box_take_several(monkeypatch: pytest.MonkeyPatch) -> None:
+    photograph = stripes(704, 960)
+    mask = np.zeros((704, 960), np.uint8)
+    mask[20:60, 10:950] = mask[600:690, 500:540] = 1
+    filled = smoothed(photograph, mask)
+    boxes = detail._boxes(mask == 1, detail.CELL)
+    assert len(boxes) > 1
+    assert sum(int(mask[box.slices].sum()) for box in boxes) == mask.sum()
+    for box in boxes:
+        assert box.grown(detail.MARGIN * detail.CELL, *mask.shape).area <= detail.MOST * 64
+    assert spread(add_detail(filled, mask), mask) > 0.5 * spread(photograph, mask)
 
 
 # Whatever the hole.

@@ -173,7 +173,7 @@ def test_a_reduced_flat_picture_gives_a_flat_guess():
     mask = np.zeros((512, 512), "uint8")
     mask[240:280, 240:280] = 1
     filler = inpainter(coarse_at=256)
-    guess = filler._guess(image[None], mask[None, ..., None], (512, 512))
+    guess = filler._guess(image, mask[..., None], 8)
     assert guess.shape == (512, 512, 3)
     known = guess[400:420, 400:420]
     assert np.ptp(known, axis=(0, 1)).max() < 0.1
@@ -183,7 +183,7 @@ def test_a_reduced_flat_picture_gives_a_flat_guess():
     ("part", "fails"),
     [
         ("_large", "on 120x96 pixels .*; give a smaller `memory`"),
-        ("_network", "on 64x51 pixels .*; give a smaller `coarse_at`"),
+        ("_coarse", "on 64x51 pixels .*; give a smaller `coarse_at`"),
     ],
 )
 def test_out_of_memory_is_one_line(monkeypatch, part, fails):

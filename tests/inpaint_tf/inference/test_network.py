@@ -14,22 +14,25 @@ from keras import ops
 from inpaint_tf.inference import NetworkInpainter
 from inpaint_tf.masks import MaskMode
 from inpaint_tf.models import InpaintingModel, create
+from inpaint_tf.models.filling import FillGraph
 from inpaint_tf.models.registry import MODELS
 from neuralgym_lite.errors import UserError
 
 
 class Echo(InpaintingModel):
-    """Predicts what it is shown, times `gain`, and remembers what it was traced with."""
+    """Predicts its input, times `gain`, and keeps the inputs that it was called with."""
 
     def __init__(self, gain: float = 1.0) -> None:
         super().__init__()
         self.gain = gain
         self.shapes: list[tuple[Any, ...]] = []
+        self.inputs: list[tuple[Any, Any]] = []
         self.built = True
 
     def call(self, inputs: tuple[Any, Any]) -> dict[str, Any]:
         image, mask = inputs
         self.shapes.append(tuple(image.shape))
+        self.inputs.append(inputs)
         return {"refined": image * self.gain + 0 * mask}
 
 
@@ -47,14 +50,15 @@ class Looking(Echo):
 
 
 class Square(Echo):
-    """Takes 16x16 pixels only, and shows what it is shown, but white in the hole."""
+    """Takes 16x16 pixels only, and predicts its input, but white in the hole."""
 
     fixed_size = 16
 
     def call(self, inputs: tuple[Any, Any]) -> dict[str, Any]:
         image, mask = inputs
         self.shapes.append(tuple(image.shape))
-        return {"refined": image * (1 - mask) + mask}
+        self.inputs.append(inputs)
+        return {"refined": (image * (1 - mask) + mask) * self.gain}
 
 
 def photo(*shape: int) -> np.ndarray:
@@ -95,30 +99,25 @@ def test_padding_mirrors_image_and_hole() -> None:
 
 
 def test_a_hole_at_the_border_stays_unknown_in_the_padding() -> None:
-    seen: list[np.ndarray] = []
-    inpainter = NetworkInpainter(Echo(), MaskMode("hole"), "echo")
-    network = inpainter._network
-    inpainter._network = lambda image, mask: seen.append(mask) or network(image, mask)
-    mask = np.zeros((10, 10))
-    mask[:, 6:] = 1
-    inpainter.fill(photo(10, 10), mask)
-    (padded,) = seen
+    model = Echo()
+    mask = np.zeros((1, 10, 10, 1), np.uint8)
+    mask[:, :, 6:] = 1
+    FillGraph(model)(photo(1, 10, 10), mask)
+    ((_, padded),) = model.inputs
     assert padded.shape == (1, 16, 16, 1)
     expected = [0] * 6 + [1] * 4 + [1] * 3 + [0] * 3
-    assert padded[0, 0, :, 0].tolist() == expected
+    assert np.asarray(padded)[0, 0, :, 0].tolist() == expected
 
 
 @pytest.mark.parametrize("multiple", [4, 16])
 def test_pictures_are_padded_to_the_multiple_of_the_model(multiple: int) -> None:
-    seen: list[tuple[int, ...]] = []
     model = Echo()
     model.multiple = multiple
-    inpainter = NetworkInpainter(model, MaskMode("mosaic", unit=1), "echo")
-    network = inpainter._network
-    inpainter._network = lambda image, mask: seen.append(image.shape) or network(image, mask)
-    image = photo(10, 17)
-    np.testing.assert_array_equal(inpainter.fill(image, np.ones((10, 17))), image)
-    assert seen == [(1, -(-10 // multiple) * multiple, -(-17 // multiple) * multiple, 3)]
+    graph = FillGraph(model, MaskMode("mosaic", unit=1))
+    image = photo(1, 10, 17)
+    filled = graph(image, np.ones((1, 10, 17, 1), np.uint8))["output"]
+    np.testing.assert_array_equal(np.asarray(filled), image)
+    assert model.shapes == [(1, -(-10 // multiple) * multiple, -(-17 // multiple) * multiple, 3)]
 
 
 @pytest.mark.parametrize("size", [(8, 8), (16, 16), (40, 70), (333, 17)])
@@ -143,16 +142,13 @@ def test_at_its_own_size_a_model_of_one_size_is_like_any_other() -> None:
 
 
 @pytest.mark.parametrize("size", [(12, 12), (40, 70), (100, 33)])
-def test_nothing_of_a_hole_is_shown_to_a_model_of_one_size(size: tuple[int, int]) -> None:
-    seen: list[tuple[np.ndarray, np.ndarray]] = []
-    inpainter = NetworkInpainter(Square(), MaskMode("hole"), "square")
-    network = inpainter._network
-    inpainter._network = lambda *pair: seen.append(pair) or network(*pair)
-    image, mask = photo(*size), np.zeros(size, np.uint8)
-    mask[3:9, 4:7] = mask[-1, -1] = 1
-    inpainter.fill(image, mask)
-    inpainter.fill(np.where(mask[..., None] == 1, 255 - image, image), mask)
-    (shown, hole), (again, _) = seen
+def test_a_model_of_one_size_sees_nothing_of_a_hole(size: tuple[int, int]) -> None:
+    model = Square()
+    image, mask = photo(1, *size), np.zeros((1, *size, 1), np.uint8)
+    mask[:, 3:9, 4:7] = mask[:, -1, -1] = 1
+    FillGraph(model)(image, mask)
+    FillGraph(model)(np.where(mask == 1, 255 - image, image), mask)
+    (shown, hole), (again, _) = (tuple(map(np.asarray, pair)) for pair in model.inputs)
     np.testing.assert_array_equal(shown, again)
     # All of it is missing, and little else.
     assert hole[0, -1, -1, 0] == 1
@@ -186,9 +182,10 @@ def test_a_model_without_attention_says_so() -> None:
 
 
 def test_a_diverged_model_is_named() -> None:
-    inpainter = NetworkInpainter(Echo(float("nan")), MaskMode("mosaic"), "my-run")
-    with pytest.raises(UserError, match="'my-run' is broken: it predicts NaN"):
-        inpainter.fill(photo(8, 8), np.ones((8, 8)))
+    for model in (Echo(float("nan")), Square(float("nan"))):
+        inpainter = NetworkInpainter(model, MaskMode("mosaic"), "my-run")
+        with pytest.raises(UserError, match="'my-run' is broken: it predicts NaN"):
+            inpainter.fill(photo(8, 8), np.ones((8, 8)))
 
 
 @pytest.mark.parametrize("name", MODELS)
