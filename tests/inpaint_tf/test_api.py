@@ -98,7 +98,7 @@ def test_settings_in_every_form(monkeypatch: pytest.MonkeyPatch) -> None:
     assert given == [given[0]] * 5
     assert (given[0].model.width, given[0].batch_size, given[0].seed) == (6, 3, 4)
     assert given[0].n_critic == 1  # of the model's own settings
-    inpaint_tf.train("a.yaml", width=8, model={"wiring": "composite"}, run_dir="wider")
+    inpaint_tf.train("a.yaml", width=8, model={"compat": "keras"}, run_dir="wider")
     assert (given[-1].model.name, given[-1].model.width) == ("autoencoder", 8)
 
 
