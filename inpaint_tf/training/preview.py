@@ -15,9 +15,14 @@ from inpaint_tf.masks import evaluation_masks
 from inpaint_tf.models import InpaintingModel
 from inpaint_tf.report.flow_colors import flow_to_rgb
 from inpaint_tf.report.grid import image_grid
+from inpaint_tf.training.config import TrainConfig
 from neuralgym_lite.backend import compiled
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.images import ImageError, to_uint8
+
+SCORED = 64  # Photographs that are scored, of which so many are in the grid:
+SHOWN = 16
+BATCH_SIZE = 8
 
 
 class PreviewResult(NamedTuple):
@@ -42,11 +47,7 @@ class Preview:
     Args:
         generator: The network in training.
         photos: The data set.
-        size: Side of the pictures in pixels.
-        seed: Seed of the masks.
-        shown: Rows of the picture grid. Defaults to 16.
-        scored: Number of photographs that are scored. Defaults to 64.
-        batch_size: Photographs filled at once. Defaults to 8.
+        config: Settings of the run.
         on_bad_photo: Called with the error of each photograph that cannot be read. Such
             photographs are left out.
 
@@ -58,17 +59,12 @@ class Preview:
         self,
         generator: InpaintingModel,
         photos: PhotoSet,
-        size: int,
-        seed: int,
-        shown: int = 16,
-        scored: int = 64,
-        batch_size: int = 8,
+        config: TrainConfig,
         on_bad_photo: Callable[[ImageError], object] = lambda error: None,
     ) -> None:
-        self.shown = shown
-        self.batch_size = batch_size
-        keys = draw(photos.test, scored)
-        masks = evaluation_masks("hole", len(keys), size, seed)
+        size = config.data.image_size
+        keys = draw(photos.test, SCORED)
+        masks = evaluation_masks("hole", len(keys), size, config.seed)
         pairs = []
         for key, mask in zip(keys, masks, strict=True):
             try:
@@ -85,7 +81,7 @@ class Preview:
     def run(self) -> PreviewResult:
         """Fill the photographs with the current weights, and score them."""
         count = len(self.truth)
-        filled = [self._batch(start) for start in range(0, count, self.batch_size)]
+        filled = [self._batch(start) for start in range(0, count, BATCH_SIZE)]
         outputs = {
             name: np.concatenate([each[name] for each in filled])[:count] for name in filled[0]
         }
@@ -99,15 +95,15 @@ class Preview:
         }
         columns["truth"] = self.truth
         if "offsets" in outputs:
-            cells = flow_to_rgb(outputs["offsets"][: self.shown])
+            cells = flow_to_rgb(outputs["offsets"][:SHOWN])
             columns["attention"] = cells.repeat(8, axis=1).repeat(8, axis=2)
-        rows = zip(*(images[: self.shown] for images in columns.values()), strict=True)
+        rows = zip(*(images[:SHOWN] for images in columns.values()), strict=True)
         grid = image_grid(list(rows), column_titles=tuple(columns))
-        stacked = (np.concatenate(columns[name][: self.shown]) for name in ("refined", "truth"))
+        stacked = (np.concatenate(columns[name][:SHOWN]) for name in ("refined", "truth"))
         return PreviewResult(scores, grid, *stacked)
 
     def _batch(self, start: int) -> dict[str, Any]:
         # The last batch is filled up from the first photographs, so that all have one shape.
-        part = np.arange(start, start + self.batch_size) % len(self.truth)
+        part = np.arange(start, start + BATCH_SIZE) % len(self.truth)
         outputs = self._fill(self.inputs[part], self.masks[part].astype("float32"))
         return {name: np.asarray(value) for name, value in outputs.items()}

@@ -86,10 +86,7 @@ def train(run: RunFolder, config: TrainConfig, progress: Progress, force: bool =
                 f"{iteration}. Give all of them the same --run-dir, on a disk that they share."
             )
         if chief and iteration < last:
-            size = config.data.image_size
-            preview = Preview(
-                trainer.generator, photos, size, config.seed, on_bad_photo=skipped.add
-            )
+            preview = Preview(trainer.generator, photos, config, skipped.add)
             validation = Validation(trainer, photos, config)
         if chief:  # Not earlier: nothing can refuse the settings any more.
             remember(run, config, photos if force else None)

@@ -14,6 +14,7 @@ from inpaint_tf.training.rounds import RoundDataset
 from inpaint_tf.training.trainer import Trainer
 from neuralgym_lite.backend import compiled
 
+COUNT = 64  # Photographs of each split.
 BATCH_SIZE = 8
 
 
@@ -27,19 +28,16 @@ class Validation:
         trainer: The trainer.
         photos: The data set.
         config: Settings of the run.
-        count: Photographs of each split. Defaults to 64.
     """
 
-    def __init__(
-        self, trainer: Trainer, photos: PhotoSet, config: TrainConfig, count: int = 64
-    ) -> None:
+    def __init__(self, trainer: Trainer, photos: PhotoSet, config: TrainConfig) -> None:
         fewest = min(len(photos.train), len(photos.test))
         size = min(BATCH_SIZE, fewest)
         # Unreadable photographs may be a large share of so few. The training counts all of them.
         plain = config.data.model_copy(update={"flip": False, "smallest_crop": 1.0})
         changes = {"n_critic": 1, "batch_size": size, "max_bad_photos": 1.0, "data": plain}
         changed = config.model_copy(update=changes)
-        batches = min(count, fewest) // size
+        batches = min(COUNT, fewest) // size
         self._rounds = {}
         for name, keys in (("train_loss", photos.train), ("val_loss", photos.test)):
             drawn = replace(photos, train=draw(keys, batches * size))

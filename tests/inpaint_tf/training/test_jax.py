@@ -121,6 +121,9 @@ def results(folder, by_tensorflow):
             )
             for name in ("small", "large")
         },
+        "doctor": command("doctor", "--json"),
+        "weights": command("weights", "list"),
+        "data": command("data", "list"),
         "mirrored": command(
             *("train", *SETTINGS.split(), "--strategy", "mirrored", "--run-dir", folder / "none")
         ),
@@ -191,6 +194,11 @@ def test_fit_in_a_script(results):
     assert len(results["fit"]["loss"]) == 2
     assert np.isfinite(results["fit"]["loss"]).all()
     assert results["fit"]["loss"][0] != results["fit"]["loss"][1]
+
+
+@pytest.mark.parametrize("name", ["doctor", "weights", "data"])
+def test_what_needs_no_training(results, name):
+    assert results[name] == 0
 
 
 def test_evaluate(results, folder):
