@@ -50,7 +50,10 @@ def command():
 def test_every_file_that_it_names_exists():
     text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
     assert len(text.splitlines()) <= MAX_LINES, "it is one page"
-    named = re.findall(r"`((?:inpaint_tf|neuralgym_lite|scripts|benchmarks|tools|examples|docs|tests)/[\w/.]*)`", text)
+    named = re.findall(
+        r"`((?:inpaint_tf|neuralgym_lite|scripts|benchmarks|tools|examples|docs|tests)/[\w/.]*)`",
+        text,
+    )
     assert len(named) > 20
     assert [name for name in named if not (ROOT / name).exists()] == []
 
