@@ -44,4 +44,5 @@ def command(
     config = load_train_config(name or config_file, with_keys(options), overrides)
     if name and name in configs.names():
         echo(f"# {configs.summary(name)}")
-    click.echo(to_documented_yaml(config))
+    for line in to_documented_yaml(config).splitlines():
+        echo(line)

@@ -144,7 +144,8 @@ def table2(
         )
     trained = {each["name"]: f"{each['iteration']:,}" for each in models if "iteration" in each}
     tables = {paper: render_table2(evaluation, trained, paper) for paper in (False, True)}
-    click.echo(tables[paper_definitions])
+    for line in tables[paper_definitions].splitlines():
+        echo(line)
     if out:
         evaluation.write(out)
         atomic_write(out / "table2.md", f"{tables[False]}\n\n{tables[True]}\n".encode())
