@@ -139,7 +139,7 @@ def test_what_a_folder_holds_beside_photographs_and_masks_is_told(tmp_path: Path
     (tmp_path / "masks/b.gif").touch()
     told: list[str] = []
     folders = tmp_path / "photos", tmp_path / "masks", tmp_path / "out"
-    plan_jobs([folders[0]], *folders[1:], tell=told.append)
+    plan_jobs([folders[0]], *folders[1:], log=told.append)
     assert sorted(line.partition(";")[0] for line in told) == [
         f"{tmp_path / 'masks'}: left out 1 .gif file",
         f"{tmp_path / 'photos'}: left out 1 .heic file",
