@@ -202,7 +202,7 @@ def test_photographs_without_a_folder_are_named(photos, monkeypatch):
 
 
 def test_hole_larger_than_the_picture(photos):
-    with pytest.raises(UserError, match="height is 20.*picture 16"):
+    with pytest.raises(UserError, match="height is 20.*image has 16"):
         RoundDataset(photos, settings(mask={"height": 20}))
 
 
