@@ -76,11 +76,6 @@ class ContextualAttention(keras.layers.Layer):
     Raises:
         ValueError: if an argument is out of range, or shapes do not match.
 
-    Example:
-        >>> features = keras.random.normal((1, 16, 16, 8))
-        >>> tuple(ContextualAttention()(features, features).shape)
-        (1, 16, 16, 8)
-
     Reference:
         Yu et al. 2018, "Generative Image Inpainting with Contextual Attention", section 4
         (arxiv.org/abs/1801.07892).

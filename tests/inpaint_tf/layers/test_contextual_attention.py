@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from layer_harness import random, run_layer_test
 
 from inpaint_tf.layers import ContextualAttention
+from inpaint_tf.layers import _attention_streamed as streamed
 from inpaint_tf.layers import contextual_attention as module
 from inpaint_tf.layers._attention_streamed import attend, least_memory
 
@@ -204,7 +205,7 @@ def test_nothing_may_be_needed(compiled):
 def test_large_maps_are_streamed(monkeypatch):
     monkeypatch.setattr(module, "STREAMED_ABOVE", 1000)
     seen = []
-    monkeypatch.setattr(module, "attend", lambda *args: seen.append(args) or attend(*args))
+    monkeypatch.setattr(streamed, "attend", lambda *args: seen.append(args) or attend(*args))
     small, large = random(1, 8, 8, 4), random(1, 16, 16, 4)
     layer = ContextualAttention()
     for maps, streams in ((small, 0), (large, 1)):
@@ -389,7 +390,7 @@ def test_bad_option(option, value, message):
     [
         ((1, 8, 8), (1, 8, 8, 4), None, r"must be \(B, H, W, C\).*\(1, 8, 8\)"),
         ((1, 8, 8, 3), (1, 8, 8, 4), None, r"same channels.*\(1, 8, 8, 3\)"),
-        ((1, 8, 8, 4), (1, 8, 8, 4), (1, 12, 12, 1), r"`mask`.*whole k.*\(1, 12, 12, 1\)"),
+        ((1, 8, 8, 4), (1, 8, 8, 4), (1, 12, 12, 1), r"`mask`.*integer k.*\(1, 12, 12, 1\)"),
         ((1, 8, 8, 4), (1, 8, 8, 4), (1, 8, 8, 3), r"`mask`.*\(1, 8, 8, 3\)"),
         ((1, 8, 8, 4), (1, 8, 8, 4), (1, 8, 8), r"`mask`.*\(1, 8, 8\)"),
         ((1, 8, 8, 4), (1, 8, 8, 4), (1, 4, 4, 1), r"`mask`.*\(1, 4, 4, 1\)"),
