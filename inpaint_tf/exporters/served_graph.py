@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from inpaint_tf.inference import detail
+from inpaint_tf.inference import detail, detail_graph
 from inpaint_tf.inference.large import CELL
 from inpaint_tf.inference.network import LEAST_COARSE
 from inpaint_tf.layers import ContextualAttention
@@ -176,10 +176,10 @@ def with_detail(filled: tf.Tensor, holes: tf.Tensor) -> tf.Tensor:
     """
 
     def detailed() -> tf.Tensor:
-        cell = detail.cell_size(hole_depth(holes))
+        cell = detail_graph.cell_size(hole_depth(holes))
         depth = tf.sqrt(squared_distances(holes, detail.RAMP))
         found = _find_in_boxes(filled, holes, cell)
-        pixels = tf.round(tf.cast(filled, tf.float32) + detail.faded(depth, found))
+        pixels = tf.round(tf.cast(filled, tf.float32) + detail_graph.faded(depth, found))
         pixels = tf.cast(tf.clip_by_value(pixels, 0, 255), tf.uint8)
         return tf.where(holes[..., None] > 0, pixels, filled)
 
@@ -216,11 +216,11 @@ def _find_in_boxes(filled: tf.Tensor, holes: tf.Tensor, cell: tf.Tensor) -> tf.T
         hole = missing & within
 
         def of_box() -> tf.Tensor:
-            crop = detail.find_detail(inside(picture), inside(hole), inside(known), cell)
+            crop = detail_graph.find_detail(inside(picture), inside(hole), inside(known), cell)
             beside = [[begin[i], padded[i] - end[i]] for i in (0, 1)]
             return tf.where(within[..., None], tf.pad(crop, [*beside, [0, 0]]), found)
 
-        some = tf.reduce_any(hole) & tf.reduce_any(detail.known_cells(inside(known), cell))
+        some = tf.reduce_any(hole) & tf.reduce_any(detail_graph.known_cells(inside(known), cell))
         return index + 1, tf.cond(some, of_box, lambda: found)
 
     nothing = tf.zeros(tf.concat([padded, [3]], 0))

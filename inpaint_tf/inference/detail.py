@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-from keras import ops
 
 from inpaint_tf.inference.tiling import Box
-from neuralgym_lite.backend import compiled, is_jax
 
 UInt8: TypeAlias = npt.NDArray[np.uint8]
+Float: TypeAlias = npt.NDArray[np.float32]
+Bool: TypeAlias = npt.NDArray[np.bool_]
+Int: TypeAlias = npt.NDArray[np.intp]
 
 # Chosen on photographs of ImageNet and Places2 (docs/results/weights.md, "Detail").
 SIGMA = 3.0  # pixels of the Gaussian: what it removes is detail
@@ -22,13 +21,18 @@ AMOUNT = 0.8
 RAMP = 8  # pixels from the edge of a hole to where all of the amount is added
 CELL = 8  # pixels a side of a cell, whose detail comes from one place
 SHIFTS = 12  # different shifts in all, from cells to the places of their detail
-ALIKE = 4.0  # grey levels that do not matter between these shifts: the most frequent one is taken
-TOLERANCE = 6.0  # grey levels by which a place may be less similar than the best one
+ALIKE = 4  # grey levels that do not matter between these shifts: the most frequent one is taken
+TOLERANCE = 6  # grey levels by which a place may be less similar than the best one
 
 MARGIN = 16  # cells around a box that are searched
 BOX = 32  # cells a side of a box, where all holes together are too large for one
 MOST = (BOX + 2 * MARGIN) ** 2  # cells of a box with its margin
-_NEVER = 1000.0  # the cost of a shift that leads to no known cell: more than any other
+# Twelve colors of a cell are compared, in whole steps of a sixteenth of a grey level: sums of costs
+# are exact, and an exported graph chooses the same shifts.
+STEPS = 16
+COLORS = 12
+UNIT = COLORS * STEPS  # the cost of a cell that differs by one grey level
+NEVER = 1000 * UNIT  # the cost of a shift that leads to no known cell: more than any other
 
 
 def add_detail(filled: UInt8, mask: UInt8) -> UInt8:
@@ -57,7 +61,9 @@ def add_detail(filled: UInt8, mask: UInt8) -> UInt8:
     if mask.all() or not mask.any():
         return detailed
     depth = cv2.distanceTransform(mask, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    cell = int(cell_size(depth.max()))
+    cell = CELL
+    while depth.max() > cell * MARGIN:
+        cell *= 2
     height, width = mask.shape
     beyond = ((0, -height % cell), (0, -width % cell))
     picture = np.pad(filled, (*beyond, (0, 0)), mode="edge")
@@ -67,33 +73,12 @@ def add_detail(filled: UInt8, mask: UInt8) -> UInt8:
         hole = np.zeros(missing[outer.slices].shape, bool)
         hole[box.within(outer)] = missing[box.slices]
         crops = (picture[outer.slices], hole, known[outer.slices])
-        if not np.any(known_cells(crops[-1], cell)):
-            continue
-        detail = np.asarray(_compiled()(*crops, cell))
         inner = Box(box.top, box.left, min(box.bottom, height), min(box.right, width))
-        added = np.asarray(faded(depth[inner.slices], detail[inner.within(outer)]))
+        share = np.minimum(depth[inner.slices] / RAMP, 1)[..., None] * AMOUNT
+        added = share * _detail(*crops, cell)[inner.within(outer)]
         pixels = np.rint(filled[inner.slices] + added).clip(0, 255).astype(np.uint8)
         np.copyto(detailed[inner.slices], pixels, where=mask[inner.slices][..., None] == 1)
     return detailed
-
-
-@functools.cache
-def _compiled() -> Callable[..., Any]:
-    if is_jax():  # `jax.jit` knows no sizes that depend on values, as those of `nonzero` do.
-        return find_detail
-    shapes = [(None, None, 3), (None, None), (None, None), ()]
-    return compiled(find_detail, [], shapes, ["uint8", "bool", "bool", "int32"])
-
-
-def cell_size(depth: Any) -> Any:
-    """Return the side of a cell for holes whose middle is so many pixels from what is known."""
-    bounds = CELL * MARGIN * 2.0 ** np.arange(12)
-    return CELL * 2 ** ops.sum(ops.cast(depth > bounds.astype(np.float32), "int32"))
-
-
-def faded(depth: Any, detail: Any) -> Any:
-    """Return detail `(H, W, 3)` as it is added so many pixels `(H, W)` inside a hole."""
-    return ops.minimum(depth / RAMP, 1.0)[..., None] * AMOUNT * detail
 
 
 def _boxes(missing: npt.NDArray[np.bool_], cell: int) -> list[Box]:
@@ -112,165 +97,99 @@ def _boxes(missing: npt.NDArray[np.bool_], cell: int) -> list[Box]:
     return [box for box in boxes if missing[box.slices].any()]
 
 
-def find_detail(picture: Any, hole: Any, known: Any, cell: Any) -> Any:
-    """Return the detail of holes: that of known places, moved there.
-
-    Args:
-        picture: grey levels `(H, W, 3)`; the sides are multiples of the cell's.
-        hole: where detail is wanted, `(H, W)` bool.
-        known: where it may come from, `(H, W)` bool.
-        cell: pixels a side of a cell.
-
-    Returns:
-        `(H, W, 3)` float32; 0 where nothing was found.
-    """
-    levels, known = ops.cast(picture, "float32"), ops.cast(known, "float32")
-    smooth = _blurred(levels, ops.cast(cell, "float32") * (SIGMA / CELL))
-    holes = ops.max(_cells(ops.cast(hole, "float32")[..., None], cell), axis=-1) > 0
-    shifts, uses = _shifts(_quarters(smooth, cell), holes, known_cells(known, cell))
-    return _moved((levels - smooth) * known[..., None], known, shifts, uses, cell)
+def _detail(picture: UInt8, hole: Bool, known: Bool, cell: int) -> Float:
+    """Return the detail of holes, `(H, W, 3)`: what is known elsewhere, moved there."""
+    levels = picture.astype(np.float32)
+    sigma = SIGMA * cell / CELL
+    smooth = np.asarray(
+        cv2.GaussianBlur(levels, (0, 0), sigma, borderType=cv2.BORDER_REFLECT), np.float32
+    )
+    holes = np.asarray(_cells(hole, cell).any(axis=-1))
+    sources = np.asarray(_cells(known, cell).all(axis=-1))
+    if not sources.any():
+        return np.zeros_like(levels)
+    cells, shifts = _shifts(_quarters(smooth, cell), holes, sources)
+    return _moved((levels - smooth) * known[..., None], known, cells * cell, shifts * cell, cell)
 
 
-def known_cells(known: Any, cell: Any) -> Any:
-    """Return which cells of `(H, W)` are known as a whole, `(h, w)` bool."""
-    return ops.min(_cells(ops.cast(known, "float32")[..., None], cell), axis=-1) > 0
+def _cells(pixels: Bool, cell: int) -> Bool:
+    """Return what is in each cell, `(h, w, cell * cell)`."""
+    height, width = (side // cell for side in pixels.shape)
+    parts = pixels.reshape(height, cell, width, cell).swapaxes(1, 2)
+    return parts.reshape(height, width, -1)
 
 
-def _blurred(levels: Any, sigma: Any) -> Any:
-    """Return levels `(H, W, 3)` after a Gaussian, as OpenCV's of floats with BORDER_REFLECT."""
-    radius = ops.round(4 * sigma)
-    for equation, axis in (("ij,jwc->iwc", 0), ("ij,hjc->hic", 1)):
-        size = ops.shape(levels)[axis]
-        place = ops.arange(size, dtype="float32")
-        # Each pixel, and its mirror images on both sides.
-        periods = 2 * ops.cast(size, "float32") * np.array([[-1], [0], [1]], np.float32)
-        images = ops.concatenate([place + periods, periods - 1 - place])
-        distance = images[:, None] - place[:, None]
-        weights = ops.exp(-(distance**2) / (2 * sigma**2))
-        weights = ops.sum(ops.where(ops.abs(distance) <= radius, weights, 0.0), axis=0)
-        levels = ops.einsum(equation, weights / ops.sum(weights, axis=1, keepdims=True), levels)
-    return levels
+def _quarters(smooth: Float, cell: int) -> Float:
+    """Return the colors of the four quarters of each cell, in steps, `(h, w, 12)`."""
+    height, width = (side // cell for side in smooth.shape[:2])
+    size = (2 * width, 2 * height)
+    halves = np.asarray(cv2.resize(smooth, size, interpolation=cv2.INTER_AREA), np.float32)
+    parts = halves.reshape(height, 2, width, 2, 3).swapaxes(1, 2)
+    return np.rint(parts.reshape(height, width, COLORS) * STEPS)
 
 
-def _cells(values: Any, cell: Any) -> Any:
-    """Return what is in each cell of `(H, W, C)`: `(h, w, cell * cell * C)`."""
-    height, width, channels = ops.shape(values)
-    parts = ops.reshape(values, (height // cell, cell, width // cell, cell, channels))
-    parts = ops.transpose(parts, (0, 2, 1, 3, 4))
-    return ops.reshape(parts, (height // cell, width // cell, cell * cell * channels))
-
-
-def _quarters(smooth: Any, cell: Any) -> Any:
-    """Return the colors of the four quarters of each cell, `(h, w, 12)`."""
-    half = cell // 2
-    height, width, channels = ops.shape(smooth)
-    parts = ops.reshape(smooth, (height // half, half, width // half, half, channels))
-    return _cells(ops.mean(parts, axis=(1, 3)), 2)
-
-
-def _shifts(colors: Any, holes: Any, sources: Any) -> tuple[Any, Any]:
-    """Choose the shift from each cell of the holes to one that is known and similar.
+def _shifts(colors: Float, holes: Bool, sources: Bool) -> tuple[Int, Int]:
+    """Return the way from each cell of the holes to one that is known and alike.
 
     Args:
         colors: `(h, w, 12)`.
-        holes: the cells that need a shift, `(h, w)` bool.
-        sources: the cells that are known, `(h, w)` bool.
+        holes: the cells to find a way from, `(h, w)`.
+        sources: the cells that are known, `(h, w)`.
 
     Returns:
-        Shifts in cells, `(SHIFTS, 2)`, and which cells use each of them, `(h, w, SHIFTS)` of 0 and
-        1; cells that no shift leads to a known cell use none.
+        The cells and their shifts, in cells `(N, 2)`; those that none of the shifts leads to a
+        known cell are left out.
     """
-    here, costs = _costs(colors, holes, sources)
-    gains = ops.maximum(ops.min(costs, axis=1, keepdims=True) + TOLERANCE - costs, 0.0)
-    order = ops.arange(SHIFTS, dtype="int32")
-
-    def keep(index: Any, state: tuple[Any, Any]) -> tuple[Any, Any]:
-        """Keep the shift that most cells gain by, beside those that are kept already."""
-        kept, covered = state
-        best = ops.argmax(ops.sum(ops.maximum(gains - covered, 0.0), axis=0))
-        covered = ops.maximum(covered, ops.take(gains, best[None], axis=1))
-        return ops.where(order == index, ops.cast(best, "int32"), kept), covered
-
-    start = ops.zeros_like(order), ops.zeros_like(gains[:, :1])
-    columns, _ = ops.fori_loop(0, SHIFTS, keep, start)
-    few = ops.take(costs, columns, axis=1)
-    alike = few <= ops.min(few, axis=1, keepdims=True) + ALIKE
-    first = ops.min(ops.where(alike, order, SHIFTS), axis=1, keepdims=True)
-    uses = ops.cast((first == order) & (few < _NEVER), "float32")
-    height, width = ops.shape(holes)
-    uses = ops.scatter(here[:, None], uses, (height * width, SHIFTS))
-    line = 2 * width - 1
-    shifts = ops.stack([columns // line - (height - 1), columns % line - (width - 1)], axis=1)
-    return shifts, ops.reshape(uses, (height, width, SHIFTS))
+    here, there = np.argwhere(holes), np.argwhere(sources)
+    # A shift as one number, counted from the one that leads furthest up and to the left.
+    furthest = np.array(holes.shape) - 1
+    line = 2 * holes.shape[1] - 1
+    ways = (there - here[:, None] + furthest) @ (line, 1)
+    found = np.unique(ways)
+    costs = np.full((len(here), len(found)), NEVER, np.float32)
+    palette = colors[sources]
+    for cost, color, way in zip(costs, colors[holes], np.searchsorted(found, ways), strict=True):
+        cost[way] = np.abs(palette - color).sum(axis=1)
+    kept = _covering(costs)
+    few = costs[:, kept]
+    best = (few <= few.min(axis=1, keepdims=True) + ALIKE * UNIT).argmax(axis=1)
+    reached = costs[np.arange(len(here)), kept[best]] < NEVER
+    shifts = np.stack(np.divmod(found[kept[best]], line), axis=1) - furthest
+    return here[reached], shifts[reached]
 
 
-def _costs(colors: Any, holes: Any, sources: Any) -> tuple[Any, Any]:
-    """Return the cells of the holes, `(N,)`, and how unlike them each shift's cell is, `(N, S)`.
-
-    The S shifts are all that there are between cells, line by line, that furthest up and to the
-    left first.
-    """
-    height, width, channels = ops.shape(colors)
-    here = ops.cast(ops.nonzero(ops.reshape(holes, (-1,)))[0], "int32")
-    own = ops.take(ops.reshape(colors, (-1, channels)), here, axis=0)
-    pairs = zip(ops.unstack(colors, axis=-1), ops.unstack(own, axis=-1), strict=True)
-    costs = sum(ops.abs(color - mine[:, None, None]) for color, mine in pairs)
-    costs = ops.where(sources, costs / channels, _NEVER)
-    # A line and a column beyond the last stand for all places outside.
-    costs = ops.pad(costs, ((0, 0), (0, 1), (0, 1)), constant_values=_NEVER)
-    rows = _places(here // width - (height - 1), 2 * height - 1, height)
-    columns = _places(here % width - (width - 1), 2 * width - 1, width)
-    costs = ops.transpose(_lines(ops.transpose(costs, (0, 2, 1)), columns), (0, 2, 1))
-    return here, ops.reshape(_lines(costs, rows), (-1, (2 * height - 1) * (2 * width - 1)))
+def _covering(costs: Float) -> Int:
+    """Return columns such that most rows have one nearly as low as their lowest, the best first."""
+    gains = np.maximum(costs.min(axis=1, keepdims=True) + TOLERANCE * UNIT - costs, 0)
+    kept, covered = [], np.zeros((len(gains), 1), np.float32)
+    for _ in range(min(SHIFTS, gains.shape[1])):
+        kept.append(int(np.maximum(gains - covered, 0).sum(axis=0).argmax()))
+        covered = np.maximum(covered, gains[:, kept[-1:]])
+    return np.array(kept)
 
 
-def _lines(maps: Any, places: Any) -> Any:
-    """Return the lines of maps `(N, h, w)` at places `(N, M)` of their own: `(N, M, w)`."""
-    count, height, width = ops.shape(maps)
-    index = ops.arange(count, dtype="int32")[:, None] * height + places
-    return ops.take(ops.reshape(maps, (count * height, width)), index, axis=0)
-
-
-def _places(starts: Any, count: Any, size: Any) -> Any:
-    """Return so many places from each start on, `(N, count)`; all that are outside are `size`."""
-    places = starts[:, None] + ops.arange(count, dtype="int32")
-    return ops.where((places >= 0) & (places < size), places, size)
-
-
-def _moved(detail: Any, known: Any, shifts: Any, uses: Any, cell: Any) -> Any:
+def _moved(detail: Float, known: Bool, cells: Int, shifts: Int, cell: int) -> Float:
     """Return detail moved into cells, each overlapping its neighbors by a half.
 
     Args:
         detail: `(H, W, 3)`, 0 where it is not known.
-        known: `(H, W)` of 0 and 1.
-        shifts: from cells to where their detail comes from, in cells, `(SHIFTS, 2)` int32.
-        uses: which cells use each of them, `(h, w, SHIFTS)`.
+        known: `(H, W)`.
+        cells: where they begin, in pixels `(N, 2)`.
+        shifts: from there to where their detail begins, in pixels `(N, 2)`.
         cell: pixels a side of a cell.
     """
-    height, width = ops.shape(known)
-    rows, columns = (_tents(size, cell) for size in (height, width))
-    content = ops.concatenate([detail, known[..., None]], axis=-1)
-    padded = ops.reshape(ops.pad(content, ((0, 1), (0, 1), (0, 0))), (-1, 4))
-    starts = shifts * cell
-    down, across = (
-        _places(starts[:, axis], size, size) for axis, size in enumerate((height, width))
-    )
-
-    def add(index: Any, total: Any) -> Any:
-        """Add what one shift moves, which would take much memory for all of them at once."""
-        use = ops.take(uses, index, axis=-1)
-        share = ops.matmul(ops.matmul(rows, use), ops.transpose(columns))
-        lines, places = (ops.take(each, index, axis=0) for each in (down, across))
-        moved = ops.take(padded, lines[:, None] * (width + 1) + places, axis=0)
-        return total + share[..., None] * moved
-
-    total = ops.fori_loop(0, SHIFTS, add, ops.zeros_like(content))
-    return total[..., :3] / ops.maximum(total[..., 3:], 1e-6)
-
-
-def _tents(size: Any, cell: Any) -> Any:
-    """Return the weight of each cell, twice as wide as it is, at each pixel: `(size, cells)`."""
-    place, cell = ops.arange(size // cell, dtype="float32"), ops.cast(cell, "float32")
-    middle = (place + 0.5) * cell - 0.5
-    distance = ops.abs(ops.arange(size, dtype="float32")[:, None] - middle)
-    return ops.maximum(cell + 0.5 - distance, 0.0) / (cell + 1)
+    half, side = cell // 2, 2 * cell
+    rise = (np.arange(side) + 1) / (cell + 1)
+    tent = np.outer(*(np.minimum(np.minimum(rise, rise[::-1]), 1),) * 2).astype(np.float32)
+    around = ((half, half), (half, half))
+    weight = np.pad(known.astype(np.float32), around)
+    detail = np.pad(detail, (*around, (0, 0)))
+    moved, weights = np.zeros_like(detail), np.zeros_like(weight)
+    for (row, column), (down, right) in zip(cells, shifts, strict=True):
+        place = (slice(row, row + side), slice(column, column + side))
+        source = tuple(slice(start, start + side) for start in (row + down, column + right))
+        share = tent * weight[source]
+        moved[place] += share[..., None] * detail[source]
+        weights[place] += share
+    moved /= np.maximum(weights, np.float32(1e-6))[..., None]
+    return moved[half:-half, half:-half]

@@ -52,14 +52,14 @@ def slow_shifts(
         cell: {
             (place[0] - cell[0], place[1] - cell[1]): np.abs(
                 np.float64(colors[place]) - colors[cell]
-            ).mean()
+            ).sum()
             for place in there
         }
         for cell in here
     }
     gains = {
         cell: {
-            shift: max(min(own.values()) + detail.TOLERANCE - cost, 0)
+            shift: max(min(own.values()) + detail.TOLERANCE * detail.UNIT - cost, 0)
             for shift, cost in own.items()
         }
         for cell, own in costs.items()
@@ -78,7 +78,7 @@ def slow_shifts(
     for cell in here:
         usable = {shift: costs[cell][shift] for shift in kept if shift in costs[cell]}
         for shift, cost in usable.items():
-            if cost <= min(usable.values()) + detail.ALIKE:
+            if cost <= min(usable.values()) + detail.ALIKE * detail.UNIT:
                 chosen[cell] = shift
                 break
     return chosen
@@ -90,14 +90,11 @@ def test_shifts_are_those_of_the_slow_way(hole: tuple[int, int, int, int]) -> No
     holes[slice(*hole[:2]), slice(*hole[2:])] = True
     sources = ~holes
     sources[:, 0] = False
-    colors = RNG.uniform(0, 60, (7, 9, 12)).astype(np.float32)
-    shifts, uses = (np.asarray(each) for each in detail._shifts(colors, holes, sources))
-    assert set(uses.sum(axis=-1).ravel()) <= {0, 1}
-    cells = np.argwhere(uses.any(axis=-1))
-    chosen = shifts[uses[uses.any(axis=-1)].argmax(axis=-1)]
+    colors = RNG.integers(0, 60 * detail.STEPS, (7, 9, 12)).astype(np.float32)
+    cells, shifts = detail._shifts(colors, holes, sources)
     expected = slow_shifts(colors, holes, sources)
-    assert dict(zip(map(tuple, cells), map(tuple, chosen), strict=True)) == expected
-    assert all(sources[tuple(each)] for each in cells + chosen)
+    assert dict(zip(map(tuple, cells), map(tuple, shifts), strict=True)) == expected
+    assert all(sources[tuple(each)] for each in cells + shifts)
 
 
 def test_moved_detail_is_a_mean_of_what_overlaps() -> None:
@@ -107,11 +104,7 @@ def test_moved_detail_is_a_mean_of_what_overlaps() -> None:
     known = np.ones((20, 24), bool)
     known[8:12, 8:20] = False
     fine = RNG.normal(size=(20, 24, 3)).astype(np.float32) * known[..., None]
-    uses = np.zeros((5, 6, detail.SHIFTS), np.float32)
-    uses[2, [2, 3, 4], [0, 1, 2]] = 1
-    steps = np.zeros((detail.SHIFTS, 2), np.int32)
-    steps[:3] = shifts // cell
-    moved = np.asarray(detail._moved(fine, known.astype(np.float32), steps, uses, cell))
+    moved = detail._moved(fine, known, cells, shifts, cell)
     for y, x in np.argwhere(~known):
         total, weights = np.zeros(3), 0.0
         for begin, shift in zip(cells, shifts, strict=True):
@@ -154,13 +147,13 @@ def test_a_smooth_photograph_stays_smooth() -> None:
 
 def test_a_wide_hole_takes_larger_cells(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
-    original = detail._compiled()
+    original = detail._detail
 
     def noted(picture: np.ndarray, hole: np.ndarray, known: np.ndarray, cell: int) -> np.ndarray:
         asked.append((cell, picture.shape[0] * picture.shape[1] / cell**2))
         return original(picture, hole, known, cell)
 
-    monkeypatch.setattr(detail, "_compiled", lambda: noted)
+    monkeypatch.setattr(detail, "_detail", noted)
     photograph = stripes(700, 900)
     mask = np.zeros((700, 900), np.uint8)
     mask[100:600, 100:700] = 1
