@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import click
-import pydantic
 
 from inpaint_tf.cli._echo import echo, echo_json
 from inpaint_tf.cli._options import to_pixels, with_options
@@ -29,13 +28,13 @@ class _Memory(click.ParamType):
     """A size of memory, such as 2GB, between 1 MB and 1 TB."""
 
     name = "SIZE"
-    _sizes = pydantic.TypeAdapter(
-        Annotated[pydantic.ByteSize, pydantic.Field(ge=10**6, le=10**12)],
-    )
 
     def convert(self, value: Any, param: Any, ctx: Any) -> int:
+        import pydantic  # which takes a tenth of a second, for an option that is rarely given
+
+        size = Annotated[pydantic.ByteSize, pydantic.Field(ge=10**6, le=10**12)]
         try:
-            return int(self._sizes.validate_python(value))
+            return int(pydantic.TypeAdapter(size).validate_python(value))
         except pydantic.ValidationError:
             self.fail(f"{value!r} is not a size of memory such as 2GB or 500MB.", param, ctx)
 
