@@ -6,6 +6,7 @@ import argparse
 import importlib.util
 import io
 import itertools
+import re
 import time
 from pathlib import Path
 
@@ -153,7 +154,10 @@ def test_the_deadline_is_that_of_the_whole_call(fill, name):
     with rest(SLOW[name]) as (url, _):
         code, said, seconds = fill(url, deadline=2.0)
     assert code == 1, said
-    assert "No answer within 2 s; the last try: the answer was not whole in time" in said, said
+    # Where nothing comes at all, the socket may notice it first.
+    assert re.search(
+        r"No answer within 2 s; the last try: (the answer was not whole in )?time", said
+    )
     assert seconds < 2.0 + IN_TIME
 
 
