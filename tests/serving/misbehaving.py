@@ -90,8 +90,18 @@ def _read_request(connection):
 
 @contextlib.contextmanager
 def over_grpc(answer):
-    """Serve: each request gets the bytes that `answer()` returns; yields the address."""
-    handler = grpc.unary_unary_rpc_method_handler(lambda request, context: answer())
+    """Serve: each request gets the bytes that `answer()` returns, or none before the client
+    hangs up where `answer` is None; yields the address."""
+
+    def reply(request, context):
+        if answer is not None:
+            return answer()
+        ended = threading.Event()
+        context.add_callback(ended.set)
+        ended.wait()
+        return b""
+
+    handler = grpc.unary_unary_rpc_method_handler(reply)
     service, method = PREDICT.strip("/").split("/")
     server = grpc.server(futures.ThreadPoolExecutor(4))
     server.add_generic_rpc_handlers(
