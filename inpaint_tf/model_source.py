@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from inpaint_tf import weights
+from inpaint_tf.exported_version import ExportedVersion
 from inpaint_tf.weights import FACTS_FILE, GENERATOR_FILE
 from neuralgym_lite.checkpoint import latest_checkpoint, newest_whole, read_meta, verify
 from neuralgym_lite.errors import UserError
@@ -17,15 +18,14 @@ from neuralgym_lite.experiment import RunFolder
 if TYPE_CHECKING:
     from inpaint_tf.models import Critic, InpaintingModel
 
-Kind: TypeAlias = Literal["classical", "preset", "run", "folder", "file", "export"]
+Kind: TypeAlias = Literal["classical", "preset", "run", "folder", "file", "export", "server"]
 
 CLASSICAL = {
     "ns": "Navier-Stokes inpainting of OpenCV, radius 3 pixels; needs no network.",
     "telea": "Fast marching inpainting of OpenCV (Telea), radius 3 pixels; needs no network.",
 }
 CRITICS = ("local_critic", "global_critic")
-# The file by which an exported version is known.
-EXPORT_FILES = {"saved_model": "saved_model.pb", "onnx": "model.onnx", "tflite": "model.tflite"}
+_SERVERS = ("http://", "https://", "grpc://")
 MAX_SIDE = 8192  # pixels
 _DATA_TYPES: dict[str, tuple[type, ...]] = {
     "dataset": (str, type(None)),
@@ -55,8 +55,9 @@ class ModelSource:
         given: the name or path as the caller gave it.
         kind: `"classical"` (OpenCV), `"preset"` (comes with the install), `"run"` (a run folder),
             `"folder"` (holds a `generator.keras`: written by `inpaint-tf import`, or a checkpoint),
-            `"file"` (`.keras`) or `"export"` (written by `inpaint-tf export`; cannot be loaded).
-        path: the file or folder; for a classical method its name.
+            `"file"` (`.keras`), `"export"` (written by `inpaint-tf export`) or `"server"` (the URL
+            of a model in TensorFlow Serving).
+        path: the file or folder; for a classical method and a model on a server its name.
 
     Example:
         >>> from inpaint_tf.model_source import ModelSource
@@ -76,7 +77,8 @@ class ModelSource:
 
         Args:
             source: one of `presets()`, a run folder, a folder written by `inpaint-tf import`, a
-                `.keras` file, or an exported model.
+                `.keras` file, an exported model, or a URL: `http://HOST:PORT/v1/models/NAME` or
+                `grpc://HOST:PORT/NAME`.
 
         Raises:
             UserError: if there is no such thing, or the folder holds no model.
@@ -84,12 +86,14 @@ class ModelSource:
         given = str(source)
         if given in CLASSICAL:
             return cls(given, "classical", Path(given))
+        if given.startswith(_SERVERS):
+            return cls(given, "server", Path(given.rstrip("/").rpartition("/")[2]))
         path = weights.locate(source)
         if given in weights.names():
             return cls(given, "preset", path)
         if (path / GENERATOR_FILE).is_file():
             return cls(given, "folder", path)
-        if _export_format(path):
+        if ExportedVersion.find(path):
             return cls(given, "export", path)
         if path.is_dir():
             return cls(given, "run", RunFolder.open(path).path)
@@ -103,7 +107,17 @@ class ModelSource:
     @property
     def name(self) -> str:
         """What tables and messages call the model."""
+        if exported := self.exported:
+            name = exported.facts().get("name", self.path.stem)
+            return f"{name}, {exported.format}"
+        if self.kind == "server":
+            return f"{self.path}, {self.given.partition(':')[0]}"
         return self.path.stem if self.kind == "file" else self.path.name
+
+    @property
+    def exported(self) -> ExportedVersion | None:
+        """The exported model; None for anything else."""
+        return ExportedVersion.find(self.path) if self.kind == "export" else None
 
     @property
     def run(self) -> RunFolder | None:
@@ -128,10 +142,10 @@ class ModelSource:
         """
         if self.kind == "classical":
             raise UserError(f"'{self.given}' is not a network: it has no weights.")
-        if self.kind == "export":
+        if self.kind in ("export", "server"):
             raise UserError(
-                f"'{self.given}' is an exported model ({_export_format(self.path)}), which cannot "
-                "be loaded. Give what it was exported from: a run folder or a .keras file."
+                f"'{self.given}' is an exported model, which can be filled with and evaluated. For "
+                "anything else give what it was exported from: a run folder or a .keras file."
             )
         return self.path if self.kind == "file" else (self.checkpoint or self.path) / GENERATOR_FILE
 
@@ -190,8 +204,10 @@ class ModelSource:
             UserError: if the source has been removed or is damaged.
         """
         known: dict[str, Any] = {"source": self.given}
-        if self.kind == "classical":
+        if self.kind in ("classical", "server"):
             return known
+        if self.exported:
+            return {**known, **self.exported.facts(), "sha256": self.exported.sha256()}
         if self.run and self.checkpoint:
             known["checkpoint"] = self.checkpoint.name
             known["iteration"] = read_meta(self.checkpoint)["iteration"]
@@ -237,18 +253,3 @@ def newest_checkpoint(run: RunFolder) -> Path:
         way_out = f"{give}, or resume the training" if before else "Resume the training"
         raise UserError(f"{error} {way_out}, which sets damaged ones aside.") from None
     return latest
-
-
-def _export_format(path: Path) -> str:
-    """Return the format of an exported model, or an empty string.
-
-    Args:
-        path: a version, a folder of numbered versions, or a file.
-    """
-    if path.is_file():
-        return path.suffix[1:] if path.suffix in (".onnx", ".tflite") else ""
-    folders = [path, *(each for each in path.glob("[0-9]*") if each.name.isdecimal())]
-    formats = (
-        name for name, file in EXPORT_FILES.items() if any((f / file).is_file() for f in folders)
-    )
-    return next(formats, "")

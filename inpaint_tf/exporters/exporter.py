@@ -13,6 +13,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from inpaint_tf.data.samples import open_samples
+from inpaint_tf.exported_version import EXPORT_FILES
 from inpaint_tf.exporters.card import Facts, write_card
 from inpaint_tf.exporters.check import (
     Difference,
@@ -36,7 +37,6 @@ from inpaint_tf.exporters.versions import new_version
 from inpaint_tf.exporters.warmup import write_warmup
 from inpaint_tf.inference.detail import add_detail
 from inpaint_tf.inference.network import NetworkInpainter
-from inpaint_tf.model_source import EXPORT_FILES
 from inpaint_tf.models.filling import FillGraph
 from inpaint_tf.models.precision import with_policy
 from neuralgym_lite.errors import UserError

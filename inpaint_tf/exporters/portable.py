@@ -18,7 +18,6 @@ from neuralgym_lite.errors import UserError
 from neuralgym_lite.quiet import held_back_stderr
 
 OPSET = 17
-EXTRA = "pip install 'inpaint-tf[onnx]'"
 
 
 def write_onnx(graph: FillGraph, path: Path) -> None:
@@ -27,7 +26,7 @@ def write_onnx(graph: FillGraph, path: Path) -> None:
     Raises:
         UserError: if the packages for it are not installed.
     """
-    onnx, tf2onnx = _need("onnx"), _need("tf2onnx")
+    onnx, tf2onnx = need("onnx"), need("tf2onnx")
     function = _function(graph)
     proto, _ = tf2onnx.convert.from_function(function, input_signature=PHOTOGRAPHS, opset=OPSET)
     for node in proto.graph.node:
@@ -46,31 +45,6 @@ def write_tflite(graph: FillGraph, path: Path) -> None:
         # By way of a SavedModel, for the names of inputs and outputs.
         tf.saved_model.save(module, folder, signatures=module.fill)
         path.write_bytes(tf.lite.TFLiteConverter.from_saved_model(folder).convert())
-
-
-def fill_with_onnx(path: Path, pairs: Sequence[Pair]) -> list[Results]:
-    """Fill photographs with an ONNX file; `output` and `refined` of each."""
-    options = _need("onnxruntime").SessionOptions()
-    options.log_severity_level = 3
-    session = _need("onnxruntime").InferenceSession(
-        str(path), options, providers=["CPUExecutionProvider"]
-    )
-    names = [output.name for output in session.get_outputs()]
-    return [
-        dict(zip(names, session.run(None, {"image": image, "mask": mask}), strict=True))
-        for image, mask in pairs
-    ]
-
-
-def fill_with_tflite(path: Path, pairs: Sequence[Pair]) -> list[Results]:
-    """Fill photographs with a TensorFlow Lite file; `output` and `refined` of each."""
-    with held_back_stderr():
-        interpreter = tf.lite.Interpreter(str(path))
-        run = interpreter.get_signature_runner()
-        return [
-            {name: np.array(value) for name, value in run(image=image, mask=mask).items()}
-            for image, mask in pairs
-        ]
 
 
 def _function(graph: FillGraph) -> Any:
@@ -98,10 +72,3 @@ def _pad_by_numbers(convolution: Any, helper: Any) -> None:
     kept = [each for each in convolution.attribute if each.name not in ("auto_pad", "pads")]
     del convolution.attribute[:]
     convolution.attribute.extend([*kept, helper.make_attribute("pads", half + half)])
-
-
-def _need(package: str) -> Any:
-    try:
-        return importlib.import_module(package)
-    except ImportError:
-        raise UserError(f"Format onnx needs the package '{package}': {EXTRA}") from None

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from inpaint_tf.model_source import EXPORT_FILES
+from inpaint_tf.exported_version import EXPORT_FILES
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.folders import temporary_folder
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from inpaint_tf.inference.classical import ClassicalInpainter
+from inpaint_tf.inference.exported import ExportedInpainter
 from inpaint_tf.inference.inpainter import Inpainter
 from inpaint_tf.inference.network import DEFAULT_MEMORY, NetworkInpainter
 from inpaint_tf.model_source import ModelSource
@@ -56,6 +57,10 @@ def load(
         if coarse_at is not None:
             raise UserError(f"'{found.name}' has no coarse network; leave out `coarse_at`")
         return ClassicalInpainter(found.name, detail)
+    if found.kind in ("export", "server"):
+        if coarse_at is not None:
+            raise UserError(f"'{found.name}' is an exported model; leave out `coarse_at`")
+        return ExportedInpainter.load(found, memory or DEFAULT_MEMORY, detail)
     model = for_this_machine(found.load_generator())
     return NetworkInpainter(
         model,

@@ -15,6 +15,8 @@ import pytest
 from PIL import Image
 from serving.misbehaving import http, message, outputs, over_grpc, rest, right
 
+from inpaint_tf.inference import server
+from neuralgym_lite.errors import UserError
 from neuralgym_lite.images import read_picture
 
 CLIENT = Path(__file__).parents[2] / "examples" / "serve_client.py"
@@ -161,18 +163,18 @@ def test_the_deadline_is_that_of_the_whole_call(fill, name):
     assert seconds < 2.0 + IN_TIME
 
 
-def test_the_length_of_an_answer_is_limited(fill, client, monkeypatch):
-    monkeypatch.setattr(client, "MESSAGE_BYTES", 2**20)
+def test_the_length_of_an_answer_is_limited(fill, monkeypatch):
+    monkeypatch.setattr(server, "MESSAGE_BYTES", 2**20)
     with rest(http(b" " * 2**21)) as (url, asked):
         code, said, _ = fill(url, deadline=20)
     assert code == 1 and "answer is longer than 1 MiB" in said, said
     assert len(asked) == 1
 
 
-@pytest.mark.parametrize("server", ["http://localhost:port", "http://[::1"])
-def test_a_server_that_is_no_url(client, server):
-    with pytest.raises(client.UserError, match="is no URL"):
-        client.over_rest(server, "inpaint")
+@pytest.mark.parametrize("url", ["http://localhost:port", "http://[::1", "grpc://localhost:8500"])
+def test_a_server_that_is_no_url(url):
+    with pytest.raises(UserError, match="is no URL"):
+        server.server_engine(url)
 
 
 GRPC = {
