@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
 from inpaint_tf.exporters.check import Difference
 from inpaint_tf.inference.inpainter import Inpainter
 from inpaint_tf.report.statistics import left_out_lines
@@ -21,11 +23,6 @@ METRICS = {
     "L1": "l1_whole_255",
     "PSNR": "psnr_whole_db",
     "LPIPS": "lpips_alex_whole",
-}
-_SEES = {
-    "hole": "one color in the hole, of the grey levels {color}",
-    "mosaic": "the photograph under the mask, in blocks of {unit} pixels: give it the photograph "
-    "as it is. It restores detail, and removes no object",
 }
 _MAX_JSON = 64 << 20  # bytes; an evaluation has every score of every photograph
 LICENCE = "whatever follows from the photographs that it was trained on."
@@ -80,14 +77,13 @@ def gather(inpainter: Inpainter) -> Facts:
     Raises:
         UserError: If the inpainter was not loaded from a file, or a file beside it is damaged.
     """
-    source = inpainter.source
+    source, training = inpainter.source, None
     if source is None:
         raise UserError(f"'{inpainter.name}' was not loaded from a file: nothing is known of it.")
     network = inpainter.provenance()
     if source.facts_file:
         with _read_as(source.facts_file, "no record of a network", "get the folder again") as facts:
             return _recorded(network, facts)
-    training = None
     if source.run:
         manifest = source.run.read_manifest()
         photographs, parent = manifest["data"]["train"], manifest.get("parent")
@@ -114,8 +110,7 @@ def _scores(folder: Path, sha256: str) -> list[str]:
     if not path.is_file():
         return score_lines(None)
     with _read_as(path, "no evaluation", "evaluate again, or remove it") as evaluation:
-        models = evaluation["settings"].get("models", [])
-        scored = [model.get("sha256") for model in models]
+        scored = [model.get("sha256") for model in evaluation["settings"].get("models", [])]
         return score_lines(evaluation) if sha256 in scored else [_SCORED_ANOTHER]
 
 
@@ -136,7 +131,7 @@ def write_card(
     difference: Difference,
     left_out: Sequence[str] = (),
 ) -> None:
-    """Write the model card of a version.
+    """Write the model card of a version, from `MODEL_CARD.md.j2`.
 
     Args:
         folder: of the version.
@@ -146,52 +141,22 @@ def write_card(
         difference: from `fill`.
         left_out: steps of `fill` that the exported model does not take.
     """
-    network, mask = facts.network, facts.network["mask"]
-    sees = _SEES[mask["name"]].format(**mask)
-    lines = [
-        f"# {network['name']}",
-        "",
-        f"* **Network**: {network['model']}, {network['parameters']:,} weights.",
-        f"* **Format**: {file_format}, {precision}.",
-        f"* **Mask**: nonzero (or above 127) where the photograph is missing. The network was "
-        f"trained on `{mask['name']}`: it sees {sees}.",
-        f"* **Trained on**: {_training(facts)}",
-        f"* **Licence of the weights**: {facts.licence}",
-        f"* **Checked**: against `inpaint-tf fill` on probe photographs: {difference}.",
-        f"* **Source**: SHA-256 `{network['sha256']}`.",
-        "",
-        "## Scores",
-        "",
-        *facts.scores,
-        "",
-        "## Limits",
-        "",
-        "A network fills well what resembles its training, in size, kind of hole and subject.",
-        "What it fills is invented, not restored; faces and text least of all.",
-        *(f"Unlike with `inpaint-tf fill`, {step}." for step in left_out),
-        "",
-    ]
-    (folder / CARD_FILE).write_text("\n".join(lines), encoding="utf-8")
-
-
-def _training(facts: Facts) -> str:
-    if facts.imported:
-        return f"not known: imported from {facts.imported}."
-    training = facts.training
-    if training is None:
-        return "not known: it was exported from a file without its run."
-    return (
-        f"`{training.dataset}`, {training.photographs:,} photographs; "
-        f"{training.iterations:,} iterations{_after(training.parent)}."
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=StrictUndefined,
+        autoescape=False,  # noqa: S701, this is Markdown
     )
-
-
-def _after(parent: Mapping[str, Any] | None) -> str:
-    """Return what a run was finetuned from; only a run has a known iteration."""
-    if not parent:
-        return ""
-    iterations = "" if parent["iteration"] is None else f"{parent['iteration']:,} of "
-    return f", after {iterations}`{parent['source']}`"
+    card = environment.get_template("MODEL_CARD.md.j2").render(
+        facts=facts,
+        file_format=file_format,
+        precision=precision,
+        difference=difference,
+        left_out=left_out,
+    )
+    (folder / CARD_FILE).write_text(card, encoding="utf-8")
 
 
 def score_lines(evaluation: Mapping[str, Any] | None) -> list[str]:

@@ -25,21 +25,6 @@ PROGRAM = Path(__file__).with_name("clean_process.py")
 
 
 @dataclass(frozen=True)
-class Limit:
-    """The largest difference that rounding explains.
-
-    Attributes:
-        refined: of the predictions in the holes, in [-1, 1].
-        share: of the values that differ.
-        levels: of the results, in grey levels.
-    """
-
-    refined: float
-    share: float
-    levels: int
-
-
-@dataclass(frozen=True)
 class Difference:
     """The difference between an exported model and `Inpainter.fill` on all probe photographs.
 
@@ -54,9 +39,9 @@ class Difference:
     share: float
     levels: int
 
-    def within(self, limit: Limit) -> bool:
+    def within(self, limit: Difference) -> bool:
         """Return whether no difference is larger."""
-        close = self.refined is None or self.refined <= limit.refined
+        close = self.refined is None or limit.refined is None or self.refined <= limit.refined
         return close and self.share <= limit.share and self.levels <= limit.levels
 
     def __str__(self) -> str:
@@ -103,18 +88,16 @@ def compare(
     """
     refined, differences = [], []
     for result, (image, mask) in zip(results, pairs, strict=True):
-        expected = fill(image, mask)
+        expected, predicted = fill(image, mask), graph.predict(image, mask)["refined"]
         known = mask[..., 0] == 0
         for output in (value for name, value in result.items() if name != "refined"):
             if not np.array_equal(output[known], image[known]):
                 raise UserError("The export is wrong: it changes known pixels. It was not kept.")
             differences.append(np.abs(output.astype(int) - expected).ravel())
-        if graph.model.fixed_size is None:
-            gap = np.abs(result["refined"] - np.asarray(graph.refine(image, mask)["refined"]))
-            refined.append(float((gap * mask).max(initial=0)))
+        refined.append(float((np.abs(result["refined"] - np.asarray(predicted)) * mask).max()))
     levels = np.concatenate(differences)
-    share = float((levels > 0).mean())
-    return Difference(max(refined) if refined else None, share, int(levels.max()))
+    largest = max(refined) if graph.model.fixed_size is None else None
+    return Difference(largest, float((levels > 0).mean()), int(levels.max()))
 
 
 def fill_in_clean_process(folder: Path, pairs: Sequence[Pair]) -> list[Results]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,6 @@ from inpaint_tf.exporters.card import Facts, write_card
 from inpaint_tf.exporters.check import (
     Difference,
     Fill,
-    Limit,
-    Pair,
-    Results,
     compare,
     fill_in_clean_process,
     probes,
@@ -44,13 +41,16 @@ from neuralgym_lite.errors import UserError
 SIGNATURE_FILE = "signature.json"
 WARM_SIZES = (256, 512)
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
-# In bfloat16 a number has three digits, and each graph rounds where it fuses.
+# The largest differences that rounding explains. In bfloat16 a number has three digits, and each
+# graph rounds where it fuses.
 LIMITS = {
-    ("saved_model", "float32"): Limit(1e-5, 1e-4, 1),
-    ("saved_model", "bfloat16"): Limit(0.05, 1.0, 7),
-    ("onnx", "float32"): Limit(1e-4, 1e-4, 1),
-    ("tflite", "float32"): Limit(1e-3, 1e-3, 1),
+    ("saved_model", "float32"): Difference(1e-5, 1e-4, 1),
+    ("saved_model", "bfloat16"): Difference(0.05, 1.0, 7),
+    ("onnx", "float32"): Difference(1e-4, 1e-4, 1),
+    ("tflite", "float32"): Difference(1e-3, 1e-3, 1),
 }
+# What writes a file, and what fills with it.
+PORTABLE = {"onnx": (write_onnx, fill_with_onnx), "tflite": (write_tflite, fill_with_tflite)}
 MEANINGS = {
     "image": "photographs, RGB in 0..255; in `bytes` each a JPEG or PNG",
     "mask": "nonzero where missing, or grey levels, of which those above 127 are missing; "
@@ -119,14 +119,16 @@ def export_model(
         log(f"What `inpaint-tf fill` does and the exported model does not: {'; '.join(steps)}.")
     with new_version(out, file_format) as (folder, publish):
         log(f"Writing {file_format}, {precision}.")
+        pairs = probes()
         if file_format == "saved_model":
             write_saved_model(graph, folder, max_pixels)
+            log("Comparing it with `fill`.")
+            results = fill_in_clean_process(folder, pairs)
         else:
-            write = {"onnx": write_onnx, "tflite": write_tflite}[file_format]
+            write, fill_with = PORTABLE[file_format]
             write(graph, folder / EXPORT_FILES[file_format])
-        log("Comparing it with `fill`.")
-        pairs = probes()
-        results = _fill(folder, file_format, pairs)
+            log("Comparing it with `fill`.")
+            results = fill_with(folder / EXPORT_FILES[file_format], pairs)
         difference = compare(results, pairs, fill, graph)
         if not difference.within(limit):
             raise UserError(
@@ -142,16 +144,14 @@ def export_model(
 def left_out(inpainter: NetworkInpainter, file_format: str) -> list[str]:
     """Return the steps of `fill` that an exported model does not take."""
     portable = file_format != "saved_model"
-    steps = {
-        "flat surroundings are not continued": inpainter.detail and not inpainter.sees_holes,
-        'fills get no detail, so its scores are those "without detail"': (
-            portable and inpainter.detail
-        ),
-        "the coarse network sees photographs above 512x512 pixels unreduced": (
-            portable and inpainter.trained_hole is not None
-        ),
-    }
-    return [step for step, missing in steps.items() if missing]
+    steps = []
+    if inpainter.detail and not inpainter.sees_holes:
+        steps.append("flat surroundings are not continued")
+    if portable and inpainter.detail:
+        steps.append('fills get no detail, so its scores are those "without detail"')
+    if portable and inpainter.trained_hole is not None:
+        steps.append("the coarse network sees photographs above 512x512 pixels unreduced")
+    return steps
 
 
 def _graph_and_fill(
@@ -186,53 +186,35 @@ def _warm_requests(names: tuple[str, ...]) -> Iterator[tuple[str, dict[str, Any]
         image = photos.load(photos.test[0], size)
         mask = np.zeros((size, size, 1), np.uint8)
         mask[size // 4 : size * 3 // 4, size // 4 : size * 3 // 4] = 255
+        files = [[file.numpy()] for file in (tf.io.encode_jpeg(image), tf.io.encode_png(mask))]
         for name in names:
-            if name == "bytes":
-                files = (tf.io.encode_jpeg(image), tf.io.encode_png(mask))
-                image_input, mask_input = ([file.numpy()] for file in files)
-                yield name, {"image": image_input, "mask": mask_input}
-            else:
-                yield name, {"image": image[None], "mask": mask[None]}
-
-
-def _fill(folder: Path, file_format: str, pairs: Sequence[Pair]) -> list[Results]:
-    """Fill photographs with what was exported."""
-    if file_format == "saved_model":
-        return fill_in_clean_process(folder, pairs)
-    fill = {"onnx": fill_with_onnx, "tflite": fill_with_tflite}[file_format]
-    return fill(folder / EXPORT_FILES[file_format], pairs)
+            pair = files if name == "bytes" else (image[None], mask[None])
+            yield name, dict(zip(("image", "mask"), pair, strict=True))
 
 
 def _signatures(served: ServedInpainter) -> dict[str, Any]:
     described = {}
     for name, function in served.functions.items():
         concrete = function.get_concrete_function()
-        described[name] = {
-            "inputs": _tensors(
-                {each.name: each for each in concrete.structured_input_signature[0]}
-            ),
-            "outputs": _tensors(concrete.structured_outputs),
-        }
+        inputs = {each.name: each for each in concrete.structured_input_signature[0]}
+        outputs = concrete.structured_outputs
+        described[name] = {"inputs": _tensors(inputs), "outputs": _tensors(outputs)}
     return {"signatures": described, "max_pixels": served.max_pixels}
 
 
 def _tensors(tensors: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        name: {
-            "dtype": tensor.dtype.name,
-            "shape": list(tensor.shape),
-            "meaning": MEANINGS[name],
-        }
-        for name, tensor in tensors.items()
+        name: {"dtype": each.dtype.name, "shape": list(each.shape), "meaning": MEANINGS[name]}
+        for name, each in tensors.items()
     }
 
 
 def _sizes(folder: Path) -> dict[str, int]:
     """Return the bytes of each file and folder at the top."""
-    return {
+    sizes = {
         entry.name: sum(
-            file.stat().st_size for file in (entry, *entry.rglob("*")) if file.is_file()
+            each.stat().st_size for each in (entry, *entry.rglob("*")) if each.is_file()
         )
         for entry in sorted(folder.iterdir())
-        if entry.is_file() or any(entry.iterdir())
     }
+    return {name: size for name, size in sizes.items() if size}

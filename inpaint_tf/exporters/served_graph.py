@@ -43,9 +43,11 @@ class ServedGraph(FillGraph):
         self.trained_hole = trained_hole
         self.detail = detail
 
-    def __call__(self, image: tf.Tensor, mask: tf.Tensor) -> Outputs:
+    def __call__(
+        self, image: tf.Tensor, mask: tf.Tensor, return_attention: bool = False
+    ) -> Outputs:
         """Fill photographs."""
-        outputs = super().__call__(image, mask)
+        outputs = super().__call__(image, mask, return_attention)
         if not self.detail:
             return outputs
         detailed = tf.map_fn(
@@ -57,12 +59,10 @@ class ServedGraph(FillGraph):
         return {**outputs, "output": detailed}
 
     def _options(self, levels: tf.Tensor, holes: tf.Tensor) -> dict[str, Any]:
-        options = super()._options(levels, holes)
-        if isinstance(self.model, ContextualAttentionModel):
-            options["attention"] = self._attend
-            if self.trained_hole is not None:
-                options["coarse"] = self._guess(levels, holes)
-        return options
+        if not isinstance(self.model, ContextualAttentionModel):
+            return {}
+        guess = None if self.trained_hole is None else self._guess(levels, holes)
+        return {"attention": self._attend, "coarse": guess}
 
     def _attend(self, features: tf.Tensor, _: Any, mask: tf.Tensor, **options: Any) -> Any:
         """Attend as the layer of the model does, with streamed scores for large photographs."""
@@ -127,11 +127,9 @@ def _around(places: tf.Tensor) -> slice:
 
 
 def squared_distances(holes: tf.Tensor, limit: float = _FAR) -> tf.Tensor:
-    """Return the squared distance of each pixel to the nearest known one, `(H, W)` float32.
+    """Return the squared distance of each pixel of `(H, W)` to the nearest known one.
 
-    Args:
-        holes: `(H, W)` float32, 1 where missing.
-        limit: pixels; longer distances may be returned too long.
+    Distances longer than `limit` pixels may be returned too long.
     """
     height, width = tf.unstack(tf.shape(holes))
 
@@ -168,19 +166,14 @@ def _nearest(far: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
 
 
 def with_detail(filled: tf.Tensor, holes: tf.Tensor) -> tf.Tensor:
-    """Return a photograph as `add_detail` does.
-
-    Args:
-        filled: `(H, W, 3)` uint8.
-        holes: `(H, W)` float32 of 0 and 1.
-    """
+    """Return a photograph as `add_detail` does; `holes` `(H, W)` are float32, 0 and 1."""
 
     def detailed() -> tf.Tensor:
         cell = detail_graph.cell_size(hole_depth(holes))
         depth = tf.sqrt(squared_distances(holes, detail.RAMP))
         found = _find_in_boxes(filled, holes, cell)
-        pixels = tf.round(tf.cast(filled, tf.float32) + detail_graph.faded(depth, found))
-        pixels = tf.cast(tf.clip_by_value(pixels, 0, 255), tf.uint8)
+        pixels = tf.cast(filled, tf.float32) + detail.share_at(depth, tf.minimum) * found
+        pixels = tf.cast(tf.clip_by_value(tf.round(pixels), 0, 255), tf.uint8)
         return tf.where(holes[..., None] > 0, pixels, filled)
 
     some = (tf.reduce_max(holes) > 0) & (tf.reduce_min(holes) < 1)

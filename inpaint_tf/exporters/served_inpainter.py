@@ -47,9 +47,8 @@ class ServedInpainter(tf.Module):
         # A function of its own, so that the graph has the network once, whoever calls it.
         @tf.function(input_signature=PHOTOGRAPHS)
         def fill(image: tf.Tensor, mask: tf.Tensor) -> Outputs:
-            with tf.control_dependencies(self._checks(image, mask)):
-                image, mask = tf.identity(image), tf.identity(mask)
-            return graph(image, mask)
+            image, mask = _after(self._checks(image, mask), (image, mask))
+            return graph(image, mask, model.has_attention)
 
         def fill_file(pair: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
             image, mask = self._decode(pair[0], "image"), self._decode(pair[1], "mask")
@@ -61,11 +60,16 @@ class ServedInpainter(tf.Module):
 
         @tf.function(input_signature=_FILES)
         def fill_files(image: tf.Tensor, mask: tf.Tensor) -> Outputs:
-            with tf.control_dependencies([_same_number(image, mask)]):
-                files = (tf.identity(image), tf.identity(mask))
+            sizes = tf.size(image), tf.size(mask)
+            same = _check(
+                tf.equal(*sizes), "There must be a mask for each image. Received:", *sizes
+            )
             # One after the other: each has its own size, and takes all cores.
             pictures = tf.map_fn(
-                fill_file, files, fn_output_signature=tf.string, parallel_iterations=1
+                fill_file,
+                _after([same], (image, mask)),
+                fn_output_signature=tf.string,
+                parallel_iterations=1,
             )
             return {"output_bytes": pictures}
 
@@ -84,83 +88,72 @@ class ServedInpainter(tf.Module):
 
     def _checks(self, image: tf.Tensor, mask: tf.Tensor) -> list[tf.Operation]:
         batch, height, width = tf.unstack(tf.shape(image)[:3])
+        shapes = tf.shape(image), tf.shape(mask)
+        side = f"image must have at least {MIN_SIDE} pixels a side. Received:"
         return [
             # The number of values: the graph takes their static shape for granted.
-            tf.debugging.Assert(
+            _check(
                 tf.equal(tf.size(image), 3 * batch * height * width),
-                ["image must be (batch, height, width, 3). Received:", tf.shape(image)],
+                "image must be (batch, height, width, 3). Received:",
+                shapes[0],
             ),
-            tf.debugging.Assert(
-                tf.reduce_all(tf.equal(tf.shape(mask), [batch, height, width, 1])),
-                [
-                    "mask must be (batch, height, width, 1), as large as image. Received: image",
-                    tf.shape(image),
-                    "mask",
-                    tf.shape(mask),
-                ],
+            _check(
+                tf.reduce_all(tf.equal(shapes[1], [batch, height, width, 1])),
+                "mask must be (batch, height, width, 1), as large as image. Received: image, mask",
+                *shapes,
             ),
-            tf.debugging.Assert(
-                tf.minimum(height, width) >= MIN_SIDE,
-                [f"image must have at least {MIN_SIDE} pixels a side. Received:", tf.shape(image)],
-            ),
-            self._not_too_large(height, width),
+            _check(tf.minimum(height, width) >= MIN_SIDE, side, shapes[0]),
+            self._check_pixels(height, width),
         ]
 
-    def _not_too_large(self, height: tf.Tensor, width: tf.Tensor) -> tf.Operation:
+    def _check_pixels(self, height: tf.Tensor, width: tf.Tensor) -> tf.Operation:
         pixels = tf.cast(height, tf.int64) * tf.cast(width, tf.int64)
-        return tf.debugging.Assert(
-            pixels <= self.max_pixels,
-            [f"image must have at most {self.max_pixels} pixels. Received:", height, width],
-        )
+        refusal = f"image must have at most {self.max_pixels} pixels. Received:"
+        return _check(pixels <= self.max_pixels, refusal, height, width)
 
     def _decode(self, file: tf.Tensor, what: str) -> Decoded:
         """Return the picture of a JPEG or PNG; its header is checked first."""
         is_png = tf.strings.substr(file, 0, len(_PNG)) == _PNG
         is_jpeg = tf.strings.substr(file, 0, len(_JPEG)) == _JPEG
-        whole = is_jpeg | (is_png & (tf.strings.length(file) >= _PNG_HEADER))
-        known = tf.debugging.Assert(
-            whole, [f"{what} is neither a JPEG nor a PNG. Bytes:", tf.strings.length(file)]
-        )
-        with tf.control_dependencies([known]):
-            file = tf.identity(file)
+        length = tf.strings.length(file)
+        whole = is_jpeg | (is_png & (length >= _PNG_HEADER))
+        file = _after([_check(whole, f"{what} is neither a JPEG nor a PNG. Bytes:", length)], file)
         header = tf.cond(is_png, lambda: _png_header(file), lambda: _jpeg_header(file))
         height, width, channels = header[0], header[1], header[2]
         can_be_read = [
-            self._not_too_large(height, width),
-            tf.debugging.Assert(
-                is_png | (channels != 4), [f"{what} is a JPEG in CMYK; send it in RGB."]
-            ),
+            self._check_pixels(height, width),
+            _check(is_png | (channels != 4), f"{what} is a JPEG in CMYK; send it in RGB."),
         ]
-        with tf.control_dependencies(can_be_read):
-            file = tf.identity(file)
+        file = _after(can_be_read, file)
         rgba = tf.cond(is_png, lambda: _png(file), lambda: _jpeg(file))
         see_through = is_png & ((channels % 2 == 0) | tf.reduce_any(rgba[..., 3] < 255))
         return Decoded(rgba, grey=channels < 3, see_through=see_through)
 
 
+def _check(condition: tf.Tensor, *refusal: Any) -> tf.Operation:
+    """Return an operation that fails with a message unless a condition holds."""
+    return tf.debugging.Assert(condition, refusal)
+
+
+def _after(checks: list[tf.Operation], tensors: Any) -> Any:
+    """Return tensors that exist only where the checks pass."""
+    with tf.control_dependencies(checks):
+        return tf.nest.map_structure(tf.identity, tensors)
+
+
 class Decoded(NamedTuple):
-    """A picture of a file.
+    """A picture of a file."""
 
-    Attributes:
-        rgba: `(H, W, 4)` uint8.
-        grey: whether the file has no colors.
-        see_through: whether it has transparency.
-    """
-
-    rgba: tf.Tensor
-    grey: tf.Tensor
-    see_through: tf.Tensor
+    rgba: tf.Tensor  # (H, W, 4) uint8
+    grey: tf.Tensor  # whether the file has no colors
+    see_through: tf.Tensor  # whether it has transparency
 
 
 def missing(rgba: tf.Tensor) -> tf.Tensor:
-    """Return where the picture of a mask is light, as `neuralgym_lite.images.read_mask` does.
+    """Return where the picture `(H, W, 4)` of a mask is light, as `read_mask` does.
 
-    Args:
-        rgba: `(H, W, 4)` uint8.
-
-    Returns:
-        `(H, W, 1)` uint8, 1 where the luma of the colors, laid over black, is above 127, and 0
-        elsewhere. In a picture of the levels 0 and 1 it is 1 where the level is.
+    It is 1 where the luma of the colors, laid over black, is above 127, and 0 elsewhere,
+    `(H, W, 1)` uint8. In a picture of the levels 0 and 1 it is 1 where the level is.
     """
     values = tf.cast(rgba, tf.int32)
     levels = _luma((values[..., :3] * values[..., 3:] + 127) // 255)
@@ -178,13 +171,6 @@ def _encoded(picture: Decoded, rgb: tf.Tensor, alpha: tf.Tensor) -> tf.Tensor:
     layers = tf.cond(picture.grey, lambda: grey, lambda: rgb)
     return tf.io.encode_png(
         tf.cond(picture.see_through, lambda: tf.concat([layers, alpha], -1), lambda: layers)
-    )
-
-
-def _same_number(image: tf.Tensor, mask: tf.Tensor) -> tf.Operation:
-    return tf.debugging.Assert(
-        tf.equal(tf.size(image), tf.size(mask)),
-        ["There must be a mask for each image. Received:", tf.size(image), tf.size(mask)],
     )
 
 

@@ -82,10 +82,7 @@ def _clone(source: UInt8, target: UInt8, hole: UInt8) -> UInt8:
 def _around(start: int, length: int, size: int) -> range:
     """Return the line that a hole is solved on: up to its margins, or to those of its reflection.
 
-    Args:
-        start: first pixel of the hole.
-        length: of the hole.
-        size: of the photograph. Pixels below 0 and from `size` on are reflections.
+    Pixels below 0 and from the `size` of the photograph on are reflections.
     """
     stop = start + length
     first, last = start - MARGIN, stop + MARGIN

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from inpaint_tf.inference.inpainter import Inpainter, Int32, OnProgress, UInt8
+from inpaint_tf.inference.inpainter import Inpainter, Options, Prediction, UInt8
 from inpaint_tf.masks import OPENCV_RADIUS, hole_window, opencv_inpaint
 from inpaint_tf.model_source import CLASSICAL, ModelSource
 from neuralgym_lite.errors import UserError, did_you_mean
@@ -43,13 +43,7 @@ class ClassicalInpainter(Inpainter):
     def _description(self) -> dict[str, Any]:
         return {"model": f"OpenCV {self.name}", "radius": OPENCV_RADIUS}
 
-    def _predict(
-        self,
-        images: UInt8,
-        masks: UInt8,
-        return_attention: bool = False,
-        on_progress: OnProgress | None = None,
-    ) -> tuple[UInt8, Int32 | None]:
+    def _predict(self, images: UInt8, masks: UInt8, options: Options) -> Prediction:
         filled = images.copy()
         for image, mask in zip(filled, masks, strict=True):
             if mask.any():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
@@ -25,6 +26,8 @@ ALIKE = 4  # grey levels that do not matter between these shifts: the most frequ
 TOLERANCE = 6  # grey levels by which a place may be less similar than the best one
 
 MARGIN = 16  # cells around a box that are searched
+# Pixels from the edge to the middle of a hole: above each of them, cells are twice as large.
+BOUNDS = (CELL * MARGIN * 2 ** np.arange(12)).astype(np.float32)
 BOX = 32  # cells a side of a box, where all holes together are too large for one
 MOST = (BOX + 2 * MARGIN) ** 2  # cells of a box with its margin
 # Twelve colors of a cell are compared, in whole steps of a sixteenth of a grey level: sums of costs
@@ -61,9 +64,7 @@ def add_detail(filled: UInt8, mask: UInt8) -> UInt8:
     if mask.all() or not mask.any():
         return detailed
     depth = cv2.distanceTransform(mask, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    cell = CELL
-    while depth.max() > cell * MARGIN:
-        cell *= 2
+    cell = CELL * 2 ** int((depth.max() > BOUNDS).sum())
     height, width = mask.shape
     beyond = ((0, -height % cell), (0, -width % cell))
     picture = np.pad(filled, (*beyond, (0, 0)), mode="edge")
@@ -74,11 +75,15 @@ def add_detail(filled: UInt8, mask: UInt8) -> UInt8:
         hole[box.within(outer)] = missing[box.slices]
         crops = (picture[outer.slices], hole, known[outer.slices])
         inner = Box(box.top, box.left, min(box.bottom, height), min(box.right, width))
-        share = np.minimum(depth[inner.slices] / RAMP, 1)[..., None] * AMOUNT
-        added = share * _detail(*crops, cell)[inner.within(outer)]
+        added = share_at(depth[inner.slices]) * _detail(*crops, cell)[inner.within(outer)]
         pixels = np.rint(filled[inner.slices] + added).clip(0, 255).astype(np.uint8)
         np.copyto(detailed[inner.slices], pixels, where=mask[inner.slices][..., None] == 1)
     return detailed
+
+
+def share_at(depth: Any, minimum: Callable[..., Any] = np.minimum) -> Any:
+    """Return the share of the detail that is added so many pixels inside a hole, `(H, W, 1)`."""
+    return minimum(depth / RAMP, 1.0)[..., None] * AMOUNT
 
 
 def _boxes(missing: npt.NDArray[np.bool_], cell: int) -> list[Box]:
@@ -122,23 +127,15 @@ def _cells(pixels: Bool, cell: int) -> Bool:
 def _quarters(smooth: Float, cell: int) -> Float:
     """Return the colors of the four quarters of each cell, in steps, `(h, w, 12)`."""
     height, width = (side // cell for side in smooth.shape[:2])
-    size = (2 * width, 2 * height)
-    halves = np.asarray(cv2.resize(smooth, size, interpolation=cv2.INTER_AREA), np.float32)
-    parts = halves.reshape(height, 2, width, 2, 3).swapaxes(1, 2)
+    halves = cv2.resize(smooth, (2 * width, 2 * height), interpolation=cv2.INTER_AREA)
+    parts = np.asarray(halves, np.float32).reshape(height, 2, width, 2, 3).swapaxes(1, 2)
     return np.rint(parts.reshape(height, width, COLORS) * STEPS)
 
 
 def _shifts(colors: Float, holes: Bool, sources: Bool) -> tuple[Int, Int]:
-    """Return the way from each cell of the holes to one that is known and alike.
+    """Return the cells of the holes, and the shift of each to a similar known one, `(N, 2)` both.
 
-    Args:
-        colors: `(h, w, 12)`.
-        holes: the cells to find a way from, `(h, w)`.
-        sources: the cells that are known, `(h, w)`.
-
-    Returns:
-        The cells and their shifts, in cells `(N, 2)`; those that none of the shifts leads to a
-        known cell are left out.
+    Cells that none of the chosen shifts leads to a known cell are left out.
     """
     here, there = np.argwhere(holes), np.argwhere(sources)
     # A shift as one number, counted from the one that leads furthest up and to the left.
@@ -169,14 +166,9 @@ def _covering(costs: Float) -> Int:
 
 
 def _moved(detail: Float, known: Bool, cells: Int, shifts: Int, cell: int) -> Float:
-    """Return detail moved into cells, each overlapping its neighbors by a half.
+    """Return detail `(H, W, 3)` moved by shifts into cells, each overlapping its neighbors by half.
 
-    Args:
-        detail: `(H, W, 3)`, 0 where it is not known.
-        known: `(H, W)`.
-        cells: where they begin, in pixels `(N, 2)`.
-        shifts: from there to where their detail begins, in pixels `(N, 2)`.
-        cell: pixels a side of a cell.
+    `cells` and `shifts` are in pixels, `(N, 2)`; `detail` is 0 where it is not known.
     """
     half, side = cell // 2, 2 * cell
     rise = (np.arange(side) + 1) / (cell + 1)

@@ -9,11 +9,9 @@ from keras import ops
 
 from inpaint_tf.inference.detail import (
     ALIKE,
-    AMOUNT,
+    BOUNDS,
     CELL,
-    MARGIN,
     NEVER,
-    RAMP,
     SHIFTS,
     SIGMA,
     STEPS,
@@ -24,13 +22,7 @@ from inpaint_tf.inference.detail import (
 
 def cell_size(depth: Any) -> Any:
     """Return the side of a cell for holes whose middle is so many pixels from what is known."""
-    bounds = CELL * MARGIN * 2.0 ** np.arange(12)
-    return CELL * 2 ** ops.sum(ops.cast(depth > bounds.astype(np.float32), "int32"))
-
-
-def faded(depth: Any, detail: Any) -> Any:
-    """Return detail `(H, W, 3)` as it is added so many pixels `(H, W)` inside a hole."""
-    return ops.minimum(depth / RAMP, 1.0)[..., None] * AMOUNT * detail
+    return CELL * 2 ** ops.sum(ops.cast(depth > BOUNDS, "int32"))
 
 
 def find_detail(picture: Any, hole: Any, known: Any, cell: Any) -> Any:
@@ -90,12 +82,7 @@ def _quarters(smooth: Any, cell: Any) -> Any:
 
 
 def _shifts(colors: Any, holes: Any, sources: Any) -> tuple[Any, Any]:
-    """Choose the shift from each cell of the holes to one that is known and similar.
-
-    Args:
-        colors: `(h, w, 12)`.
-        holes: the cells that need a shift, `(h, w)` bool.
-        sources: the cells that are known, `(h, w)` bool.
+    """Choose shifts from the cells of the holes to known ones that are similar.
 
     Returns:
         Shifts in cells, `(SHIFTS, 2)`, and which cells use each of them, `(h, w, SHIFTS)` of 0 and
@@ -159,15 +146,7 @@ def _places(starts: Any, count: Any, size: Any) -> Any:
 
 
 def _moved(detail: Any, known: Any, shifts: Any, uses: Any, cell: Any) -> Any:
-    """Return detail moved into cells, each overlapping its neighbors by a half.
-
-    Args:
-        detail: `(H, W, 3)`, 0 where it is not known.
-        known: `(H, W)` of 0 and 1.
-        shifts: from cells to where their detail comes from, in cells, `(SHIFTS, 2)` int32.
-        uses: which cells use each of them, `(h, w, SHIFTS)`.
-        cell: pixels a side of a cell.
-    """
+    """Return detail moved by the shifts into the cells that use them, overlapping by half."""
     height, width = ops.shape(known)
     rows, columns = (_tents(size, cell) for size in (height, width))
     content = ops.concatenate([detail, known[..., None]], axis=-1)

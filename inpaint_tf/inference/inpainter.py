@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 Int32: TypeAlias = npt.NDArray[np.int32]
 OnProgress: TypeAlias = Callable[[float], object]
+Prediction: TypeAlias = tuple[UInt8, Int32 | None]
 SameKind = TypeVar("SameKind", UInt8, Image.Image, Picture, "tf.Tensor")
 
 
@@ -52,13 +53,19 @@ class FillOptions(TypedDict, total=False):
 
 
 @dataclass(frozen=True)
-class _Options:
-    blend: bool
-    detail: bool
-    invert_mask: bool
-    grow: int
-    return_attention: bool
-    on_progress: OnProgress | None
+class Options:
+    """The options of one call of `Inpainter.fill`, which documents them."""
+
+    blend: bool = False
+    detail: bool = False
+    invert_mask: bool = False
+    grow: int = 0
+    return_attention: bool = False
+    on_progress: OnProgress = lambda share: None
+
+    def for_part(self, index: int, count: int) -> Options:
+        """Return the options for one of several parts, which reports progress of the whole."""
+        return replace(self, on_progress=lambda share: self.on_progress((index + share) / count))
 
 
 class Inpainter(abc.ABC):
@@ -130,11 +137,7 @@ class Inpainter(abc.ABC):
 
     @property
     def detail(self) -> bool:
-        """Whether fills are finished unless `fill` is told otherwise.
-
-        Finishing continues smooth surroundings into holes (`continue_smooth`), and adds the detail
-        of similar places (`add_detail`).
-        """
+        """Whether `fill` continues smooth surroundings and adds detail unless told otherwise."""
         return self._detail
 
     @overload
@@ -239,8 +242,14 @@ class Inpainter(abc.ABC):
             >>> inpainter.fill(image, mask, grow=1)  # doctest: +ELLIPSIS
             <PIL.Image.Image image mode=L size=24x16 at ...>
         """
-        detail = self.detail if detail is None else detail
-        options = _Options(blend, detail, invert_mask, grow, return_attention, on_progress)
+        options = Options(
+            blend,
+            self.detail if detail is None else detail,
+            invert_mask,
+            grow,
+            return_attention,
+            on_progress or Options.on_progress,
+        )
         several = isinstance(image, (list, tuple))
         fill: Callable[..., tuple[Any, Any]] = self._fill_list if several else self._fill_single
         filled, offsets = fill(image, mask, options)
@@ -264,7 +273,7 @@ class Inpainter(abc.ABC):
             UserError: As `fill`.
         """
         images = as_images(image)
-        return self._predict(images, as_masks(mask, images))[0].reshape(image.shape)
+        return self._predict(images, as_masks(mask, images), Options())[0].reshape(image.shape)
 
     def provenance(self) -> dict[str, Any]:
         """Return what a report says about the inpainter, of JSON types.
@@ -293,52 +302,37 @@ class Inpainter(abc.ABC):
         return {}
 
     @abc.abstractmethod
-    def _predict(
-        self,
-        images: UInt8,
-        masks: UInt8,
-        return_attention: bool = False,
-        on_progress: OnProgress | None = None,
-    ) -> tuple[UInt8, Int32 | None]:
+    def _predict(self, images: UInt8, masks: UInt8, options: Options) -> Prediction:
         """Predict whole images; only their missing pixels are used.
 
         Args:
             images: uint8 of shape (B, H, W, 3).
             masks: 1 where missing, uint8 of shape (B, H, W, 1).
-            return_attention: whether offsets are wanted.
-            on_progress: called with the finished share of the work, if it takes long.
+            options: of the call. `return_attention` and `on_progress` are for this method; the
+                caller does the rest.
 
         Returns:
-            uint8 of shape (B, H, W, 3), and offsets if there are any.
+            uint8 of shape (B, H, W, 3), and offsets if they are wanted and there are any.
         """
 
     def _fill_list(
-        self,
-        images: Sequence[ImageLike],
-        mask: MaskLike | Sequence[MaskLike],
-        options: _Options,
+        self, images: Sequence[ImageLike], mask: MaskLike | Sequence[MaskLike], options: Options
     ) -> tuple[list[Any], list[Int32 | None]]:
         masks = list(mask) if isinstance(mask, (list, tuple)) else [mask] * len(images)
         if len(masks) != len(images):
             raise UserError(f"Each image needs one mask. Received: {len(images)} and {len(masks)}")
-        report = options.on_progress or (lambda share: None)
         results = []
-        for index, (one, its_mask) in enumerate(zip(images, masks, strict=True)):
-
-            def on_progress(share: float, before: int = index) -> None:
-                report((before + share) / len(images))
-
+        for index, pair in enumerate(zip(images, masks, strict=True)):
+            its_options = options.for_part(index, len(images))
             try:
-                results.append(
-                    self._fill_single(one, its_mask, replace(options, on_progress=on_progress))
-                )
+                results.append(self._fill_single(*pair, its_options))
             except UserError as error:
                 raise UserError(f"Image {index + 1} of {len(images)}: {error}") from error
-            on_progress(1)
+            its_options.on_progress(1)
         return [filled for filled, _ in results], [offsets for _, offsets in results]
 
     def _fill_single(
-        self, image: ImageLike, mask: MaskLike, options: _Options
+        self, image: ImageLike, mask: MaskLike, options: Options
     ) -> tuple[Any, Int32 | None]:
         """Fill an image or a batch, and return it as the kind that was given."""
         if isinstance(mask, (list, tuple)):
@@ -354,7 +348,7 @@ class Inpainter(abc.ABC):
         return array_like(pixels.reshape(array.shape), image), offsets
 
     def _fill_picture(
-        self, picture: Picture, mask: MaskLike, options: _Options
+        self, picture: Picture, mask: MaskLike, options: Options
     ) -> tuple[Picture, Int32 | None]:
         """Fill a picture; what is filled becomes opaque."""
         masks = as_masks(mask, as_images(picture.rgb), options.invert_mask, options.grow)
@@ -366,25 +360,19 @@ class Inpainter(abc.ABC):
         alpha = None if picture.alpha is None else np.where(hole == 1, np.uint8(255), picture.alpha)
         return replace(picture, rgb=filled[0], alpha=alpha), offsets
 
-    def _fill_batch(
-        self, images: UInt8, masks: UInt8, options: _Options
-    ) -> tuple[UInt8, Int32 | None]:
+    def _fill_batch(self, images: UInt8, masks: UInt8, options: Options) -> Prediction:
         if not masks.any():
             return images.copy(), None
-        filled, holes = images, masks
+        filled, holes, offsets = images, masks, None
         if options.detail and not self.sees_holes:
             pairs = zip(images, masks[..., 0], strict=True)
             continued, rest = zip(*(continue_smooth(*pair) for pair in pairs), strict=True)
             filled, holes = np.stack(continued), np.stack(rest)[..., None]
-        offsets = None
         if holes.any():
-            predicted, offsets = self._predict(
-                filled, holes, options.return_attention, options.on_progress
-            )
+            predicted, offsets = self._predict(filled, holes, options)
             filled = np.where(holes == 1, predicted, filled)
         for wanted, finish in ((options.blend, poisson_blend), (options.detail, add_detail)):
             if wanted:
-                filled = np.stack(
-                    [finish(*pair) for pair in zip(filled, masks[..., 0], strict=True)]
-                )
+                pairs = zip(filled, masks[..., 0], strict=True)
+                filled = np.stack([finish(*pair) for pair in pairs])
         return filled, offsets

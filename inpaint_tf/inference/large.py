@@ -9,6 +9,7 @@ network sees the picture's border. The pieces give what the whole picture would 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 import keras
@@ -40,17 +41,21 @@ WORK_OF_A_SCORE = 0.01  # in pixels of a network; for the progress that is repor
 
 
 class Stage(NamedTuple):
-    """A part of a network, and the boxes of a picture that it runs on.
+    """A part of a network, and what it runs on.
 
     Attributes:
         run: the part, as a graph for all sizes.
-        margin: pixels around a box that its output depends on.
-        boxes: where its output matters.
+        pieces: boxes of the picture in which its output matters, each with the larger box that this
+            output depends on.
     """
 
     run: Graph
-    margin: int
-    boxes: list[Box]
+    pieces: list[tuple[Box, Box]]
+
+    @property
+    def work(self) -> int:
+        """Its pixels."""
+        return sum(outer.area for _, outer in self.pieces)
 
 
 class LargeNetwork:
@@ -69,7 +74,12 @@ class LargeNetwork:
         self._whole = _graph(model, lambda *inputs: model(inputs)["refined"], 3, 1)
 
     def __call__(
-        self, masked: Array, mask: Array, on_progress: OnProgress, guess: Array | None = None
+        self,
+        masked: Array,
+        mask: Array,
+        on_progress: OnProgress,
+        guess: Array | None = None,
+        return_attention: bool = False,
     ) -> tuple[Array, Array | None]:
         """Return the content of a picture's holes, and the offsets of the attention.
 
@@ -79,6 +89,7 @@ class LargeNetwork:
             mask: `(H, W, 1)` float32, 1 where missing.
             on_progress: called with the share of the work that is done.
             guess: `(H, W, 3)`, replaces in the holes what the first of two networks makes.
+            return_attention: whether offsets are wanted.
 
         Returns:
             `(H, W, 3)` float32 in [-1, 1], right where the mask is 1; and of a network with
@@ -88,7 +99,7 @@ class LargeNetwork:
             UserError: if it needs more memory than it may take.
         """
         stage = self._stage(self._whole, self.model.receptive_field or 0, mask)
-        progress = _Progress(on_progress, mask.shape, [stage])
+        progress = _Progress(on_progress, stage.work)
         return _run(stage, [masked, mask], np.zeros_like(masked), progress), None
 
     def _stage(self, run: Graph, margin: int, mask: Array, held: int = 0) -> Stage:
@@ -96,8 +107,8 @@ class LargeNetwork:
         each = BYTES_A_CHANNEL * self.model.width
         grid = max(self.model.multiple, CELL)
         self._check((2 * margin + grid) ** 2 * each + held, mask)
-        most = (self.memory - held) // each
-        return Stage(run, margin, cover(mask[..., 0], margin, most, grid))
+        boxes = cover(mask[..., 0], margin, (self.memory - held) // each, grid)
+        return Stage(run, [(box, box.grown(margin, *mask.shape[:2])) for box in boxes])
 
     def _check(self, least: int, mask: Array) -> None:
         if self.memory < least:
@@ -122,23 +133,24 @@ class LargeAttentionNetwork(LargeNetwork):
 
     def __init__(self, model: ContextualAttentionModel, memory: int, name: str) -> None:
         super().__init__(model, memory, name)
-        self.refinement = model.refinement
+        refinement = self.refinement = model.refinement
         self._guess = _graph(model, model.guess, 3, 1), model.coarse.receptive_field
-        self._features = (
-            _graph(model, model.features, 3, 1),
-            self.refinement.attention_encoder_field,
-        )
-        self._decode = (
-            _graph(model, model.decode, 3, 1, 4 * model.width),
-            self.refinement.decoder_field,
-        )
-        self._attentions: dict[int | None, Graph] = {}
+        self._features = _graph(model, model.features, 3, 1), refinement.attention_encoder_field
+        decode = _graph(model, model.decode, 3, 1, 4 * model.width)
+        self._decode = decode, refinement.decoder_field
+        self._attentions: dict[tuple[int | None, bool], Graph] = {}
 
     def __call__(
-        self, masked: Array, mask: Array, on_progress: OnProgress, guess: Array | None = None
+        self,
+        masked: Array,
+        mask: Array,
+        on_progress: OnProgress,
+        guess: Array | None = None,
+        return_attention: bool = False,
     ) -> tuple[Array, Array | None]:
         """Return the content of a picture's holes, and the offsets of the attention."""
-        attention, held = self._attention(mask)
+        memory, held = self._attention_memory(mask)
+        attention = self._attention(memory, return_attention)
         needed = np.asarray(features_near(mask[None], self.refinement.attention_decoder_field))
         stages = [
             self._stage(*part, where, held)
@@ -149,72 +161,56 @@ class LargeAttentionNetwork(LargeNetwork):
             )
         ]
         scores = np.count_nonzero(needed) // 4 * (mask.size // CELL**2) * WORK_OF_A_SCORE
-        progress = _Progress(on_progress, mask.shape, stages, scores)
+        progress = _Progress(on_progress, scores + sum(stage.work for stage in stages))
 
         if guess is None:
             guess = _run(stages[0], [masked, mask], np.zeros_like(masked), progress)
         pasted = np.where(mask == 1, guess, masked)
         features = np.zeros((*needed.shape[1:3], 4 * self.model.width), np.float32)
         features = _run(stages[1], [pasted, mask], features, progress)
-        attended, offsets = attention(features[None], mask[None], needed)
+        attended = attention(features[None], mask[None], needed)
+        attended, offsets = attended if return_attention else (attended, None)
         progress.add(scores)
         attended = np.asarray(ops.cast(attended[0], "float32"))
         refined = _run(stages[2], [pasted, mask, attended], np.zeros_like(masked), progress)
-        return refined, np.asarray(offsets)[0]
+        return refined, None if offsets is None else np.asarray(offsets)[0]
 
-    def _attention(self, mask: Array) -> tuple[Graph, int]:
-        """Return the attention as a graph, and the bytes that it holds."""
-        fuse_size = self.refinement.attention.fuse_size
-        cells = mask.size // CELL**2
+    def _attention_memory(self, mask: Array) -> tuple[int | None, int]:
+        """Return the bytes for score maps, None where all may be taken, and those held beside."""
+        cells, fuse_size = mask.size // CELL**2, self.refinement.attention.fuse_size
         held = cells * FLOATS_A_PATCH * 4 * self.model.width * 4
         if is_jax():  # Streamed attention needs TensorFlow.
             self._check(held + SCORE_MAPS * 4 * cells**2, mask)
-            return self._layer("gram", None), held
+            return None, held
         from inpaint_tf.layers._attention_streamed import least_memory, most_memory
 
         self._check(held + least_memory(cells, fuse_size), mask)
         memory = self.memory - held
-        enough = memory > most_memory(cells, fuse_size)
-        return self._layer("streamed", None if enough else memory), held
+        return None if memory > most_memory(cells, fuse_size) else memory, held
 
-    def _layer(self, formulation: str, memory: int | None) -> Graph:
-        """Return the attention in so much memory; a graph takes seconds to make, so it is kept."""
-        if memory not in self._attentions:
-            config = self.refinement.attention.get_config()
-            layer = ContextualAttention.from_config(
-                {**config, "formulation": formulation, "memory": memory}
-            )
-            self._attentions[memory] = _graph(
-                layer,
-                lambda features, mask, needed: layer(
-                    features, features, mask, return_attention=True, needed=needed
-                ),
-                *(4 * self.model.width, 1, 1),
-            )
-        return self._attentions[memory]
+    def _attention(self, memory: int | None, return_attention: bool) -> Graph:
+        """Return the attention as a graph; making one takes seconds, so it is kept."""
+        key = memory, return_attention
+        if key not in self._attentions:
+            config = {**self.refinement.attention.get_config(), "memory": memory}
+            config["formulation"] = "gram" if is_jax() else "streamed"
+            layer = ContextualAttention.from_config(config)
+
+            def attend(features: Any, mask: Any, needed: Any) -> Any:
+                options = {"return_attention": return_attention, "needed": needed}
+                return layer(features, features, mask, **options)
+
+            self._attentions[key] = _graph(layer, attend, 4 * self.model.width, 1, 1)
+        return self._attentions[key]
 
 
+@dataclass
 class _Progress:
-    """Reports which share of the work is done.
+    """Reports which share of all the work, in pixels, is done."""
 
-    Args:
-        on_progress: called with it.
-        shape: of the picture.
-        stages: whose pieces are work.
-        more: work beside them, in pixels.
-    """
-
-    def __init__(
-        self,
-        on_progress: OnProgress,
-        shape: Sequence[int],
-        stages: Sequence[Stage],
-        more: float = 0,
-    ) -> None:
-        self.on_progress = on_progress
-        self.done = 0.0
-        pieces = [box.grown(each.margin, *shape[:2]) for each in stages for box in each.boxes]
-        self.all = more + sum(piece.area for piece in pieces)
+    on_progress: OnProgress
+    all: float
+    done: float = 0.0
 
     def add(self, work: float) -> None:
         """Report that more is done."""
@@ -227,11 +223,10 @@ def _run(stage: Stage, inputs: Sequence[Array], output: Array, progress: _Progre
 
     Inputs and output cover the whole picture, each in a resolution of its own.
     """
-    height, width = inputs[0].shape[:2]
-    for box in stage.boxes:
-        outer = box.grown(stage.margin, height, width)
+    height = len(inputs[0])
+    scale = len(output) / height
+    for box, outer in stage.pieces:
         crops = [each[outer.scaled(len(each) / height).slices][None] for each in inputs]
-        scale = len(output) / height
         inside = box.scaled(scale).within(outer.scaled(scale))
         output[box.scaled(scale).slices] = np.asarray(stage.run(*crops)[0])[inside]
         progress.add(outer.area)

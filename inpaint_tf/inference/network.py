@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from inpaint_tf.inference.inpainter import Inpainter, Int32, OnProgress, UInt8
+from inpaint_tf.inference.inpainter import Inpainter, Int32, Options, Prediction, UInt8
 from inpaint_tf.inference.large import CELL, LargeAttentionNetwork, LargeNetwork
 from inpaint_tf.masks import MaskMode
 from inpaint_tf.model_source import ModelSource
@@ -75,7 +76,16 @@ class NetworkInpainter(Inpainter):
         self.trained_hole = trained_hole
         self._fill_graph = FillGraph(model, mask_mode)
         shapes = [(None, None, None, channels) for channels in (3, 1)]
-        self._graph = compiled(self._fill_graph.__call__, model.variables, shapes, ["uint8"] * 2)
+        # Offsets take time, so there is a graph with them and one without.
+        self._graphs = {
+            attends: compiled(
+                partial(self._fill_graph.predict, return_attention=attends),
+                model.variables,
+                shapes,
+                ["uint8"] * 2,
+            )
+            for attends in (False, True)
+        }
         self._large: LargeNetwork | None = None
         if isinstance(model, ContextualAttentionModel):
             self._large = LargeAttentionNetwork(model, memory, name)
@@ -94,22 +104,16 @@ class NetworkInpainter(Inpainter):
             "mask": self.mask_mode.get_config(),
         }
 
-    def _predict(
-        self,
-        images: UInt8,
-        masks: UInt8,
-        return_attention: bool = False,
-        on_progress: OnProgress | None = None,
-    ) -> tuple[UInt8, Int32 | None]:
+    def _predict(self, images: UInt8, masks: UInt8, options: Options) -> Prediction:
         if self._large and self._is_large(images):
-            return self._run_large(self._large, images, masks, on_progress)
+            return self._run_large(self._large, images, masks, options)
         pairs = zip(images, masks, strict=True)
         prefilled = np.stack([self.mask_mode.prefill(*pair) for pair in pairs])
+        attends = options.return_attention and self.has_attention
         with self._explained(images.shape[1:], "make the image smaller"):
-            outputs = self._graph(prefilled, masks)
-        self._check_finite(outputs["refined"])
-        offsets = np.asarray(outputs["offsets"]) if self.has_attention else None
-        return np.asarray(outputs["predicted"]), offsets
+            outputs = self._graphs[attends](prefilled, masks)
+        offsets = np.asarray(outputs["offsets"]) if attends else None
+        return self._levels(outputs["refined"]), offsets
 
     def _is_large(self, images: UInt8) -> bool:
         height, width = images.shape[1:3]
@@ -117,46 +121,35 @@ class NetworkInpainter(Inpainter):
         return height * width > LARGE or reduced
 
     def _run_large(
-        self,
-        network: LargeNetwork,
-        images: UInt8,
-        masks: UInt8,
-        on_progress: OnProgress | None,
-    ) -> tuple[UInt8, Int32 | None]:
-        """Fill pictures one at a time; known pixels are those of the picture."""
+        self, network: LargeNetwork, images: UInt8, masks: UInt8, options: Options
+    ) -> Prediction:
+        """Predict the holes of pictures, one picture at a time."""
         height, width = images.shape[1:3]
         multiple = max(self.model.multiple, CELL)
-        filled = images.copy()
+        predicted = images.copy()
         offsets: dict[int, Int32] = {}
         for index, (image, mask) in enumerate(zip(images, masks, strict=True)):
-
-            def report(share: float, before: int = index) -> None:
-                if on_progress:
-                    on_progress((before + share) / len(images))
-
             if not mask.any():
                 continue
+            part = options.for_part(index, len(images))
             with self._explained(mask.shape, "give a smaller `memory`"):
                 masked = self.mask_mode.apply(image[None], mask[None])
                 holes = np.asarray(reflected(mask[None].astype(np.float32), multiple))
                 guess = self._guess(image, mask, multiple)
                 masked = np.asarray(reflected(masked, multiple))
-                refined, places = network(masked[0], holes[0], report, guess)
-            refined = refined[:height, :width]
-            self._check_finite(refined)
-            np.copyto(filled[index], to_uint8(refined), where=mask == 1)
+                refined, places = network(
+                    masked[0], holes[0], part.on_progress, guess, options.return_attention
+                )
+            np.copyto(predicted[index], self._levels(refined[:height, :width]), where=mask == 1)
             if places is not None:
                 offsets[index] = places
         if not offsets:
-            return filled, None
+            return predicted, None
         nowhere = np.zeros_like(next(iter(offsets.values())))
-        return filled, np.stack([offsets.get(index, nowhere) for index in range(len(images))])
+        return predicted, np.stack([offsets.get(index, nowhere) for index in range(len(images))])
 
     def _guess(self, image: UInt8, mask: UInt8, multiple: int) -> Float | None:
-        """Return the coarse network's picture of a reduced photograph, enlarged and padded.
-
-        None, if the photograph is not to be reduced for it.
-        """
+        """Return the coarse prediction of the reduced photograph; None if it is not reduced."""
         share = self._share(mask[..., 0])
         if share is None:
             return None
@@ -191,6 +184,9 @@ class NetworkInpainter(Inpainter):
                 f"({type(error).__name__}); {way_out}"
             ) from error
 
-    def _check_finite(self, refined: Any) -> None:
-        if not np.isfinite(np.asarray(refined)).all():
+    def _levels(self, refined: Any) -> UInt8:
+        """Return a prediction in grey levels, if it is one."""
+        values = np.asarray(refined)
+        if not np.isfinite(values).all():
             raise UserError(f"Model '{self.name}' is broken: it predicts NaN or infinite values")
+        return to_uint8(values)

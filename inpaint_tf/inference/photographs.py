@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -228,17 +228,16 @@ def _photographs(
             photographs.setdefault(_place(path), (path, Path(path.name)))
             continue
         below = [place for place in ours if place != _place(path)]
-        found = [file for file in find_images(path, log) if not _lies_in(file, below)]
+        found = [
+            file
+            for file in find_images(path, log)
+            if not any(_place(file).is_relative_to(place) for place in below)
+        ]
         if not found:
             raise UserError(f"{path}: no photograph in it beside the masks and `out` {out}")
         for file in found:
             photographs.setdefault(_place(file), (file, file.relative_to(path)))
     return dict(photographs.values())
-
-
-def _lies_in(file: Path, places: Iterable[Path]) -> bool:
-    """Tell whether a picture is one of these files, or lies in one of these folders."""
-    return any(_place(file).is_relative_to(place) for place in places)
 
 
 def _place(path: Path) -> Path:
@@ -259,30 +258,22 @@ def _masks_by_stem(mask: Path, log: Tell | None) -> dict[Path, Paths]:
 
 
 def _match(stems: Collection[Path], masks: Mapping[Path, Paths]) -> dict[Path, tuple[Paths, Paths]]:
-    """Return the masks of photographs, and the other photographs that these match as well.
-
-    Args:
-        stems: relative paths of photographs without suffix.
-        masks: by their relative paths without suffix.
-    """
+    """Return the masks of photographs, and the other photographs that these match as well."""
     matches: dict[Path, tuple[Paths, Paths]] = {
         stem: (masks[stem], ()) for stem in stems if stem in masks
     }
     for spell in (_composed, _caseless):
-        ours, theirs = _grouped(stems, spell), _grouped(masks, spell)
+        ours: dict[bytes, list[Path]] = defaultdict(list)
+        theirs: dict[bytes, list[Path]] = defaultdict(list)
+        for stem in stems:
+            ours[spell(stem)].append(stem)
+        for stem, paths in masks.items():
+            theirs[spell(stem)] += paths
         for stem in stems:
             if stem not in matches and spell(stem) in theirs:
-                found = (path for each in theirs[spell(stem)] for path in masks[each])
-                rivals = (each for each in ours[spell(stem)] if each != stem)
-                matches[stem] = tuple(found), tuple(rivals)
+                rivals = tuple(each for each in ours[spell(stem)] if each != stem)
+                matches[stem] = tuple(theirs[spell(stem)]), rivals
     return matches
-
-
-def _grouped(stems: Iterable[Path], spell: Callable[[Path], bytes]) -> dict[bytes, list[Path]]:
-    groups: dict[bytes, list[Path]] = defaultdict(list)
-    for stem in stems:
-        groups[spell(stem)].append(stem)
-    return groups
 
 
 def _composed(stem: Path) -> bytes:
@@ -297,7 +288,9 @@ def _refuse_overwriting(jobs: Sequence[Job], masks: Iterable[Path]) -> None:
     """Refuse targets that are inputs, and targets that are shared."""
     inputs = {_place(path): path for path in (*masks, *(job.source for job in jobs))}
     sources: dict[Path, Path] = {}
-    for target, source in _targets(jobs):
+    targets = [(job.target, job.source) for job in jobs]
+    targets += [(job.attention_map, job.source) for job in jobs if job.attention_map]
+    for target, source in targets:
         place = _place(target)
         if place in inputs:
             raise UserError(
@@ -309,14 +302,6 @@ def _refuse_overwriting(jobs: Sequence[Job], masks: Iterable[Path]) -> None:
                 f"{target}: would be written for both {sources[place]} and {source}; "
                 "fill them in two runs with an `out` each"
             )
-
-
-def _targets(jobs: Sequence[Job]) -> Iterator[tuple[Path, Path]]:
-    """Yield each path to be written with the photograph it is for."""
-    for job in jobs:
-        yield job.target, job.source
-        if job.attention_map is not None:
-            yield job.attention_map, job.source
 
 
 def _size(pixels: UInt8) -> str:

@@ -58,7 +58,8 @@ def _continue(picture: UInt8, hole: Bool, band: Bool) -> bool:
         return False
     here = np.argwhere(band)
     # Across a much wider hole a narrow band tells no slope: rounding alone would make one.
-    slopes = 2 * np.ptp(here, axis=0) >= np.array(_extent(hole))
+    extent = [np.ptp(np.flatnonzero(hole.any(axis))) for axis in (1, 0)]
+    slopes = 2 * np.ptp(here, axis=0) >= np.array(extent)
     levels = picture[band].astype(np.float64)
     plane = np.linalg.lstsq(_plane_terms(here, slopes), levels, rcond=None)[0]
     remainder = levels - _plane_terms(here, slopes) @ plane
@@ -72,11 +73,6 @@ def _continue(picture: UInt8, hole: Bool, band: Bool) -> bool:
         levels = _plane_terms(places, slopes) @ plane + _enlarged(field, step, top, part)
         picture[top : top + STRIP][part] = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
     return True
-
-
-def _extent(hole: Bool) -> list[int]:
-    """Return how many pixels a hole spans along both axes."""
-    return [int(np.ptp(np.flatnonzero(hole.any(axis)))) for axis in (1, 0)]
 
 
 def _plane_terms(places: Int, slopes: Bool) -> Float64:

@@ -8,11 +8,12 @@ patches that contain it.
 
 from __future__ import annotations
 
+import abc
 from typing import Any
 
 import tensorflow as tf
 
-from inpaint_tf.layers._attention_streamed import Comparison, Stream
+from inpaint_tf.layers._attention_streamed import Stream
 
 SMOOTHING_STEPS = 5
 # Costs of a patch in units of feature distance: of being one cluster side away from the center of
@@ -22,20 +23,7 @@ SEARCHED = 8  # regions of a hierarchical search whose patches are compared
 
 
 class Listed(Stream):
-    """Attends to a list of background patches. Base class of the approximations.
-
-    Args:
-        how: parameters of the comparison, with the reduction.
-        front: size of the foreground, (h', w').
-        back: size of the background, (H', W').
-        usable: 1 for valid background patches, `(H' W',)`.
-        dtype: dtype of the pasted features.
-    """
-
-    def __init__(self, how: Comparison, front: Any, back: Any, usable: Any, dtype: Any) -> None:
-        super().__init__(how, front, back, usable, dtype)
-        self.wide = self.margin + self.reach
-        self.reduction = how.reduction
+    """Attends to a list of background patches. Base class of the approximations."""
 
     def sources(self, query: Any, key: Any, inverse_norm: Any, background: Any) -> tuple[Any, ...]:
         """Return `query`, the padded background, the weights of its pixels, and its blocks."""
@@ -54,26 +42,17 @@ class Listed(Stream):
             for j in range(-reach, reach + 1)
         }
         pixels = range(-self.wide, self.wide + 1)
-        weights = [
-            tf.add_n(
-                [
-                    norm
-                    for (y, x), norm in norms.items()
-                    if max(abs(y - i), abs(x - j)) <= self.margin
-                ]
-            )
-            for i in pixels
-            for j in pixels
-        ]
-        return tf.stack(weights, -1)
+
+        def weight(i: int, j: int) -> Any:
+            near = [(y, x) for y, x in norms if max(abs(y - i), abs(x - j)) <= self.margin]
+            return tf.add_n([norms[place] for place in near])
+
+        return tf.stack([weight(i, j) for i in pixels for j in pixels], -1)
 
     def patches(self, padded: Any, places: Any, weights: Any = None) -> Any:
-        """Return wide patches, `(n, side^2 C)`.
+        """Return the wide patches of a map padded by `wide`, `(n, side^2 C)`.
 
-        Args:
-            padded: a map, padded by `wide`: `(h + 2 wide, w + 2 wide, C)`.
-            places: (row, column) of each patch, `(n, 2)`.
-            weights: weights of the pixels, `(n, side^2)`, or None.
+        `places` `(n, 2)` are the (row, column) of each, `weights` `(n, side^2)` those of pixels.
         """
         width = tf.shape(padded)[1]
         side = tf.range(2 * self.wide + 1)
@@ -92,9 +71,12 @@ class Listed(Stream):
         """Return the keys of background patches, and their values `(n, 4, D)`."""
         places = self.places(numbers)
         keys = self.patches(pixels, places, tf.gather_nd(weights, places))
-        first = places[:, 0] * (self.back[1] + 1) + places[:, 1]
-        corners = tf.stack([0, 1, self.back[1] + 1, self.back[1] + 2])
-        return keys, tf.gather(blocks, first[:, None] + corners)
+        return keys, tf.gather(blocks, self.corners(places))
+
+    def corners(self, places: Any) -> Any:
+        """Return the indices of the four blocks of each patch, `(n, 4)`."""
+        line = self.back[1] + 1
+        return (places[:, :1] * line + places[:, 1:]) + tf.stack([0, 1, line, line + 1])
 
     def queries(self, corner: Any, size: Any, query: Any) -> Any:
         """Return the wide patches of a tile, `(cells, side^2 C)`."""
@@ -106,19 +88,25 @@ class Listed(Stream):
         places = tf.stack([tf.reshape(rows, [-1]), tf.reshape(columns, [-1])], -1)
         return self.patches(tf.pad(query, margins), places)
 
-    def attend(
-        self, queries: Any, keys: Any, values: Any, usable: Any, inside: Any, size: Any
-    ) -> tuple[Any, Any]:
-        """Return the blocks of a tile, and the most attended list index of each cell.
+    @abc.abstractmethod
+    def choose(self, queries: Any, inside: Any, *background: Any) -> tuple[Any, Any, Any, Any]:
+        """Choose what a tile is compared with.
 
         Args:
             queries: `(cells, side^2 C)`.
-            keys: `(n, side^2 C)`.
-            values: `(n, 4, D)`.
-            usable: 1 for valid patches of the list, `(n,)`.
             inside: 1 for cells in the foreground, `(cells, 1)`.
-            size: size of the tile.
+            *background: the sources after the first.
+
+        Returns:
+            Of n patches, their indices, keys `(n, side^2 C)` and values `(n, 4, D)`, and 1 for
+            valid ones, else 0.
         """
+
+    def tile(self, corner: Any, size: Any, query: Any, *background: Any) -> tuple[Any, Any]:
+        """Return blocks of pixels and the best patches of a tile."""
+        inside = self.inside(corner, size)
+        queries = self.queries(corner, size, query)
+        numbers, keys, values, usable = self.choose(queries, inside, *background)
         scores = tf.matmul(queries, keys, transpose_b=True)
         attention = tf.nn.softmax(scores * (usable * self.how.softmax_scale)) * usable * inside
         depth = values.shape[-1]
@@ -126,35 +114,29 @@ class Listed(Stream):
         corners = tf.unstack(tf.reshape(pasted, (size[0], size[1], 4, depth)), axis=2)
         pads = [[(i, 1 - i), (j, 1 - j), (0, 0)] for i in (0, 1) for j in (0, 1)]
         blocks = tf.add_n([tf.pad(each, pad) for each, pad in zip(corners, pads, strict=True)])
-        return blocks, tf.argmax(attention, -1, tf.int32)
+        return blocks, tf.reshape(tf.gather(numbers, self.best(attention)), size)
 
 
 class Sampled(Listed):
     """Attends to a random sample of the valid background patches, with a fixed seed."""
 
-    def tile(self, corner: Any, size: Any, query: Any, *background: Any) -> tuple[Any, Any]:
-        """Return blocks of pixels and the best patches of a tile."""
+    def choose(self, queries: Any, inside: Any, *background: Any) -> tuple[Any, Any, Any, Any]:
+        """Choose the sample."""
         numbers = self._drawn()
-        keys, values = self.listed(numbers, *background)
-        inside = self.inside(corner, size)
-        usable = tf.gather(self.usable, numbers)
-        queries = self.queries(corner, size, query)
-        blocks, best = self.attend(queries, keys, values, usable, inside, size)
-        return blocks, tf.reshape(tf.gather(numbers, best), size)
+        return numbers, *self.listed(numbers, *background), tf.gather(self.usable, numbers)
 
     def _drawn(self) -> Any:
         count = tf.size(self.usable)
         chance = tf.random.stateless_uniform((count,), seed=(0, 0)) + self.usable
-        return tf.math.top_k(chance, tf.maximum(count // self.reduction**2, 1)).indices
+        return tf.math.top_k(chance, tf.maximum(count // self.how.reduction**2, 1)).indices
 
 
 class Clustered(Listed):
     """Attends to the means of clusters of background patches.
 
-    Clusters are initialized as squares. Then each patch moves repeatedly to the best cluster among
-    its own and those of its four neighbors. The cost is the distance of features, plus the distance
-    from the cluster's center, plus a penalty for each neighbor in another cluster. This is iterated
-    conditional modes on a Markov random field.
+    Clusters begin as squares. Then each patch moves repeatedly to the best cluster among its own
+    and those of its four neighbors. The cost is the distance of features, plus the distance from
+    the cluster's center, plus a penalty for each neighbor in another cluster.
     """
 
     def sources(self, query: Any, key: Any, inverse_norm: Any, background: Any) -> tuple[Any, ...]:
@@ -184,24 +166,20 @@ class Clustered(Listed):
             for j in range(side)
         ]
         places = self.places(tf.range(height * width))
-        first = places[:, 0] * (width + 1) + places[:, 1]
-        values = [means(tf.gather(blocks, first + move)) for move in (0, 1, width + 1, width + 2)]
+        corners = tf.unstack(self.corners(places), axis=1)
+        values = [means(tf.gather(blocks, corner)) for corner in corners]
         middle = tf.cast(tf.round(means(tf.cast(places, tf.float32))), tf.int32)
         self.middle = middle[:, 0] * width + middle[:, 1]
         return query, tf.concat(keys, -1), tf.stack(values, 1)
 
-    def tile(self, corner: Any, size: Any, query: Any, *clusters: Any) -> tuple[Any, Any]:
-        """Return blocks of pixels and the best patches of a tile."""
-        keys, values = clusters
-        inside = self.inside(corner, size)
-        queries = self.queries(corner, size, query)
-        blocks, best = self.attend(queries, keys, values, self.cluster_usable, inside, size)
-        return blocks, tf.reshape(tf.gather(self.middle, best), size)
+    def choose(self, queries: Any, inside: Any, *clusters: Any) -> tuple[Any, Any, Any, Any]:
+        """Choose all clusters, each in place of the patch in its middle."""
+        return self.middle, *clusters, self.cluster_usable
 
     def _segment(self, features: Any) -> Any:
         """Return the cluster of every background patch, `(H' W',)`."""
         height, width = tf.unstack(self.back)
-        side = self.reduction
+        side = self.how.reduction
         rows, columns = tf.range(height)[:, None], tf.range(width)
         across = -(-width // side)
         labels = rows // side * across + columns // side
@@ -209,9 +187,8 @@ class Clustered(Listed):
         places = tf.cast(self.places(tf.range(height * width)), tf.float32) / side
         features = tf.reshape(features, (height * width, features.shape[-1]))
         scale = tf.math.reduce_std(features) + 1e-6
-        described = tf.concat(
-            [features / scale / features.shape[-1] ** 0.5, places * SPREAD_COST], -1
-        )
+        features = features / scale / features.shape[-1] ** 0.5
+        described = tf.concat([features, places * SPREAD_COST], -1)
         for _ in range(SMOOTHING_STEPS):
             flat = tf.reshape(labels, [-1])
             sizes = tf.math.unsorted_segment_sum(tf.ones_like(flat, tf.float32), flat, count)
@@ -243,7 +220,7 @@ class Hierarchical(Listed):
         sources = super().sources(query, key, inverse_norm, background)
         _, pixels, weights, _ = sources
         height, width = tf.unstack(self.back)
-        side, region = 2 * self.wide + 1, self.reduction
+        side, region = 2 * self.wide + 1, self.how.reduction
         usable = tf.reshape(self.usable, (1, height, width, 1))
         pads = [(0, 0), (0, -height % region), (0, -width % region), (0, 0)]
 
@@ -267,31 +244,22 @@ class Hierarchical(Listed):
     def tiling(self, wanted: Any, memory: int | None) -> tuple[Any, Any, Any]:
         """Return the origin of the tiles, their count, and their size, which is a region's."""
         del memory
-        size = tf.minimum(self.front, self.reduction)
+        size = tf.minimum(self.front, self.how.reduction)
         return tf.zeros(2, tf.int32), -(-self.front // size), size
 
-    def tile(self, corner: Any, size: Any, query: Any, *background: Any) -> tuple[Any, Any]:
-        """Return blocks of pixels and the best patches of a tile."""
-        inside = self.inside(corner, size)
-        queries = self.queries(corner, size, query)
+    def choose(self, queries: Any, inside: Any, *background: Any) -> tuple[Any, Any, Any, Any]:
+        """Choose the patches of the regions that are most similar to the mean of the tile."""
         mean = tf.reduce_sum(queries * inside, 0) / tf.maximum(tf.reduce_sum(inside), 1)
         scores = tf.linalg.matvec(self.regions, mean)
         scores = tf.where(self.region_usable, scores, scores.dtype.min)
         found = tf.math.top_k(scores, tf.minimum(SEARCHED, tf.size(scores))).indices
-        numbers, exists = self._members(found)
-        keys, values = self.listed(numbers, *background)
-        usable = tf.gather(self.usable, numbers) * exists
-        blocks, best = self.attend(queries, keys, values, usable, inside, size)
-        return blocks, tf.reshape(tf.gather(numbers, best), size)
-
-    def _members(self, regions: Any) -> tuple[Any, Any]:
-        """Return the patches of regions, and 0 for those beyond the border, else 1."""
-        side = tf.range(self.reduction)
-        rows = (regions // self.across * self.reduction)[:, None, None] + side[:, None]
-        columns = (regions % self.across * self.reduction)[:, None, None] + side
+        side = tf.range(self.how.reduction)
+        rows = (found // self.across * self.how.reduction)[:, None, None] + side[:, None]
+        columns = (found % self.across * self.how.reduction)[:, None, None] + side
         exists = (rows < self.back[0]) & (columns < self.back[1])
-        numbers = tf.where(exists, rows * self.back[1] + columns, 0)
-        return tf.reshape(numbers, [-1]), tf.cast(tf.reshape(exists, [-1]), tf.float32)
+        numbers = tf.reshape(tf.where(exists, rows * self.back[1] + columns, 0), [-1])
+        usable = tf.gather(self.usable, numbers) * tf.cast(tf.reshape(exists, [-1]), tf.float32)
+        return numbers, *self.listed(numbers, *background), usable
 
 
 LISTS: dict[str, type[Stream]] = {

@@ -106,10 +106,7 @@ def _by_columns(features: Any) -> Any:
 def _turn(scores: Any, front: Size, back: Size) -> Any:
     """Convert a flat score map between the layouts by rows and by columns.
 
-    Args:
-        scores: `(B, h' w', H' W')`.
-        front: (lines, cells in a line) of the foreground in the present layout.
-        back: the same for the background.
+    `front` and `back` are the (lines, cells in a line) of both maps in the present layout.
     """
     shape = ops.shape(scores)
     split = ops.reshape(scores, (shape[0], *front, *back))

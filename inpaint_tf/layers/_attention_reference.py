@@ -1,7 +1,7 @@
 """Contextual attention as its authors describe it, with patches as filters. TensorFlow only.
 
-It is slow and easy to read. The tests compare the other formulations with it. Samples are
-processed one at a time, because each has its own filters.
+It is slow and easy to read. The tests compare the other formulations with it. The functions are
+those of `_attention_gram.py`. Samples are processed one at a time: each has its own filters.
 """
 
 from __future__ import annotations
@@ -12,18 +12,7 @@ import tensorflow as tf
 
 
 def scores(foreground: Any, background: Any, norm: Any, patch_size: int, fuse_size: int) -> Any:
-    """Correlate the foreground with the normalized patches of the background, and fuse.
-
-    Args:
-        foreground: `(B, h', w', C)`.
-        background: `(B, H', W', C)`.
-        norm: norms of the background patches, `(B, H', W')`.
-        patch_size: odd side of the patches.
-        fuse_size: odd side of the identity matrix for fusing.
-
-    Returns:
-        `(B, h' w', H' W')` float32.
-    """
+    """Correlate the foreground with the normalized patches of the background, and fuse."""
     front, back = tf.shape(foreground)[1:3], tf.shape(background)[1:3]
     channels = background.shape[-1]
 
@@ -38,25 +27,14 @@ def scores(foreground: Any, background: Any, norm: Any, patch_size: int, fuse_si
 
 
 def paste(attention: Any, front: Any, background: Any, rate: int) -> Any:
-    """Paste the attended patches of the full background and add where they overlap.
-
-    Args:
-        attention: `(B, h' w', H' W')` float32.
-        front: size of the foreground, (h', w').
-        background: `(B, H, W, C)` with `H' = ceil(H / rate)`.
-        rate: stride of the patches, whose side is `2 rate`.
-
-    Returns:
-        `(B, rate h', rate w', C)`, sums of up to four patches.
-    """
+    """Paste the attended patches of the full background and add where they overlap."""
     background = tf.cast(background, tf.float32)
     channels = background.shape[-1]
     height, width = (rate * size for size in front)
     # A patch starts rate // 2 pixels before its cell.
     before = rate // 2
-    pads = [
-        (before, rate - before + -size % rate) for size in tf.unstack(tf.shape(background))[1:3]
-    ]
+    sizes = tf.unstack(tf.shape(background))[1:3]
+    pads = [(before, rate - before + -size % rate) for size in sizes]
     padded = tf.pad(background, [(0, 0), *pads, (0, 0)])
 
     def one_sample(sample: tuple[Any, Any]) -> Any:

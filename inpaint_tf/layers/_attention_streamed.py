@@ -37,20 +37,17 @@ class Comparison(NamedTuple):
     softmax_scale: float
     rate: int
     reduction: int = 1
+    return_attention: bool = True
 
 
-def least_memory(patches: int, fuse_size: int) -> int:
-    """Return the bytes of the score maps of a tile of one cell, for a number of patches."""
-    return _memory(patches, fuse_size, side=1)
+def least_memory(patches: int, fuse_size: int, side: int = 1) -> int:
+    """Return the bytes of the score maps of a tile of `side` x `side` cells."""
+    return 4 * _MAPS * patches * (side + 2 * (fuse_size // 2)) ** 2
 
 
 def most_memory(patches: int, fuse_size: int) -> int:
     """Return the bytes of the score maps of the largest tile."""
-    return _memory(patches, fuse_size, side=_LARGEST_SIDE)
-
-
-def _memory(patches: int, fuse_size: int, side: int) -> int:
-    return 4 * _MAPS * patches * (side + 2 * (fuse_size // 2)) ** 2
+    return least_memory(patches, fuse_size, _LARGEST_SIDE)
 
 
 def attend(
@@ -79,7 +76,7 @@ def attend(
 
     Returns:
         `(B, rate h', rate w', C)`, sums of up to four patches, and the most attended background
-        patch of each cell, `(B, h', w')` int32. Both are 0 in skipped tiles.
+        patch of each cell, `(B, h', w')` int32, 0 if it is not wanted. Both are 0 in skipped tiles.
     """
 
     def one_sample(sample: tuple[Any, ...]) -> tuple[Any, Any]:
@@ -100,49 +97,32 @@ def attend(
 class Stream:
     """Computes the attention of one sample, tile by tile.
 
-    Args:
-        how: parameters of the comparison.
-        front: size of the foreground, (h', w').
-        back: size of the background, (H', W').
-        usable: 1 for valid background patches, `(H' W',)`.
-        dtype: dtype of the pasted features.
+    `front` and `back` are the sizes of both maps, `usable` `(H' W',)` is 1 for valid background
+    patches, and `dtype` is that of the pasted features.
     """
 
-    def __init__(
-        self, how: Comparison, front: Any, back: Any, usable: Any, dtype: tf.DType
-    ) -> None:
+    def __init__(self, how: Comparison, front: Any, back: Any, usable: Any, dtype: Any) -> None:
         self.dtype = dtype
         self.how = how
         self.margin = how.patch_size // 2
         self.reach = how.fuse_size // 2
+        self.wide = self.margin + self.reach
         self.front = front
         self.back = back
         self.usable = usable
 
     def sources(self, query: Any, key: Any, inverse_norm: Any, background: Any) -> tuple[Any, ...]:
-        """Return the inputs of `tile`.
-
-        Args:
-            query: `(h', w', C)`.
-            key: `(H', W', C)`.
-            inverse_norm: `(H', W')`.
-            background: `(H, W, C)`.
-        """
-        return query, self._keys(key), inverse_norm, self.blocks(background)
-
-    def _keys(self, background: Any) -> Any:
-        """Return the cells of `(H', W', C)` flattened, with zeros between and around the rows."""
+        """Return the inputs of `tile`, given both maps, inverse norms and the full background."""
         margin = self.margin
-        grid = tf.pad(background, [(margin, margin), (0, margin), (0, 0)])
-        return tf.pad(tf.reshape(grid, (-1, background.shape[-1])), [(margin, 0), (0, 0)])
+        # Zeros between and around the rows.
+        grid = tf.pad(key, [(margin, margin), (0, margin), (0, 0)])
+        keys = tf.pad(tf.reshape(grid, (-1, key.shape[-1])), [(margin, 0), (0, 0)])
+        return query, keys, inverse_norm, self.blocks(background)
 
     def blocks(self, background: Any) -> Any:
-        """Divide the background into blocks of `rate` x `rate` pixels.
+        """Divide the background into blocks, `((H' + 1) (W' + 1), rate^2 C)`.
 
         A patch consists of 2 x 2 blocks. The first block begins half a block before the image.
-
-        Returns:
-            `((H' + 1) (W' + 1), rate^2 C)`.
         """
         rate, channels = self.how.rate, background.shape[-1]
         before = rate // 2
@@ -154,13 +134,7 @@ class Stream:
         return tf.reshape(tf.transpose(blocks, (0, 2, 1, 3, 4)), (-1, rate**2 * channels))
 
     def run(self, sources: tuple[Any, ...], wanted: Any, memory: int | None) -> tuple[Any, Any]:
-        """Return the pasted features, `(rate h', rate w', C)`, and the most attended patches.
-
-        Args:
-            sources: inputs of `tile`.
-            wanted: cells that are needed, `(h', w')` bool.
-            memory: bytes for the score maps of a tile, or None.
-        """
+        """Return the pasted features, `(rate h', rate w', C)`, and the most attended patches."""
         origin, counts, size = self.tiling(wanted, memory)
         kept = _tiles_with(wanted, origin, counts, size)
 
@@ -220,7 +194,7 @@ class Stream:
         # The fused scores are means here, and sums in the definition.
         scale = self.how.softmax_scale * self.how.fuse_size**2
         attention = tf.nn.softmax(scores * (self.usable * scale)) * self.usable
-        best = tf.reshape(tf.argmax(attention, -1, tf.int32), size)
+        best = tf.reshape(self.best(attention), size)
         attention = tf.cast(attention * self.inside(corner, size), blocks.dtype)
 
         # A cell pastes 2 x 2 blocks: a step of one row and of one column in both maps. The zero
@@ -235,6 +209,12 @@ class Stream:
         weights = tf.reshape(weights[: (rows + 1) * (columns + 1) * count], (-1, count))
         pasted = 4 * tf.matmul(weights, blocks)
         return tf.reshape(pasted, (rows + 1, columns + 1, blocks.shape[-1])), best
+
+    def best(self, attention: Any) -> Any:
+        """Return the most attended patch of each cell, `(cells,)`, or 0 if it is not wanted."""
+        if self.how.return_attention:
+            return tf.argmax(attention, -1, tf.int32)
+        return tf.zeros(tf.shape(attention)[:1], tf.int32)
 
     def inside(self, corner: Any, size: Any) -> Any:
         """Return 1 for the cells of a tile that are in the foreground, else 0: `(cells, 1)`."""
@@ -356,17 +336,11 @@ def _average(line: Any, length: int, step: Any) -> Any:
 
 
 class _Line(NamedTuple):
-    """Positions along one axis, with margins around some.
+    """Positions along one axis, with margins around some."""
 
-    Attributes:
-        source: for each position, the index of the requested position that it belongs to.
-        offset: its distance from that one.
-        centre: indices of the requested positions themselves.
-    """
-
-    source: Any
-    offset: Any
-    centre: Any
+    source: Any  # for each position, the index of the requested one that it belongs to
+    offset: Any  # its distance from that one
+    centre: Any  # indices of the requested positions themselves
 
 
 def _with_margins(places: Any, breaks: Any, margin: int) -> _Line:
@@ -409,11 +383,7 @@ def _tiles_with(wanted: Any, origin: Any, counts: Any, size: Any) -> Any:
 
 
 def _join(tiles: Any) -> Any:
-    """Join tiles `(m, n, h + 1, w + 1, D)` that overlap by one row and column, and add there.
-
-    Returns:
-        `(m h + h, n w + w, D)`, which is 0 beyond `(m h + 1, n w + 1)`.
-    """
+    """Join tiles `(m, n, h + 1, w + 1, D)` that overlap by one row and column, and add there."""
     rows = _add_last_to_next(tiles)
     columns = _add_last_to_next(tf.transpose(rows, (1, 0, 3, 2, 4)))
     tiles = tf.transpose(columns, (1, 3, 0, 2, 4))

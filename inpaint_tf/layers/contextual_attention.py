@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from types import ModuleType
 from typing import Any
 
 import keras
 from keras import ops
 
 from inpaint_tf.layers import _attention_gram
-from inpaint_tf.layers._compat import check_compat, check_positive
-from neuralgym_lite.errors import did_you_mean
+from inpaint_tf.layers._compat import check_choice, check_compat, check_positive
 
 FORMULATIONS = ("auto", "gram", "reference", "streamed")
 MINIMUM_NORM = 1e-4
@@ -109,18 +107,10 @@ class ContextualAttention(keras.layers.Layer):
             raise ValueError(f"`softmax_scale` must be above 0. Received: {softmax_scale!r}")
         self.softmax_scale = float(softmax_scale)
         self.compat = check_compat(compat)
-        if formulation not in FORMULATIONS:
-            raise ValueError(
-                f"`formulation` must be one of {FORMULATIONS}. Received: {formulation!r}. "
-                f"{did_you_mean(formulation, FORMULATIONS)}"
-            )
-        self.formulation = formulation
+        self.formulation = check_choice("formulation", formulation, FORMULATIONS)
         self.memory = memory if memory is None else check_positive("memory", memory)
-        if approximation is not None and approximation not in APPROXIMATIONS:
-            raise ValueError(
-                f"`approximation` must be None or one of {tuple(APPROXIMATIONS)}. "
-                f"Received: {approximation!r}. {did_you_mean(approximation, APPROXIMATIONS)}"
-            )
+        if approximation is not None:
+            check_choice("approximation", approximation, APPROXIMATIONS)
         self.approximation = approximation
         if reduction is not None and check_positive("reduction", reduction) == 1:
             raise ValueError("`reduction` must be 2 or more. Received: reduction=1")
@@ -139,8 +129,9 @@ class ContextualAttention(keras.layers.Layer):
         reduction = self.reduction or APPROXIMATIONS.get(self.approximation or "", 1)
         strides = reduction if self.approximation == "stride" else 1
         rate = self.rate * strides
-        small_foreground = self._sample_down(foreground, rate)
-        small_background = self._sample_down(background, rate)
+        small_foreground = ops.cast(self._sample_down(foreground, rate), "float32")
+        small_background = ops.cast(self._sample_down(background, rate), "float32")
+        maps = small_foreground, small_background, background
         valid = self._valid_patches(mask, background, small_background, strides)
         norm = self._patch_norms(small_background)
         wanted = _needed_cells(needed, small_foreground, rate)
@@ -148,25 +139,18 @@ class ContextualAttention(keras.layers.Layer):
             from inpaint_tf.layers._attention_approximate import LISTS
             from inpaint_tf.layers._attention_streamed import Comparison, attend
 
-            pasted, best = attend(
-                ops.cast(small_foreground, "float32"),
-                ops.cast(small_background, "float32"),
-                background,
-                norm,
-                valid,
-                wanted,
-                Comparison(self.patch_size, self.fuse_size, self.softmax_scale, rate, reduction),
-                self.memory,
-                LISTS.get(self.approximation or ""),
-            )
+            sizes = self.patch_size, self.fuse_size
+            how = Comparison(*sizes, self.softmax_scale, rate, reduction, return_attention)
+            stream = LISTS.get(self.approximation or "")
+            pasted, best = attend(*maps, norm, valid, wanted, how, self.memory, stream)
         else:
-            pasted, best = self._attend_at_once(
-                small_foreground, small_background, background, norm, valid, rate
-            )
+            pasted, attention = self._attend_at_once(maps, norm, valid, rate)
+            best = ops.argmax(attention, axis=-1) if return_attention else None
         height, width = ops.shape(foreground)[1:3]
         outputs = ops.cast(pasted[:, :height, :width] / 4, self.compute_dtype)
         if not return_attention:
             return outputs
+        best = ops.reshape(ops.cast(best, "int32"), (-1, *ops.shape(small_foreground)[1:3]))
         offsets = _offsets(best, ops.shape(small_background)[2]) * strides
         offsets *= ops.cast(wanted, "int32")[..., None]
         for axis in (1, 2):
@@ -174,38 +158,22 @@ class ContextualAttention(keras.layers.Layer):
         return outputs, offsets[:, : -(-height // self.rate), : -(-width // self.rate)]
 
     def _attend_at_once(
-        self,
-        small_foreground: Any,
-        small_background: Any,
-        background: Any,
-        norm: Any,
-        valid: Any,
-        rate: int,
+        self, maps: tuple[Any, Any, Any], norm: Any, valid: Any, rate: int
     ) -> tuple[Any, Any]:
-        """Return sums of up to four pasted patches, and the most attended ones `(B, h', w')`."""
-        how = self._formulas()
-        scores = how.scores(
-            ops.cast(small_foreground, "float32"),
-            ops.cast(small_background, "float32"),
-            norm,
-            self.patch_size,
-            self.fuse_size,
-        )
+        """Return sums of up to four pasted patches, and the attention `(B, h' w', H' W')`."""
+        how: Any = _attention_gram
+        if self.formulation == "reference":
+            from inpaint_tf.layers import _attention_reference
+
+            how = _attention_reference
+        foreground, background, full_background = maps
+        scores = how.scores(foreground, background, norm, self.patch_size, self.fuse_size)
         valid = ops.reshape(valid, (ops.shape(valid)[0], 1, -1))
         logits = scores * (valid * self.softmax_scale)
         # Keras warns of a softmax over one patch. This expression has a gradient, which is zero.
         single = logits.shape[-1] == 1
         attention = (1 + 0 * logits if single else ops.softmax(logits, axis=-1)) * valid
-        front = ops.shape(small_foreground)[1:3]
-        best = ops.reshape(ops.argmax(attention, axis=-1), (-1, *front))
-        return how.paste(attention, front, background, rate), ops.cast(best, "int32")
-
-    def _formulas(self) -> ModuleType:
-        if self.formulation != "reference":
-            return _attention_gram
-        from inpaint_tf.layers import _attention_reference
-
-        return _attention_reference
+        return how.paste(attention, ops.shape(foreground)[1:3], full_background, rate), attention
 
     def _streams(self, small_foreground: Any, small_background: Any) -> bool:
         sizes = [*small_foreground.shape[1:3], *small_background.shape[1:3]]
@@ -249,7 +217,7 @@ class ContextualAttention(keras.layers.Layer):
 
     def _patch_norms(self, small_background: Any) -> Any:
         """Return the L2 norm of every background patch, which is above zero: `(B, H', W')`."""
-        squares = ops.sum(ops.square(ops.cast(small_background, "float32")), -1, keepdims=True)
+        squares = ops.sum(ops.square(small_background), -1, keepdims=True)
         total = ops.average_pool(
             ops.pad(squares, ((0, 0), *[(self.patch_size // 2,) * 2] * 2, (0, 0))),
             self.patch_size,

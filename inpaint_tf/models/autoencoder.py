@@ -6,7 +6,6 @@ from typing import Any
 
 import keras
 
-from inpaint_tf.masks import MaskMode
 from inpaint_tf.models.blocks import (
     ConvFactory,
     build_chain,
@@ -14,7 +13,7 @@ from inpaint_tf.models.blocks import (
     run_chain,
     squash_to_picture,
 )
-from inpaint_tf.models.inpainting_model import InpaintingModel
+from inpaint_tf.models.inpainting_model import AnyMode, InpaintingModel
 
 
 @keras.saving.register_keras_serializable(package="inpaint_tf")
@@ -49,11 +48,7 @@ class Autoencoder(InpaintingModel):
     multiple = 16
 
     def __init__(
-        self,
-        width: int = 64,
-        compat: str = "keras",
-        mask_mode: MaskMode | str | dict[str, Any] = "hole",
-        **kwargs: Any,
+        self, width: int = 64, compat: str = "keras", mask_mode: AnyMode = "hole", **kwargs: Any
     ) -> None:
         super().__init__(width, compat, mask_mode, **kwargs)
         policy = self.dtype_policy
@@ -66,11 +61,8 @@ class Autoencoder(InpaintingModel):
                 keras.layers.MaxPooling2D(dtype=policy, name=f"pool{block}"),
             ]
         for block, filters in enumerate((4 * width, 2 * width, width, width), start=1):
-            self.chain.append(
-                keras.layers.Conv2DTranspose(
-                    filters, 2, strides=2, padding="same", dtype=policy, name=f"deconv{block}"
-                )
-            )
+            options = {"padding": "same", "dtype": policy, "name": f"deconv{block}"}
+            self.chain.append(keras.layers.Conv2DTranspose(filters, 2, strides=2, **options))
         self.chain.append(make.picture("picture", kernel_size=1))
         build_chain(self.chain, channels=3)
         self.receptive_field = receptive_field_of(self.chain)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import keras
@@ -16,9 +16,7 @@ from inpaint_tf.layers._compat import check_positive
 class ConvFactory:
     """Makes layers with the weight convention and the dtype policy of a network.
 
-    Args:
-        compat: convention of the weights.
-        dtype: dtype policy of the network.
+    Further options are those of the layers that are made.
     """
 
     def __init__(self, compat: str, dtype: Any) -> None:
@@ -26,52 +24,22 @@ class ConvFactory:
         self.dtype = dtype
 
     def conv(
-        self,
-        name: str,
-        filters: int,
-        kernel_size: int = 3,
-        strides: int = 1,
-        dilation: int = 1,
-        activation: str = "elu",
+        self, name: str, filters: int, kernel_size: int = 3, activation: str = "elu", **options: Any
     ) -> CompatConv2D:
         """Make a convolution without normalization."""
-        return CompatConv2D(
-            filters,
-            kernel_size,
-            self.compat,
-            strides=strides,
-            dilation_rate=dilation,
-            activation=activation,
-            dtype=self.dtype,
-            name=name,
-        )
+        options |= {"activation": activation, "dtype": self.dtype, "name": name}
+        return CompatConv2D(filters, kernel_size, self.compat, **options)
 
     def norm_conv(
-        self,
-        name: str,
-        filters: int,
-        kernel_size: int = 3,
-        strides: int = 1,
-        dilation: int = 1,
-        activation: str = "relu",
+        self, name: str, filters: int, kernel_size: int = 3, **options: Any
     ) -> NormConv2D:
-        """Make a convolution with batch normalization."""
-        return NormConv2D(
-            filters,
-            kernel_size,
-            self.compat,
-            strides,
-            dilation,
-            activation,
-            dtype=self.dtype,
-            name=name,
-        )
+        """Make a convolution with batch normalization, by default with ReLU."""
+        options |= {"dtype": self.dtype, "name": name}
+        return NormConv2D(filters, kernel_size, self.compat, **options)
 
     def norm_deconv(self, name: str, filters: int) -> NormConv2D:
         """Make a 4x4 transposed convolution of stride 2, with batch normalization and ReLU."""
-        return NormConv2D(
-            filters, 4, self.compat, strides=2, transposed=True, dtype=self.dtype, name=name
-        )
+        return self.norm_conv(name, filters, kernel_size=4, strides=2, transposed=True)
 
     def upsample(self, name: str, filters: int) -> UpsampleConv2D:
         """Make an upsampling by 2, followed by a 3x3 convolution."""
@@ -82,15 +50,49 @@ class ConvFactory:
         return CompatConv2D(3, kernel_size, self.compat, dtype="float32", name=name)
 
 
+def dilated_chain(
+    conv: Callable[..., keras.layers.Layer],
+    enlarge: Callable[[str, int], keras.layers.Layer],
+    picture: keras.layers.Layer,
+    width: int,
+) -> list[keras.layers.Layer]:
+    """Return an encoder, dilated convolutions and a decoder: the 17 layers of GLCIC.
+
+    `conv` makes a convolution, `enlarge` a layer that doubles height and width, given its name and
+    filters; `picture` is the last layer.
+    """
+    return [
+        conv("conv1", width, kernel_size=5),
+        conv("conv2_downsample", 2 * width, strides=2),
+        conv("conv3", 2 * width),
+        conv("conv4_downsample", 4 * width, strides=2),
+        conv("conv5", 4 * width),
+        conv("conv6", 4 * width),
+        *dilated_convs(conv, 4 * width),
+        conv("conv11", 4 * width),
+        conv("conv12", 4 * width),
+        enlarge("conv13", 2 * width),
+        conv("conv14", 2 * width),
+        enlarge("conv15", width),
+        conv("conv16", width // 2),
+        picture,
+    ]
+
+
+def dilated_convs(
+    conv: Callable[..., keras.layers.Layer], filters: int
+) -> Iterator[keras.layers.Layer]:
+    """Yield four convolutions, whose taps are 2, 4, 8 and 16 pixels apart."""
+    for number, rate in enumerate((2, 4, 8, 16), start=7):
+        yield conv(f"conv{number}_atrous", filters, dilation_rate=rate)
+
+
 def build_chain(
     layers: Iterable[keras.layers.Layer], channels: int, size: int | None = None
 ) -> int:
     """Build consecutive layers and return the number of output channels.
 
-    Args:
-        layers: from input to output.
-        channels: channels of the input.
-        size: side of the input in pixels, for layers that need it.
+    `size` is the side of the input in pixels, for layers that need it.
     """
     shape = (None, size, size, channels)
     for layer in layers:
@@ -107,14 +109,9 @@ def run_chain(layers: Iterable[keras.layers.Layer], inputs: Any) -> Any:
 
 
 def receptive_field_of(layers: Iterable[keras.layers.Layer], pixel: float = 1.0) -> int:
-    """Return the radius of the receptive field of consecutive layers.
+    """Return the radius of the receptive field of consecutive layers, a multiple of 16 pixels.
 
-    Args:
-        layers: from input to output.
-        pixel: side of a pixel of the input map, in pixels of the image.
-
-    Returns:
-        Radius in pixels of the image, rounded up to a multiple of 16.
+    `pixel` is the side of a pixel of the input map, in pixels of the image.
     """
     radius = 0.0
     for layer in layers:

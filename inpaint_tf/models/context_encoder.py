@@ -8,9 +8,8 @@ import keras
 
 from inpaint_tf.layers import ChannelwiseDense
 from inpaint_tf.layers._compat import check_positive
-from inpaint_tf.masks import MaskMode
 from inpaint_tf.models.blocks import ConvFactory, build_chain, run_chain
-from inpaint_tf.models.inpainting_model import InpaintingModel
+from inpaint_tf.models.inpainting_model import AnyMode, InpaintingModel
 
 
 @keras.saving.register_keras_serializable(package="inpaint_tf")
@@ -55,7 +54,7 @@ class ContextEncoder(InpaintingModel):
         image_size: int = 128,
         width: int = 64,
         compat: str = "keras",
-        mask_mode: MaskMode | str | dict[str, Any] = "hole",
+        mask_mode: AnyMode = "hole",
         **kwargs: Any,
     ) -> None:
         super().__init__(width, compat, mask_mode, **kwargs)

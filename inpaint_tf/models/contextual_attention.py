@@ -7,9 +7,13 @@ from typing import Any
 
 import keras
 
-from inpaint_tf.masks import MaskMode
 from inpaint_tf.models.coarse import CoarseNetwork
-from inpaint_tf.models.inpainting_model import InpaintingModel, composite, with_mask_channels
+from inpaint_tf.models.inpainting_model import (
+    AnyMode,
+    InpaintingModel,
+    composite,
+    with_mask_channels,
+)
 from inpaint_tf.models.refinement import RefinementNetwork
 
 
@@ -58,7 +62,7 @@ class ContextualAttentionModel(InpaintingModel):
         self,
         width: int = 32,
         compat: str = "keras",
-        mask_mode: MaskMode | str | dict[str, Any] = "hole",
+        mask_mode: AnyMode = "hole",
         formulation: str = "auto",
         **kwargs: Any,
     ) -> None:
@@ -66,9 +70,8 @@ class ContextualAttentionModel(InpaintingModel):
         self.formulation = formulation
         policy = self.dtype_policy
         self.coarse = CoarseNetwork(width, compat, dtype=policy, name="coarse")
-        self.refinement = RefinementNetwork(
-            width, compat, formulation, dtype=policy, name="refinement"
-        )
+        options = {"dtype": policy, "name": "refinement"}
+        self.refinement = RefinementNetwork(width, compat, formulation, **options)
         self.built = True
 
     def call(
@@ -82,9 +85,8 @@ class ContextualAttentionModel(InpaintingModel):
         if coarse is None:
             coarse = self.guess(masked_image, mask)
         pasted = with_mask_channels(composite(coarse, masked_image, mask), mask)
-        refined = self.refinement(
-            pasted, mask, return_attention=return_attention, attention=attention
-        )
+        options = {"return_attention": return_attention, "attention": attention}
+        refined = self.refinement(pasted, mask, **options)
         if not return_attention:
             return {"coarse": coarse, "refined": refined}
         return {"coarse": coarse, "refined": refined[0], "offsets": refined[1]}
@@ -96,9 +98,7 @@ class ContextualAttentionModel(InpaintingModel):
     def features(self, pasted: Any, mask: Any) -> Any:
         """Return the features that attention compares, `(B, H / 4, W / 4, 4 width)`.
 
-        Args:
-            pasted: the masked image with the coarse picture in its holes.
-            mask: `(B, H, W, 1)`.
+        `pasted` is the masked image with the coarse picture in its holes.
         """
         return self.refinement.features(with_mask_channels(pasted, mask))
 

@@ -54,9 +54,8 @@ class Critic(keras.Model):
         super().__init__(**kwargs)
         self.size = check_size("size", size)
         self.width = check_positive("width", width)
-        self.last_width = check_positive(
-            "last_width", 4 * width if last_width is None else last_width
-        )
+        last_width = 4 * width if last_width is None else last_width
+        self.last_width = check_positive("last_width", last_width)
         self.compat = check_compat(compat)
         widths = (width, 2 * width, 4 * width, self.last_width)
         self.convs = [

@@ -22,8 +22,9 @@ FEATURE = 4  # pixels a side of a place whose features attention moves
 class FillGraph:
     """A network with everything around it: mask mode, padding, rounding and compositing.
 
-    It is one function of tensors for batches and photographs of any size. `Inpainter.fill` runs it
-    and `inpaint-tf export` saves it.
+    It is one function of tensors for batches and photographs of any size. `inpaint-tf export` saves
+    it; `Inpainter.fill` runs its `predict` and composites on the host, where holes in flat
+    surroundings have been filled already.
 
     Args:
         model: the network.
@@ -33,12 +34,13 @@ class FillGraph:
     Call arguments:
         image: `(B, H, W, 3)` uint8.
         mask: `(B, H, W, 1)` uint8: 0 and 1, or grey levels, of which those above 127 are missing.
+        return_attention: whether offsets are wanted.
 
     Returns:
         A dict of `"output"`, `(B, H, W, 3)` uint8, the filled photographs, whose known pixels are
-        those of `image`; `"predicted"`, uint8, the network's prediction of the whole photographs;
-        `"refined"`, float32 in [-1, 1], the prediction before rounding; and, of a model with
-        attention, `"offsets"`, `(B, h, w, 2)` int32 (dy, dx).
+        those of `image`; `"refined"`, float32 in [-1, 1], the prediction of the whole photographs;
+        and with `return_attention`, of a model that has it, `"offsets"`, `(B, h, w, 2)` int32
+        (dy, dx).
 
     Example:
         >>> import numpy as np
@@ -55,36 +57,37 @@ class FillGraph:
         self.model = model
         self.mask_mode = mask_mode or model.mask_mode
 
-    def __call__(self, image: Any, mask: Any) -> Outputs:
+    def __call__(self, image: Any, mask: Any, return_attention: bool = False) -> Outputs:
         """Fill photographs."""
-        outputs = self.refine(image, mask)
-        predicted = to_levels((outputs["refined"] + 1) * 127.5)
+        outputs = self.predict(image, mask, return_attention)
         # Chosen as floats: TensorFlow Lite cannot choose between integers.
-        output = ops.where(binary(mask) > 0, predicted, ops.cast(image, "float32"))
-        levels = {"predicted": predicted, "output": output}
-        return {**outputs, **{name: ops.cast(each, "uint8") for name, each in levels.items()}}
+        levels = ops.cast(image, "float32")
+        output = ops.where(binary(mask) > 0, _levels_of(outputs["refined"]), levels)
+        return {**outputs, "output": ops.cast(output, "uint8")}
 
-    def refine(self, image: Any, mask: Any) -> Outputs:
-        """Return `"refined"`, and of a model with attention `"offsets"`."""
+    def predict(self, image: Any, mask: Any, return_attention: bool = False) -> Outputs:
+        """Return `"refined"`, and `"offsets"` if they are wanted and the model has attention."""
         run = self._resized if self.model.fixed_size else self._any
-        return run(ops.cast(image, "float32"), binary(mask))
+        return run(ops.cast(image, "float32"), binary(mask), return_attention)
 
-    def _resized(self, levels: Any, holes: Any) -> Outputs:
+    def _resized(self, levels: Any, holes: Any, return_attention: bool) -> Outputs:
         """Run a network of one size on the resized photograph, and resize its result back."""
         side = self.model.fixed_size
         square = to_levels(resize(levels, side, side, "bilinear"))
         square_holes = resize_holes(holes, side, side)
-        predicted = to_levels((self._any(square, square_holes)["refined"] + 1) * 127.5)
+        predicted = _levels_of(self._any(square, square_holes, return_attention)["refined"])
         # Composited here already: what lies beside a hole leaks into it when the square grows.
         filled = ops.where(square_holes > 0, predicted, square)
         height, width = ops.shape(levels)[1:3]
         resized = to_levels(resize(filled, height, width, "bicubic"))
         return {"refined": resized / 127.5 - 1}
 
-    def _any(self, levels: Any, holes: Any) -> Outputs:
+    def _any(self, levels: Any, holes: Any, return_attention: bool) -> Outputs:
         """Run the network on photographs of any size, padded to its multiple."""
         height, width = ops.shape(levels)[1:3]
         options = self._options(levels, holes)
+        if return_attention and self.model.has_attention:
+            options["return_attention"] = True
         outputs = self.model(self._inputs(levels, holes), training=False, **options)
         kept = {name: outputs[name] for name in ("offsets",) if name in outputs}
         refined = ops.cast(outputs["refined"], "float32")
@@ -98,8 +101,8 @@ class FillGraph:
         return reflected(masked, self.model.multiple), reflected(holes, self.model.multiple)
 
     def _options(self, levels: Any, holes: Any) -> dict[str, Any]:
-        """Return further call arguments of the model for these photographs."""
-        return {"return_attention": True} if self.model.has_attention else {}
+        """Return further call arguments of the model, in a subclass."""
+        return {}
 
     def coarse(self, levels: Any, holes: Any) -> Any:
         """Return what the coarse network makes of photographs, padded to its multiple."""
@@ -123,13 +126,14 @@ class FillGraph:
             height: of the reduced photographs, in pixels.
             width: of the reduced photographs, in pixels.
             coarse: the method of this name, compiled.
-
-        Returns:
-            `(B, H, W, 3)` float32 in [-1, 1].
         """
         small = to_levels(resize(levels, height, width, "bilinear"))
         guess = (coarse or self.coarse)(small, resize_holes(holes, height, width))
         return enlarge(guess[:, :height, :width], *ops.shape(levels)[1:3])
+
+
+def _levels_of(refined: Any) -> Any:
+    return to_levels((refined + 1) * 127.5)
 
 
 def binary(mask: Any) -> Any:

@@ -7,15 +7,15 @@ from typing import Any
 import keras
 from keras import ops
 
-from inpaint_tf.masks import MaskMode
 from inpaint_tf.models.blocks import (
     ConvFactory,
     build_chain,
+    dilated_chain,
     receptive_field_of,
     run_chain,
     squash_to_picture,
 )
-from inpaint_tf.models.inpainting_model import InpaintingModel
+from inpaint_tf.models.inpainting_model import AnyMode, InpaintingModel
 
 
 @keras.saving.register_keras_serializable(package="inpaint_tf")
@@ -50,33 +50,16 @@ class GLCIC(InpaintingModel):
     multiple = 4
 
     def __init__(
-        self,
-        width: int = 64,
-        compat: str = "keras",
-        mask_mode: MaskMode | str | dict[str, Any] = "hole",
-        **kwargs: Any,
+        self, width: int = 64, compat: str = "keras", mask_mode: AnyMode = "hole", **kwargs: Any
     ) -> None:
         super().__init__(width, compat, mask_mode, **kwargs)
         make = ConvFactory(compat, self.dtype_policy)
-        self.chain = [
-            make.norm_conv("conv1", width, kernel_size=5),
-            make.norm_conv("conv2_downsample", 2 * width, strides=2),
-            make.norm_conv("conv3", 2 * width),
-            make.norm_conv("conv4_downsample", 4 * width, strides=2),
-            make.norm_conv("conv5", 4 * width),
-            make.norm_conv("conv6", 4 * width),
-            make.norm_conv("conv7_atrous", 4 * width, dilation=2),
-            make.norm_conv("conv8_atrous", 4 * width, dilation=4),
-            make.norm_conv("conv9_atrous", 4 * width, dilation=8),
-            make.norm_conv("conv10_atrous", 4 * width, dilation=16),
-            make.norm_conv("conv11", 4 * width),
-            make.norm_conv("conv12", 4 * width),
-            make.norm_deconv("deconv13", 2 * width),
-            make.norm_conv("conv14", 2 * width),
-            make.norm_deconv("deconv15", width),
-            make.norm_conv("conv16", width // 2),
+        self.chain = dilated_chain(
+            make.norm_conv,
+            lambda name, filters: make.norm_deconv(f"de{name}", filters),
             make.picture("conv17"),
-        ]
+            width,
+        )
         build_chain(self.chain, channels=4)
         self.receptive_field = receptive_field_of(self.chain)
         self.built = True

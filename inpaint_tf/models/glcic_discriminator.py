@@ -91,21 +91,7 @@ class GLCICDiscriminator(keras.Model):
 class Tower(keras.layers.Layer):
     """Strided 5x5 convolutions with batch normalization and ReLU, then a dense layer with ReLU.
 
-    Args:
-        size: side of the images in pixels: an integer, or (height, width).
-        depth: number of convolutions.
-        width: channels after the first convolution.
-        units: length of the embedding.
-        compat: convention of the weights.
-
-    Call arguments:
-        inputs: `(B, height, width, 3)` in [-1, 1].
-
-    Returns:
-        `(B, units)`.
-
-    Raises:
-        ValueError: if images have another size.
+    It turns images `(B, height, width, 3)` of one size into embeddings `(B, units)`.
     """
 
     def __init__(

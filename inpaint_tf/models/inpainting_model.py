@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 from keras import ops
 
 from inpaint_tf.layers._compat import check_compat, check_positive
 from inpaint_tf.masks import MaskMode
+
+AnyMode: TypeAlias = MaskMode | str | dict[str, Any]
 
 
 class InpaintingModel(keras.Model):
@@ -45,11 +47,7 @@ class InpaintingModel(keras.Model):
     has_attention: bool = False
 
     def __init__(
-        self,
-        width: int = 32,
-        compat: str = "keras",
-        mask_mode: MaskMode | str | dict[str, Any] = "hole",
-        **kwargs: Any,
+        self, width: int = 32, compat: str = "keras", mask_mode: AnyMode = "hole", **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
         self.width = check_positive("width", width)

@@ -48,14 +48,8 @@ _RENAMED = {
 }
 _NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.-]{0,199}")  # TensorFlow's rule for scopes
 # How many bytes a weight takes.
-_POLICIES = {
-    "float16": 2,
-    "bfloat16": 2,
-    "float32": 4,
-    "float64": 8,
-    "mixed_float16": 4,
-    "mixed_bfloat16": 4,
-}
+_POLICIES = {"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8}
+_POLICIES |= {"mixed_float16": 4, "mixed_bfloat16": 4}
 _OPTIONS: dict[str, tuple[type, ...]] = {
     "name": (str,),
     "trainable": (bool,),
@@ -137,9 +131,7 @@ def _check_config(config: Any, kind: type[AnyModel]) -> int:
     options = _get(config, "config", (dict,))
     for key in options:
         if key not in _OPTIONS:
-            raise _RefusedError(
-                f"has the unknown setting {key[:80]!a}, which no model of ours has."
-            )
+            raise _RefusedError(f"has the unknown setting {key[:80]!a}, which is none of ours.")
         _get(options, key, _OPTIONS[key])
     if not _NAME.fullmatch(options.get("name", "model")):
         raise _RefusedError(
@@ -169,9 +161,7 @@ def _check_mask_mode(mode: Any) -> None:
 def _check_size(size: Any) -> tuple[int, int]:
     sides = [size, size] if isinstance(size, int) else size
     if len(sides) != 2 or not all(type(side) is int and 1 <= side <= MAX_SIDE for side in sides):
-        raise _RefusedError(
-            f"has size={str(size)[:80]}, which is not two sides in 1 to {MAX_SIDE}."
-        )
+        raise _RefusedError(f"has size={str(size)[:80]}, not two sides in 1 to {MAX_SIDE}.")
     return sides[0], sides[1]
 
 
@@ -185,12 +175,7 @@ def _check_policy(dtype: str | dict[str, Any]) -> int:
 
 
 def _check_weights(data: bytes, least: int) -> None:
-    """Refuse an HDF5 file that refers to others, unpacks, or has too few weights.
-
-    Args:
-        data: the file.
-        least: bytes that the network's weights take at least.
-    """
+    """Refuse an HDF5 file that refers to others, unpacks, or has fewer bytes of weights."""
     total = 0
     with h5py.File(io.BytesIO(data), "r") as file:
         for count, (name, item) in enumerate(_objects(file)):
@@ -208,13 +193,7 @@ def _check_weights(data: bytes, least: int) -> None:
 
 @contextlib.contextmanager
 def _with_current_names(path: Path, archive: zipfile.ZipFile, weights: bytes) -> Iterator[Path]:
-    """Yield the file, or a copy of it in which renamed parts of the network have their new names.
-
-    Args:
-        path: of the file.
-        archive: the same file, open.
-        weights: the HDF5 file in it.
-    """
+    """Yield the file, or a copy of it in which renamed parts of the network have new names."""
     buffer = io.BytesIO(weights)
     with h5py.File(buffer, "r+") as file:
         refinement = file.get(_REFINEMENT, {})

@@ -13,6 +13,7 @@ from inpaint_tf.models.blocks import (
     ConvFactory,
     build_chain,
     clip_to_picture,
+    dilated_convs,
     receptive_field_of,
     run_chain,
 )
@@ -22,25 +23,14 @@ from inpaint_tf.models.blocks import (
 class RefinementNetwork(keras.layers.Layer):
     """Two parallel encoders, one of them with contextual attention, and a decoder.
 
-    Args:
-        width: channels after the first convolutions. 32 gives 2,153,315 weights.
-        compat: convention of the weights.
-        formulation: implementation of the attention.
+    It turns the composited coarse image, ones and mask, `(B, H, W, 5)`, into a picture,
+    `(B, H, W, 3)` float32, clipped to [-1, 1]. H and W are multiples of 8. `attention` is called
+    instead of the attention layer, with its call arguments.
 
     Attributes:
         attention_encoder_field: radius in pixels of the receptive field of the attention encoder.
         decoder_field: the same for the dilated encoder together with the decoder.
         attention_decoder_field: the same for the layers after the attention.
-
-    Call arguments:
-        inputs: the composited coarse image, ones and mask, `(B, H, W, 5)`. H and W are multiples
-            of 8.
-        mask: `(B, H, W, 1)`.
-        return_attention: whether to return offsets too.
-        attention: called instead of the attention layer, with its call arguments.
-
-    Returns:
-        `(B, H, W, 3)` float32, clipped to [-1, 1]. With `return_attention`, that and the offsets.
 
     Reference:
         Yu et al. 2018, figure 4, and the release `v1.0.0`.
@@ -56,10 +46,7 @@ class RefinementNetwork(keras.layers.Layer):
             make.conv("conv4_downsample", 2 * width, strides=2),
             make.conv("conv5", 4 * width),
             make.conv("conv6", 4 * width),
-            make.conv("conv7_atrous", 4 * width, dilation=2),
-            make.conv("conv8_atrous", 4 * width, dilation=4),
-            make.conv("conv9_atrous", 4 * width, dilation=8),
-            make.conv("conv10_atrous", 4 * width, dilation=16),
+            *dilated_convs(make.conv, 4 * width),
         ]
         self.attention_encoder = [
             make.conv("pmconv1", width, kernel_size=5),
@@ -69,12 +56,8 @@ class RefinementNetwork(keras.layers.Layer):
             make.conv("pmconv5", 4 * width),
             make.conv("pmconv6", 4 * width, activation="relu"),
         ]
-        self.attention = ContextualAttention(
-            compat=compat,
-            formulation=formulation,
-            dtype=self.dtype_policy,
-            name="contextual_attention",
-        )
+        options = {"dtype": self.dtype_policy, "name": "contextual_attention"}
+        self.attention = ContextualAttention(compat=compat, formulation=formulation, **options)
         self.attention_decoder = [make.conv("pmconv9", 4 * width), make.conv("pmconv10", 4 * width)]
         self.decoder = [
             make.conv("allconv11", 4 * width),

@@ -7,10 +7,14 @@ from typing import Any
 import keras
 from keras import ops
 
-from inpaint_tf.masks import MaskMode
+from inpaint_tf.layers._compat import check_choice
 from inpaint_tf.models.coarse import CoarseNetwork
-from inpaint_tf.models.inpainting_model import InpaintingModel, composite, with_mask_channels
-from neuralgym_lite.errors import did_you_mean
+from inpaint_tf.models.inpainting_model import (
+    AnyMode,
+    InpaintingModel,
+    composite,
+    with_mask_channels,
+)
 
 WIRINGS = ("composite", "paper-code")
 
@@ -53,17 +57,12 @@ class StableGLCIC(InpaintingModel):
         self,
         width: int = 32,
         compat: str = "keras",
-        mask_mode: MaskMode | str | dict[str, Any] = "hole",
+        mask_mode: AnyMode = "hole",
         wiring: str = "composite",
         **kwargs: Any,
     ) -> None:
         super().__init__(width, compat, mask_mode, **kwargs)
-        if wiring not in WIRINGS:
-            raise ValueError(
-                f"`wiring` must be one of {WIRINGS}. Received: wiring={wiring!r}. "
-                f"{did_you_mean(wiring, WIRINGS)}"
-            )
-        self.wiring = wiring
+        self.wiring = check_choice("wiring", wiring, WIRINGS)
         policy = self.dtype_policy
         self.coarse = CoarseNetwork(width, compat, dtype=policy, name="coarse")
         self.refinement = CoarseNetwork(width, compat, dtype=policy, name="refinement")

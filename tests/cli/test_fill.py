@@ -15,7 +15,7 @@ from PIL import Image
 import inpaint_tf
 from inpaint_tf.cli.fill import command
 from inpaint_tf.inference import ClassicalInpainter, Inpainter
-from inpaint_tf.inference.inpainter import OnProgress
+from inpaint_tf.inference.inpainter import Options
 from neuralgym_lite import progress
 from neuralgym_lite.errors import UserError
 
@@ -27,11 +27,7 @@ class Attentive(Inpainter):
     has_attention = True
 
     def _predict(
-        self,
-        images: np.ndarray,
-        masks: np.ndarray,
-        return_attention: bool = False,
-        on_progress: OnProgress | None = None,
+        self, images: np.ndarray, masks: np.ndarray, options: Options
     ) -> tuple[np.ndarray, np.ndarray]:
         return np.zeros_like(images), np.zeros((1, 2, 3, 2), np.int32)
 
@@ -295,15 +291,11 @@ class Slow(Attentive):
     """Tells of its progress."""
 
     def _predict(
-        self,
-        images: np.ndarray,
-        masks: np.ndarray,
-        return_attention: bool = False,
-        on_progress: OnProgress | None = None,
+        self, images: np.ndarray, masks: np.ndarray, options: Options
     ) -> tuple[np.ndarray, np.ndarray]:
         for share in (0.25, 0.5, 1.0):
-            on_progress(share)
-        return super()._predict(images, masks)
+            options.on_progress(share)
+        return super()._predict(images, masks, options)
 
 
 def test_progress_within_a_photograph(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -171,8 +171,8 @@ class Pieces(Inpainter):
 
     name = "pieces"
 
-    def _predict(self, images, masks, return_attention=False, on_progress=None):
-        on_progress(0.5)
+    def _predict(self, images, masks, options):
+        options.on_progress(0.5)
         return 255 - images, None
 
 

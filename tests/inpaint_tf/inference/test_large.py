@@ -40,7 +40,7 @@ def gap(network, made, masked, mask):
     """Return how far both are apart in the holes, and how far the whole network's pixels reach."""
     whole = made((masked[None], mask[None]))["refined"].numpy()[0]
     told = []
-    pieces, offsets = network(masked, mask, told.append)
+    pieces, offsets = network(masked, mask, told.append, return_attention=True)
     assert told == sorted(told) and told[-1] == pytest.approx(1)
     inside = mask[..., 0] == 1
     return np.abs(pieces - whole)[inside].max(), np.ptp(whole[inside]), offsets, len(told)
