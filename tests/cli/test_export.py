@@ -25,6 +25,14 @@ def saved(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def autoencoder(tmp_path_factory):
+    """A network for what does not depend on the network: it is written in a moment."""
+    path = tmp_path_factory.mktemp("model") / "autoencoder.keras"
+    create("autoencoder", width=2).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
 def exported(saved, tmp_path_factory):
     """A folder with one version, and what was printed."""
     out = tmp_path_factory.mktemp("models") / "inpaint"
@@ -121,9 +129,9 @@ def test_the_card_says_what_is_not_known(exported):
 
 
 @pytest.mark.usefixtures("one_probe")
-def test_the_next_version_has_the_next_number(exported, saved):
+def test_the_next_version_has_the_next_number(exported, autoencoder):
     out = exported[0]
-    result = run(saved, "--out", out, "--precision", "bfloat16", "--json")
+    result = run(autoencoder, "--out", out, "--precision", "bfloat16", "--json")
     told = json.loads(result.stdout)
     assert told["folder"] == str(out / "2") and told["largest_difference"] < 0.05
     assert "bfloat16" in (out / "2" / "MODEL_CARD.md").read_text()
@@ -143,23 +151,23 @@ def test_portable_formats_agree(saved, tmp_path, file_format, limit):
 
 
 @pytest.mark.usefixtures("one_probe")
-def test_a_wrong_export_is_not_left_behind(saved, tmp_path, monkeypatch):
+def test_a_wrong_export_is_not_left_behind(autoencoder, tmp_path, monkeypatch):
     """The network that is written is another than the one that is compared with."""
 
     def write_another(graph, folder, max_pixels):
-        other = create("ca", width=2)
+        other = create("autoencoder", width=2)
         other.set_weights([weight + 0.3 for weight in graph.model.get_weights()])
         write(FillGraph(other), folder, max_pixels)
 
     write = exporter.write_saved_model
     monkeypatch.setattr(exporter, "write_saved_model", write_another)
     with pytest.raises(UserError, match="differs from `fill`.*No version was left"):
-        run(saved, "--out", tmp_path / "out")
+        run(autoencoder, "--out", tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
 
 
 @pytest.mark.usefixtures("one_probe")
-def test_a_folder_that_cannot_be_loaded_is_not_left_behind(saved, tmp_path, monkeypatch):
+def test_a_folder_that_cannot_be_loaded_is_not_left_behind(autoencoder, tmp_path, monkeypatch):
     def write_half(graph, folder, max_pixels):
         write(graph, folder, max_pixels)
         (folder / "variables" / "variables.index").unlink()
@@ -167,7 +175,7 @@ def test_a_folder_that_cannot_be_loaded_is_not_left_behind(saved, tmp_path, monk
     write = exporter.write_saved_model
     monkeypatch.setattr(exporter, "write_saved_model", write_half)
     with pytest.raises(UserError, match="cannot be used, and was not kept"):
-        run(saved, "--out", tmp_path / "out")
+        run(autoencoder, "--out", tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
 
 

@@ -38,7 +38,10 @@ GLCIC = """
     --precision float32 --set model.critic_width=2 --set phases.completion=3
     --set phases.discriminator=2 --iterations 7
 """
-
+CONTEXT_ENCODER = """
+    train --dataset samples --model context-encoder --image-size 32 --width 2 --batch-size 2
+    --precision float32 --set model.critic_width=2
+"""
 AUTOENCODER = """
     train --dataset samples --model autoencoder --image-size 32 --width 2 --batch-size 2
     --precision float32
@@ -64,6 +67,14 @@ def scalars(folder):
 def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "whole"
     train(folder, 8)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def autoencoder(tmp_path_factory):
+    """A run for what does not depend on the network: its step is traced in a moment."""
+    folder = tmp_path_factory.mktemp("runs") / "autoencoder"
+    run(*AUTOENCODER.split(), "--iterations", 2, "--run-dir", folder)
     return folder
 
 
@@ -170,17 +181,17 @@ def test_options_of_a_resumed_run_are_not_those_of_the_default_model(tmp_path, m
         assert (carried_out[-1][1].iterations, carried_out[-1][1].n_critic) == (4, 1)
 
 
-def test_forced_learning_rates_are_those_of_the_networks(trained, tmp_path, monkeypatch):
-    shutil.copytree(trained, tmp_path / "run")
+def test_forced_learning_rates_are_those_of_the_networks(tmp_path, monkeypatch):
+    run(*CONTEXT_ENCODER.split(), "--iterations", 1, "--run-dir", tmp_path / "run")
     rates = ["--set", "optimizer.learning_rate=0.25", "--set", "optimizer.critic_learning_rate=0.5"]
     resume = ["train", "--resume", "--run-dir", tmp_path / "run"]
     # The first does not live to see a checkpoint.
     with monkeypatch.context() as patch, pytest.raises(click.Abort):
         patch.setattr(ScalarLog, "act", interrupt)
-        run(*resume, "--iterations", 10, "--force", *rates)
+        run(*resume, "--iterations", 2, "--force", *rates)
     run(*resume)
-    run(*resume, "--iterations", 12)
-    for iteration in (10, 12):
+    run(*resume, "--iterations", 3)
+    for iteration in (2, 3):
         assert saved_rates(tmp_path / "run", iteration) == [0.25, 0.5]
     assert inpaint_tf.load(tmp_path / "run").name == "run"
 
@@ -239,7 +250,7 @@ def test_resuming_a_finished_run_does_nothing(trained, capsys):
 
 def test_signal_saves_and_ends_with_75(tmp_path):
     folder = tmp_path / "stopped"
-    command = [sys.executable, "-m", "inpaint_tf", *SMALL.split()]
+    command = [sys.executable, "-m", "inpaint_tf", *AUTOENCODER.split()]
     command += ["--iterations", "100000", "--run-dir", str(folder)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, env={**os.environ}) as process:
         log = folder / "scalars.jsonl"
@@ -376,21 +387,21 @@ def test_resume_on_other_pixels(tmp_path):
     run(*resume, 4)
 
 
-def test_a_run_in_use_is_left_alone_and_can_be_read(trained, tmp_path):
+def test_a_run_in_use_is_left_alone_and_can_be_read(autoencoder, tmp_path):
     copy = tmp_path / "copy"
-    shutil.copytree(trained, copy)
+    shutil.copytree(autoencoder, copy)
     with RunLock() as lock:
         lock.hold(copy)
         files = sorted(copy.rglob("*"))
         for command in (
             ("train", "--resume"),
-            (*SMALL.split(), "--overwrite"),
-            ("finetune", trained, "--overwrite", "--dataset", "samples"),
+            (*AUTOENCODER.split(), "--overwrite"),
+            ("finetune", autoencoder, "--overwrite", "--dataset", "samples"),
         ):
             with pytest.raises(UserError, match=f"in use by .*process {os.getpid()}"):
                 run(*command, "--run-dir", copy, "--iterations", 10)
         assert sorted(copy.rglob("*")) == files
-        assert settings(copy) == settings(trained)
+        assert settings(copy) == settings(autoencoder)
         run("evaluate", copy, "--limit", 2, "--out", tmp_path / "scores")
     run("train", "--resume", "--run-dir", copy, "--iterations", 10)
     assert not list(locks_in(copy))

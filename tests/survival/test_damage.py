@@ -16,8 +16,8 @@ from neuralgym_lite.checkpoint import latest_checkpoint, verify
 from neuralgym_lite.errors import UserError
 
 TRAIN = """
-    train --dataset samples --image-size 32 --width 2 --batch-size 2 --precision float32
-    --set model.critic_width=2 --set n_critic=1 --set checkpoint_every=4 --set preview_every=100
+    train --dataset samples --model autoencoder --image-size 32 --width 2 --batch-size 2
+    --precision float32 --set checkpoint_every=4 --set preview_every=100
 """
 
 

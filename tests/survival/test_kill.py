@@ -18,9 +18,9 @@ from neuralgym_lite.checkpoint import latest_checkpoint, verify
 
 ITERATIONS = 60
 TRAIN = f"""
-    train --dataset samples --image-size 32 --width 2 --batch-size 2 --precision float32
-    --set model.critic_width=2 --set n_critic=2 --set checkpoint_every=6 --set preview_every=16
-    --iterations {ITERATIONS}
+    train --dataset samples --model context-encoder --image-size 32 --width 2 --batch-size 2
+    --precision float32 --set model.critic_width=2 --set checkpoint_every=6
+    --set preview_every=16 --iterations {ITERATIONS}
 """
 FEW, ALL = (2, 1), (20, 5)  # kills at any moment, and within a save
 

@@ -27,11 +27,16 @@ SMALL = {
     "iterations": 12,
     "checkpoint_every": 4,
 }
+AUTOENCODER = {
+    "model": {"name": "autoencoder", "width": 2},
+    **{name: SMALL[name] for name in SMALL.keys() - {"model", "n_critic"}},
+}
+CRITIC_LOSSES = {"wgan_d", "wgan_gp", "d_total", "d_norm"}
 BAD_ROUND = 6  # counted from 0
 
 
-def begin(path, **changes):
-    config = load_train_config(None, {**SMALL, **changes})
+def begin(path, settings=SMALL, **changes):
+    config = load_train_config(None, {**settings, **changes})
     return start(config, path)
 
 
@@ -81,24 +86,25 @@ def in_image(result, poison):
 
 
 @pytest.mark.parametrize(
-    ("cls", "name", "change", "scalars"),
+    ("settings", "cls", "name", "change", "scalars"),
     [
-        (AdversarialTrainer, "critic_loss", in_loss, {"wgan_d", "wgan_gp", "d_total", "d_norm"}),
-        (AdversarialTrainer, "generator_loss", in_loss, {"wgan_g", "g_total", "g_norm"}),
+        (SMALL, AdversarialTrainer, "critic_loss", in_loss, CRITIC_LOSSES),
+        (SMALL, AdversarialTrainer, "generator_loss", in_loss, {"wgan_g", "g_total", "g_norm"}),
         pytest.param(
-            *(AdversarialTrainer, "reconstruction", in_loss, {"l1", "ae", "loss"}),
+            *(SMALL, AdversarialTrainer, "reconstruction", in_loss, {"l1", "ae", "loss"}),
             marks=pytest.mark.full,
         ),
-        (Trainer, "generator_gradients", in_one_gradient, {"g_norm"}),
+        (AUTOENCODER, Trainer, "generator_gradients", in_one_gradient, {"g_norm"}),
         pytest.param(
-            *(Trainer, "critic_gradients", in_one_gradient, {"d_norm"}), marks=pytest.mark.full
+            *(SMALL, Trainer, "critic_gradients", in_one_gradient, {"d_norm"}),
+            marks=pytest.mark.full,
         ),
-        (Trainer, "prepare", in_image, {"l1", "ae", "loss", "wgan_d"}),
+        (AUTOENCODER, Trainer, "prepare", in_image, {"g_norm", "loss", "mse"}),
     ],
     ids=["critic", "generator", "reconstruction", "gradient", "critic-gradient", "image"],
 )
-def test_stops_in_its_round_and_says_where(tmp_path, poison, cls, name, change, scalars):
-    run, config = begin(tmp_path / "run")
+def test_stops_in_its_round_and_says_where(tmp_path, poison, settings, cls, name, change, scalars):
+    run, config = begin(tmp_path / "run", settings)
     poison(cls, name, change)
     with pytest.raises(UserError) as caught:
         go(run, config)
@@ -116,8 +122,8 @@ def test_stops_in_its_round_and_says_where(tmp_path, poison, cls, name, change, 
 @pytest.mark.parametrize(("every", "back_to"), [(4, 4), (100, 0)], ids=["saved", "beginning"])
 def test_goes_back_if_asked_to(tmp_path, poison, capsys, monkeypatch, every, back_to):
     monkeypatch.setattr(session, "FIRST_PREVIEW", 5)
-    run, config = begin(tmp_path / "run", on_nan="rollback", checkpoint_every=every)
-    poison(AdversarialTrainer, "critic_loss", in_loss)
+    run, config = begin(tmp_path / "run", AUTOENCODER, on_nan="rollback", checkpoint_every=every)
+    poison(Trainer, "prepare", in_image)
     assert go(run, config)
     told = capsys.readouterr().err
     assert f"Back to iteration {back_to}, with other photographs." in told

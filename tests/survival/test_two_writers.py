@@ -11,8 +11,8 @@ import time
 from neuralgym_lite.run_lock import locks_in
 
 TRAIN = """
-    train --dataset samples --image-size 32 --width 2 --batch-size 2 --precision float32
-    --set model.critic_width=2 --set n_critic=1 --set checkpoint_every=5 --set preview_every=1000
+    train --dataset samples --model autoencoder --image-size 32 --width 2 --batch-size 2
+    --precision float32 --set checkpoint_every=5 --set preview_every=1000
 """
 RESUME = ("train", "--resume", "--iterations", "100000")
 

@@ -12,9 +12,9 @@ import time
 import pytest
 
 TRAIN = """
-    train --dataset samples --image-size 32 --width 2 --batch-size 4 --precision float32
-    --set model.critic_width=2 --set n_critic=1 --set checkpoint_every=10 --set preview_every=1000
-    --set optimizer.averaging=0.9 --set optimizer.epsilon=1e-4
+    train --dataset samples --model stable-glcic --image-size 32 --width 2 --batch-size 4
+    --precision float32 --set model.critic_width=2 --set n_critic=1 --set checkpoint_every=10
+    --set preview_every=1000 --set optimizer.averaging=0.9 --set optimizer.epsilon=1e-4
 """
 # Much below that epsilon Adam makes whole steps of gradients that are nothing but rounding errors.
 # Means over replicas of what is no mean over photographs.
