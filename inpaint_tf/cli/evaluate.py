@@ -79,10 +79,11 @@ def command(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Score each FROM on the test split: a run folder, a name, a saved model, 'ns' or 'telea'.
+    """Score each FROM on the test split.
 
-    All fill the same holes. The table goes to stdout; report.html, metrics.json, per_image.csv and
-    grid.png to the folder of --out.
+    FROM is a run folder, a name of `weights list`, a saved or exported model, the URL of one in
+    TensorFlow Serving, 'ns' or 'telea'. All fill the same holes. The table goes to stdout;
+    report.html, metrics.json, per_image.csv and grid.png to the folder of --out.
     """
     import_backend()
     from inpaint_tf import api

@@ -73,7 +73,8 @@ class _Memory(click.ParamType):
     metavar="FROM",
     default=DEFAULT,
     show_default=True,
-    help="A name of `weights list`, a run folder, a saved model, 'ns' or 'telea'.",
+    help="A name of `weights list`, a run folder, a saved or exported model, the URL of one in "
+    "TensorFlow Serving, 'ns' or 'telea'.",
 )
 @click.option(
     "--out",

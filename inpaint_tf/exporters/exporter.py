@@ -13,7 +13,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from inpaint_tf.data.samples import open_samples
-from inpaint_tf.exported_version import EXPORT_FILES
+from inpaint_tf.exported_version import EXPORT_FACTS, EXPORT_FILES
 from inpaint_tf.exporters.card import Facts, write_card
 from inpaint_tf.exporters.check import (
     Difference,
@@ -22,17 +22,13 @@ from inpaint_tf.exporters.check import (
     fill_in_clean_process,
     probes,
 )
-from inpaint_tf.exporters.portable import (
-    fill_with_onnx,
-    fill_with_tflite,
-    write_onnx,
-    write_tflite,
-)
+from inpaint_tf.exporters.portable import write_onnx, write_tflite
 from inpaint_tf.exporters.served_graph import ServedGraph
 from inpaint_tf.exporters.served_inpainter import ServedInpainter
 from inpaint_tf.exporters.versions import new_version
 from inpaint_tf.exporters.warmup import write_warmup
 from inpaint_tf.inference.detail import add_detail
+from inpaint_tf.inference.engines import onnx_engine, tflite_engine
 from inpaint_tf.inference.network import NetworkInpainter
 from inpaint_tf.models.filling import FillGraph
 from inpaint_tf.models.precision import with_policy
@@ -49,8 +45,8 @@ LIMITS = {
     ("onnx", "float32"): Difference(1e-4, 1e-4, 1),
     ("tflite", "float32"): Difference(1e-3, 1e-3, 1),
 }
-# What writes a file, and what fills with it.
-PORTABLE = {"onnx": (write_onnx, fill_with_onnx), "tflite": (write_tflite, fill_with_tflite)}
+# What writes a file, and what runs it.
+PORTABLE = {"onnx": (write_onnx, onnx_engine), "tflite": (write_tflite, tflite_engine)}
 MEANINGS = {
     "image": "photographs, RGB in 0..255; in `bytes` each a JPEG or PNG",
     "mask": "nonzero where missing, or grey levels, of which those above 127 are missing; "
@@ -125,10 +121,11 @@ def export_model(
             log("Comparing it with `fill`.")
             results = fill_in_clean_process(folder, pairs)
         else:
-            write, fill_with = PORTABLE[file_format]
+            write, engine = PORTABLE[file_format]
             write(graph, folder / EXPORT_FILES[file_format])
             log("Comparing it with `fill`.")
-            results = fill_with(folder / EXPORT_FILES[file_format], pairs)
+            run = engine(folder / EXPORT_FILES[file_format])
+            results = [run(*pair) for pair in pairs]
         difference = compare(results, pairs, fill, graph)
         if not difference.within(limit):
             raise UserError(
@@ -136,9 +133,29 @@ def export_model(
                 f"in the holes and {limit.share:.2%} of the values by {limit.levels} are right. "
                 "No version was left behind."
             )
+        record = _record(inpainter, facts.network["sha256"], file_format, precision)
+        (folder / EXPORT_FACTS).write_text(json.dumps(record, indent=2) + "\n")
         write_card(folder, facts, file_format, precision, difference, steps)
         sizes = _sizes(folder)
         return Exported(publish(), difference, sizes, steps)
+
+
+def _record(
+    inpainter: NetworkInpainter, sha256: str, file_format: str, precision: str
+) -> dict[str, Any]:
+    """Return what `ExportedVersion.facts` reads."""
+    serves = file_format == "saved_model"
+    return {
+        "name": inpainter.name,
+        "model": type(inpainter.model).__name__,
+        "format": file_format,
+        "precision": precision,
+        "mask": inpainter.mask_mode.get_config(),
+        "attention": inpainter.has_attention,
+        "offsets": serves and inpainter.has_attention,
+        "detail": serves and inpainter.detail,
+        "network": sha256,
+    }
 
 
 def left_out(inpainter: NetworkInpainter, file_format: str) -> list[str]:

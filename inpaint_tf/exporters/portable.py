@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
-from inpaint_tf.exporters.check import Pair, Results
 from inpaint_tf.exporters.served_inpainter import PHOTOGRAPHS
+from inpaint_tf.inference.engines import need
 from inpaint_tf.models.filling import FillGraph
-from neuralgym_lite.errors import UserError
 from neuralgym_lite.quiet import held_back_stderr
 
 OPSET = 17

@@ -14,15 +14,15 @@ from inpaint_tf.inference.engines import (
     saved_model_engine,
     tflite_engine,
 )
-from inpaint_tf.inference.inpainter import Inpainter, Int32, OnProgress, UInt8
+from inpaint_tf.inference.inpainter import DEFAULT_MEMORY, Inpainter, Options, Prediction, UInt8
 from inpaint_tf.inference.server import server_engine
 from inpaint_tf.masks import MaskMode
 from inpaint_tf.model_source import ModelSource
 from neuralgym_lite.errors import UserError
 
 _ENGINES = {"onnx": onnx_engine, "saved_model": saved_model_engine, "tflite": tflite_engine}
-# Bytes for each pair of places that attention compares at once: scores, and their exponentials.
-_BYTES_A_PAIR = 24
+# Bytes for each pair of places that attention compares at once, as measured. A SavedModel streams.
+_BYTES_A_PAIR = {"onnx": 24, "tflite": 135}
 _PLACE = 8  # pixels a side
 
 
@@ -36,8 +36,8 @@ class ExportedInpainter(Inpainter):
         name: for tables and messages.
         engine: what runs the model.
         facts: the contents of its `export.json`. Of a server none are known.
-        memory: bytes that attention may take. An ONNX or TensorFlow Lite file compares all places
-            of a photograph at once, and is not run on larger ones. None sets no limit.
+        memory: bytes that attention may take, default 4 GB. An ONNX or TensorFlow Lite file
+            compares all places of a photograph at once, and is not run on larger ones.
         detail: whether `fill` adds detail unless told otherwise, default False.
         source: what the model was loaded from, for reports.
 
@@ -50,7 +50,7 @@ class ExportedInpainter(Inpainter):
         name: str,
         engine: Engine,
         facts: Mapping[str, Any] = MappingProxyType({}),
-        memory: int | None = None,
+        memory: int = DEFAULT_MEMORY,
         detail: bool = False,
         source: ModelSource | None = None,
     ) -> None:
@@ -70,7 +70,7 @@ class ExportedInpainter(Inpainter):
 
         Args:
             source: of the kind `"export"` or `"server"`.
-            memory: as for the class; a SavedModel needs no limit.
+            memory: as for the class.
             detail: as for the class.
 
         Raises:
@@ -89,21 +89,16 @@ class ExportedInpainter(Inpainter):
                 f"'{version.path}' is damaged, or no model of format {version.format}: "
                 f"{_line(error)}"
             ) from error
-        limit = None if version.format == "saved_model" else memory
-        return cls(source.name, engine, version.facts(), limit, detail, source)
+        return cls(source.name, engine, version.facts(), memory, detail, source)
 
     def _description(self) -> dict[str, Any]:
         known = ("model", "format", "precision", "mask")
         return {name: self._facts[name] for name in known if name in self._facts}
 
-    def _predict(
-        self,
-        images: UInt8,
-        masks: UInt8,
-        return_attention: bool = False,
-        on_progress: OnProgress | None = None,
-    ) -> tuple[UInt8, Int32 | None]:
+    def _predict(self, images: UInt8, masks: UInt8, options: Options) -> Prediction:
         height, width = images.shape[1:3]
+        if options.detail and self._facts.get("detail"):
+            raise UserError(f"Model '{self.name}' adds detail itself; leave out `detail`")
         self._check_memory(len(images), height, width)
         try:
             outputs = self.engine(images, masks)
@@ -119,16 +114,17 @@ class ExportedInpainter(Inpainter):
         return output, outputs.get("offsets")
 
     def _check_memory(self, count: int, height: int, width: int) -> None:
-        if self._memory is None or not self._facts.get("attention"):
+        file_format = self._facts.get("format")
+        if file_format not in _BYTES_A_PAIR or not self._facts.get("attention"):
             return
         places = -(-height // _PLACE) * -(-width // _PLACE)
-        needed = _BYTES_A_PAIR * places**2 * count
+        needed = _BYTES_A_PAIR[file_format] * places**2 * count
         if needed > self._memory:
             raise UserError(
                 f"Model '{self.name}' takes {needed / 1e9:.1f} GB for {width}x{height} pixels, "
                 f"more than `memory` of {self._memory / 1e9:.1f} GB: an export of format "
-                f"{self._facts['format']} does not fill in pieces. Take the network or a "
-                "SavedModel of it, make the photograph smaller, or raise `memory`."
+                f"{file_format} does not fill in pieces. Take the network or a SavedModel of it, "
+                "make the photograph smaller, or raise `memory`."
             )
 
 

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     import tensorflow as tf
     from typing_extensions import Unpack
 
+DEFAULT_MEMORY = 4 * 10**9  # bytes
+
 Int32: TypeAlias = npt.NDArray[np.int32]
 OnProgress: TypeAlias = Callable[[float], object]
 Prediction: TypeAlias = tuple[UInt8, Int32 | None]

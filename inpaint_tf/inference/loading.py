@@ -6,8 +6,8 @@ from pathlib import Path
 
 from inpaint_tf.inference.classical import ClassicalInpainter
 from inpaint_tf.inference.exported import ExportedInpainter
-from inpaint_tf.inference.inpainter import Inpainter
-from inpaint_tf.inference.network import DEFAULT_MEMORY, NetworkInpainter
+from inpaint_tf.inference.inpainter import DEFAULT_MEMORY, Inpainter
+from inpaint_tf.inference.network import NetworkInpainter
 from inpaint_tf.model_source import ModelSource
 from inpaint_tf.models.precision import for_this_machine
 from neuralgym_lite.errors import UserError
@@ -24,10 +24,13 @@ def load(
 
     Args:
         source: one of `inpaint_tf.presets()`, such as `"ca-photos"` or `"telea"`; a run folder,
-            whose newest checkpoint is loaded; a folder that `inpaint-tf import` wrote; or a model
-            saved as `.keras`.
+            whose newest checkpoint is loaded; a folder that `inpaint-tf import` wrote; a model
+            saved as `.keras`; a SavedModel, ONNX or TensorFlow Lite file that `inpaint-tf export`
+            wrote; or the URL of one in TensorFlow Serving, `http://HOST:PORT/v1/models/NAME` or
+            `grpc://HOST:PORT/NAME`.
         detail: whether `fill` adds the detail of similar places unless told otherwise. The default,
-            None, means yes for the presets that were scored with it, such as `"ca-photos"`.
+            None, means yes for the presets that were scored with it, such as `"ca-photos"`. An
+            exported model gives what is in the file unless told otherwise.
         memory: bytes that a network may use for large images, default 4 GB. OpenCV's methods need
             no more than the image.
         coarse_at: pixels, at least 64. The coarse network sees images with a longer side reduced to

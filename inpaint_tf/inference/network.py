@@ -11,7 +11,14 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from inpaint_tf.inference.inpainter import Inpainter, Int32, Options, Prediction, UInt8
+from inpaint_tf.inference.inpainter import (
+    DEFAULT_MEMORY,
+    Inpainter,
+    Int32,
+    Options,
+    Prediction,
+    UInt8,
+)
 from inpaint_tf.inference.large import CELL, LargeAttentionNetwork, LargeNetwork
 from inpaint_tf.masks import MaskMode
 from inpaint_tf.model_source import ModelSource
@@ -24,7 +31,6 @@ from neuralgym_lite.images import to_uint8
 
 Float: TypeAlias = npt.NDArray[np.float32]
 
-DEFAULT_MEMORY = 4 * 10**9
 LEAST_COARSE = 64
 
 

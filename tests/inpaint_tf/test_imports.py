@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 LAYERS = (
     {"neuralgym_lite"},
     {"layers", "losses", "masks"},
-    {"models", "data", "metrics", "weights", "configs", "model_source"},
+    {"models", "data", "metrics", "weights", "configs", "model_source", "exported_version"},
     {"training", "inference", "report", "exporters", "importers"},
     # The package itself hands out names of everything below.
     {"__init__", "api"},

@@ -22,11 +22,13 @@ from documents import SERVED, blocks
 from PIL import Image
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
+import inpaint_tf
 from inpaint_tf.exporters.exporter import write_saved_model
 from inpaint_tf.exporters.served_graph import ServedGraph
 from inpaint_tf.exporters.versions import new_version
 from inpaint_tf.inference.detail import add_detail
 from inpaint_tf.inference.network import NetworkInpainter
+from inpaint_tf.masks import MaskMode
 from inpaint_tf.models import create
 from neuralgym_lite.images import read_picture
 
@@ -103,6 +105,20 @@ def post(server, **request):
 
 
 # The protocols.
+
+
+@pytest.mark.parametrize("protocol", ["http", "grpc"])
+def test_a_served_model_is_a_model(server, model, protocol):
+    host = f"localhost:{server['rest' if protocol == 'http' else 'grpc']}"
+    path = "v1/models/inpaint" if protocol == "http" else "inpaint"
+    served = inpaint_tf.load(f"{protocol}://{host}/{path}")
+    assert served.name == f"inpaint, {protocol}"
+    options = {"dataset": "samples", "image_size": 64, "limit": 2, "baselines": False}
+    network = NetworkInpainter(model, MaskMode("hole"), "network")
+    scores = inpaint_tf.evaluate([network, served], **options).summaries
+    for name, expected in scores["network"].items():
+        if expected.mean is not None:
+            assert scores[served.name][name].mean == pytest.approx(expected.mean, rel=1e-3), name
 
 
 def test_warm_up_was_replayed(server):
