@@ -11,6 +11,7 @@ import click
 
 from inpaint_tf.cli._echo import echo, echo_json
 from inpaint_tf.cli._options import to_pixels, with_options
+from inpaint_tf.model_source import ModelSource
 from inpaint_tf.weights import DEFAULT
 from neuralgym_lite.backend import import_backend
 from neuralgym_lite.errors import UserError
@@ -141,12 +142,13 @@ def command(
     with the same path and name, whatever the suffix, and if none has it, whatever the case of
     letters.
     """
-    import_backend()
     import inpaint_tf
     from inpaint_tf.inference.photographs import fill_photographs, plan_jobs
     from neuralgym_lite.progress import Progress
 
     jobs = plan_jobs(inputs, mask, out, attention_map, functools.partial(echo, err=True))
+    if ModelSource.find(source).needs_keras:
+        import_backend()
     inpainter = inpaint_tf.load(source, memory=memory, coarse_at=coarse_at)
     if attention_map and not inpainter.has_attention:
         raise UserError(f"Model '{source}' has no attention; leave out --attention-map")

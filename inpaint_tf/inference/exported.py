@@ -43,6 +43,14 @@ class ExportedInpainter(Inpainter):
 
     Raises:
         UserError: if the mask mode in `facts` is none.
+
+    Example:
+        >>> import numpy as np
+        >>> from inpaint_tf.inference import ExportedInpainter
+        >>> white = ExportedInpainter("white", lambda images, masks: {"output": images | 255})
+        >>> image, mask = np.zeros((16, 16, 3), np.uint8), np.eye(16, dtype=np.uint8)
+        >>> int((white.fill(image, mask) == 255).sum())
+        48
     """
 
     def __init__(

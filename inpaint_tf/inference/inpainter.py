@@ -27,7 +27,6 @@ from inpaint_tf.inference.conversion import (
 from inpaint_tf.inference.detail import add_detail
 from inpaint_tf.inference.smooth import continue_smooth
 from inpaint_tf.inference.transparency import visible_colors
-from inpaint_tf.masks import MaskMode
 from inpaint_tf.model_source import ModelSource, presets
 from neuralgym_lite.errors import UserError, did_you_mean
 from neuralgym_lite.images import Picture
@@ -35,6 +34,8 @@ from neuralgym_lite.images import Picture
 if TYPE_CHECKING:
     import tensorflow as tf
     from typing_extensions import Unpack
+
+    from inpaint_tf.masks import MaskMode
 
 DEFAULT_MEMORY = 4 * 10**9  # bytes
 

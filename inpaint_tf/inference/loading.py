@@ -7,9 +7,7 @@ from pathlib import Path
 from inpaint_tf.inference.classical import ClassicalInpainter
 from inpaint_tf.inference.exported import ExportedInpainter
 from inpaint_tf.inference.inpainter import DEFAULT_MEMORY, Inpainter
-from inpaint_tf.inference.network import NetworkInpainter
 from inpaint_tf.model_source import ModelSource
-from inpaint_tf.models.precision import for_this_machine
 from neuralgym_lite.errors import UserError
 
 
@@ -64,6 +62,10 @@ def load(
         if coarse_at is not None:
             raise UserError(f"'{found.name}' is an exported model; leave out `coarse_at`")
         return ExportedInpainter.load(found, memory or DEFAULT_MEMORY, detail)
+    # Only a network needs Keras.
+    from inpaint_tf.inference.network import NetworkInpainter
+    from inpaint_tf.models.precision import for_this_machine
+
     model = for_this_machine(found.load_generator())
     return NetworkInpainter(
         model,

@@ -15,7 +15,6 @@ import cv2
 from inpaint_tf.data.split import canonical
 from inpaint_tf.inference.inpainter import FillOptions, Inpainter, UInt8
 from inpaint_tf.masks import NothingKnownError
-from inpaint_tf.report.flow_colors import attention_map
 from neuralgym_lite.errors import UserError, reason_of
 from neuralgym_lite.images import (
     MAX_PIXELS,
@@ -178,6 +177,8 @@ def _fill(inpainter: Inpainter, job: Job, max_pixels: int, options: FillOptions)
         raise UserError(f"with its mask {mask_file}{grown}, {error}") from error
     job.target.parent.mkdir(parents=True, exist_ok=True)
     if job.attention_map is not None and offsets is not None:
+        from inpaint_tf.report.flow_colors import attention_map  # whose package needs Keras
+
         write_picture(job.attention_map, Picture(attention_map(offsets[0], levels.shape)))
     notes = [picture.lost, write_picture(job.target, picture)]
     if job.attention_map is not None and offsets is None and inpainter.has_attention:

@@ -6,7 +6,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-from keras import ops
 from numpy.typing import NDArray
 
 from neuralgym_lite.errors import UserError
@@ -65,6 +64,8 @@ def crop_boxes(images: Any, boxes: Any, height: int, width: int) -> Any:
     Returns:
         `(B, height, width, C)`.
     """
+    from keras import ops  # here, because what fills without a network needs no Keras
+
     # Products with one-hot matrices are exact, and so are their gradients. The gradient of a gather
     # sums in an order that is not fixed.
     sizes = ops.shape(images)

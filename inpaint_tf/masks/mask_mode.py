@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import keras
 import numpy as np
-from keras import ops
 from numpy.typing import NDArray
 
 from inpaint_tf.masks._names import check_name
@@ -22,7 +20,6 @@ UInt8 = NDArray[np.uint8]
 Float = NDArray[np.float32]
 
 
-@keras.saving.register_keras_serializable(package="inpaint_tf")
 @dataclass(frozen=True)
 class MaskMode:
     """How the network's input is made inside the hole.
@@ -89,6 +86,8 @@ class MaskMode:
         Returns:
             `(B, H, W, 3)` in [-1, 1]. Known pixels are unchanged.
         """
+        from keras import ops  # here, because what fills without a network needs no Keras
+
         if self.prefills:
             return image
         mask = ops.cast(mask, image.dtype)
@@ -108,7 +107,7 @@ class MaskMode:
         if self.name == "mosaic":
             put_mosaic(normal, masks, self.unit, self.interpolation)
             return normal
-        return np.asarray(ops.convert_to_numpy(self.masked_input(normal, masks)), "float32")
+        return np.asarray(self.masked_input(normal, masks), "float32")
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of this mode, as JSON types."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from keras import ops
 from numpy.typing import NDArray
 
 INTERPOLATIONS = ("bilinear", "nearest")
@@ -25,6 +24,8 @@ def mosaic(image: Any, unit: int, interpolation: str = "bilinear") -> Any:
         unit: side of a block in pixels.
         interpolation: `"bilinear"` or `"nearest"`.
     """
+    from keras import ops  # here, because what fills without a network needs no Keras
+
     for axis in (1, 2):
         size = ops.shape(image)[axis]
         static = isinstance(size, int)  # JAX compiles static sizes only
@@ -39,6 +40,8 @@ def mosaic(image: Any, unit: int, interpolation: str = "bilinear") -> Any:
 
 def _sampling_matrix(rows: Any, columns: Any, step: Any, interpolation: str) -> Any:
     """Return the matrix that samples a line of `columns` pixels at `rows` positions."""
+    from keras import ops
+
     place = ops.arange(rows, dtype="float32")
     source = ops.arange(columns, dtype="float32")
     if interpolation == "nearest":

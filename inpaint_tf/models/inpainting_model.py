@@ -10,6 +10,9 @@ from keras import ops
 from inpaint_tf.layers._compat import check_compat, check_positive
 from inpaint_tf.masks import MaskMode
 
+# Models are saved with their mode, which can be used without Keras and does not import it.
+keras.saving.register_keras_serializable(package="inpaint_tf")(MaskMode)
+
 AnyMode: TypeAlias = MaskMode | str | dict[str, Any]
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import inpaint_tf
 from inpaint_tf.exported_version import EXPORT_FACTS, ExportedVersion
@@ -118,6 +121,35 @@ def test_detail_is_added_if_asked_for(network, exports):
     filled = inpaint_tf.load(exports / "onnx", detail=True).fill(image, mask)
     expected = inpaint_tf.load(network, detail=True).fill(image, mask)
     assert np.abs(filled.astype(int) - expected).max() <= 1
+
+
+WITHOUT_TENSORFLOW = """
+import sys
+sys.modules.update(tensorflow=None, keras=None)
+from inpaint_tf.cli.main import cli
+cli.main(sys.argv[1:], standalone_mode=False)
+"""
+
+
+@pytest.mark.parametrize("model", ["onnx", "telea"])
+def test_neither_tensorflow_nor_keras_is_needed(exports, tmp_path, model):
+    """By the command that a user types, with everything that it does around the model."""
+    image, mask = photograph(96, 128)
+    Image.fromarray(image).save(tmp_path / "photo.png")
+    Image.fromarray(255 * mask).save(tmp_path / "mask.png")
+    source = exports / "onnx" if model == "onnx" else model
+    options = ["--mask", tmp_path / "mask.png", "--model", source, "--detail", "--blend"]
+    command = ["fill", tmp_path / "photo.png", *options, "--out", tmp_path / "out"]
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TENSORFLOW, *map(str, command)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    filled = np.asarray(Image.open(tmp_path / "out" / "photo.png"))
+    expected = inpaint_tf.load(source, detail=True).fill(image, mask, blend=True)
+    np.testing.assert_array_equal(filled, expected)
 
 
 # Refusal.
