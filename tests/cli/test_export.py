@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from tensorflow_serving.apis import prediction_log_pb2
 
 from inpaint_tf.cli.export import command
-from inpaint_tf.exporters import exporter, portable
+from inpaint_tf.exporters import exporter
 from inpaint_tf.models import create
 from inpaint_tf.models.filling import FillGraph
 from neuralgym_lite.errors import UserError
@@ -195,4 +195,3 @@ def test_a_missing_package_is_named(saved, tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"needs the package 'tf2onnx': pip install .*\[onnx\]"):
         run(saved, "--out", tmp_path / "out", "--format", "onnx")
     assert list((tmp_path / "out").iterdir()) == []
-    assert portable.EXTRA

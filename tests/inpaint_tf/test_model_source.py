@@ -49,7 +49,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def test_kinds(sources: dict[str, Path]) -> None:
-    names = {"file": "small", "folder": "imported", "run": "run", "export": "served"}
+    names = {"file": "small", "folder": "imported", "run": "run", "export": "served, saved_model"}
     for kind, path in sources.items():
         found = ModelSource.find(path)
         assert found.kind == kind
@@ -122,14 +122,18 @@ def test_a_preset() -> None:
 def test_what_has_no_network_says_so(sources: dict[str, Path]) -> None:
     with pytest.raises(UserError, match="'telea' is not a network"):
         ModelSource.find("telea").load_generator()
-    for path, kind in (
-        (sources["export"], "saved_model"),
-        (sources["run"].parent / "model.onnx", "onnx"),
-    ):
-        with pytest.raises(
-            UserError, match=rf"is an exported model \({kind}\), .* Give what it was"
-        ):
-            ModelSource.find(path).load_generator()
+    url = "http://localhost:8501/v1/models/inpaint"
+    for source in (sources["export"], sources["run"].parent / "model.onnx", url):
+        with pytest.raises(UserError, match="is an exported model, .* give what it was exported"):
+            ModelSource.find(source).load_generator()
+
+
+def test_servers() -> None:
+    for url in ("http://localhost:8501/v1/models/inpaint/", "grpc://localhost:8500/inpaint"):
+        found = ModelSource.find(url)
+        assert (found.kind, found.needs_keras) == ("server", False)
+        assert found.name == f"inpaint, {url.split(':')[0]}"
+        assert found.provenance() == {"source": url}
 
 
 def test_what_is_no_model(tmp_path: Path) -> None:
