@@ -114,7 +114,7 @@ def test_everything_masked_gives_zeros(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_only_what_is_needed(name):
     maps, mask = smooth(64), hole(64)
-    layer = ContextualAttention(approximation=name, formulation="streamed", memory=2**18)
+    layer = ContextualAttention(approximation=name, formulation="streamed", memory=2**20)
     needed = np.zeros_like(mask)
     needed[:, 22:30, 26:30] = 1
     pruned = layer(maps, maps, mask, needed=needed)
