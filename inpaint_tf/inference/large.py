@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from keras import ops
 
+from inpaint_tf.inference.inpainter import OnProgress, Options
 from inpaint_tf.inference.tiling import Box, cover
 from inpaint_tf.layers import ContextualAttention
 from inpaint_tf.models import InpaintingModel
@@ -27,7 +28,6 @@ from neuralgym_lite.errors import UserError
 
 Array: TypeAlias = npt.NDArray[Any]
 Graph: TypeAlias = Callable[..., Any]
-OnProgress: TypeAlias = Callable[[float], object]
 
 # Bytes that a network holds for a pixel and each of its first channels. An estimate, like the next:
 # with both, whole processes stay within their memory (docs/results/resolution.md).
@@ -74,12 +74,7 @@ class LargeNetwork:
         self._whole = _graph(model, lambda *inputs: model(inputs)["refined"], 3, 1)
 
     def __call__(
-        self,
-        masked: Array,
-        mask: Array,
-        on_progress: OnProgress,
-        guess: Array | None = None,
-        return_attention: bool = False,
+        self, masked: Array, mask: Array, options: Options, guess: Array | None = None
     ) -> tuple[Array, Array | None]:
         """Return the content of a picture's holes, and the offsets of the attention.
 
@@ -87,9 +82,8 @@ class LargeNetwork:
             masked: the network's input, `(H, W, 3)` float32 in [-1, 1]; sides are multiples of 8
                 and of the model's multiple.
             mask: `(H, W, 1)` float32, 1 where missing.
-            on_progress: called with the share of the work that is done.
+            options: of the fill; for `return_attention` and `on_progress`.
             guess: `(H, W, 3)`, replaces in the holes what the first of two networks makes.
-            return_attention: whether offsets are wanted.
 
         Returns:
             `(H, W, 3)` float32 in [-1, 1], right where the mask is 1; and of a network with
@@ -99,7 +93,7 @@ class LargeNetwork:
             UserError: if it needs more memory than it may take.
         """
         stage = self._stage(self._whole, self.model.receptive_field or 0, mask)
-        progress = _Progress(on_progress, stage.work)
+        progress = _Progress(options.on_progress, stage.work)
         return _run(stage, [masked, mask], np.zeros_like(masked), progress), None
 
     def _stage(self, run: Graph, margin: int, mask: Array, held: int = 0) -> Stage:
@@ -141,16 +135,11 @@ class LargeAttentionNetwork(LargeNetwork):
         self._attentions: dict[tuple[int | None, bool], Graph] = {}
 
     def __call__(
-        self,
-        masked: Array,
-        mask: Array,
-        on_progress: OnProgress,
-        guess: Array | None = None,
-        return_attention: bool = False,
+        self, masked: Array, mask: Array, options: Options, guess: Array | None = None
     ) -> tuple[Array, Array | None]:
         """Return the content of a picture's holes, and the offsets of the attention."""
         memory, held = self._attention_memory(mask)
-        attention = self._attention(memory, return_attention)
+        attention = self._attention(memory, options.return_attention)
         needed = np.asarray(features_near(mask[None], self.refinement.attention_decoder_field))
         stages = [
             self._stage(*part, where, held)
@@ -161,7 +150,8 @@ class LargeAttentionNetwork(LargeNetwork):
             )
         ]
         scores = np.count_nonzero(needed) // 4 * (mask.size // CELL**2) * WORK_OF_A_SCORE
-        progress = _Progress(on_progress, scores + sum(stage.work for stage in stages))
+        work = scores + sum(stage.work for stage in stages)
+        progress = _Progress(options.on_progress, work)
 
         if guess is None:
             guess = _run(stages[0], [masked, mask], np.zeros_like(masked), progress)
@@ -169,7 +159,7 @@ class LargeAttentionNetwork(LargeNetwork):
         features = np.zeros((*needed.shape[1:3], 4 * self.model.width), np.float32)
         features = _run(stages[1], [pasted, mask], features, progress)
         attended = attention(features[None], mask[None], needed)
-        attended, offsets = attended if return_attention else (attended, None)
+        attended, offsets = attended if options.return_attention else (attended, None)
         progress.add(scores)
         attended = np.asarray(ops.cast(attended[0], "float32"))
         refined = _run(stages[2], [pasted, mask, attended], np.zeros_like(masked), progress)

@@ -143,9 +143,7 @@ class NetworkInpainter(Inpainter):
                 holes = np.asarray(reflected(mask[None].astype(np.float32), multiple))
                 guess = self._guess(image, mask, multiple)
                 masked = np.asarray(reflected(masked, multiple))
-                refined, places = network(
-                    masked[0], holes[0], part.on_progress, guess, options.return_attention
-                )
+                refined, places = network(masked[0], holes[0], part, guess)
             np.copyto(predicted[index], self._levels(refined[:height, :width]), where=mask == 1)
             if places is not None:
                 offsets[index] = places

@@ -280,10 +280,10 @@ class Stream:
         scores = tf.reshape(scores[: tf.size(scores) // line * line], (-1, line))
 
         place = cells[:, None] + columns
-        centre = (lines.centre[:, None] - margin) * wide + posts.centre - margin
-        centre = tf.reshape(tf.where((place >= 0) & (place < nowhere), centre, count), [-1])
-        centre = tf.pad(centre, [(0, self.how.fuse_size + 1)], constant_values=count)
-        scores = tf.gather(scores, centre)
+        center = (lines.center[:, None] - margin) * wide + posts.center - margin
+        center = tf.reshape(tf.where((place >= 0) & (place < nowhere), center, count), [-1])
+        center = tf.pad(center, [(0, self.how.fuse_size + 1)], constant_values=count)
+        scores = tf.gather(scores, center)
         height, width = self.back[0], self.back[1]
         scores = scores[:, : height * (width + margin)]
         scores = tf.reshape(scores, (-1, height, width + margin))[:, :, :width]
@@ -340,7 +340,7 @@ class _Line(NamedTuple):
 
     source: Any  # for each position, the index of the requested one that it belongs to
     offset: Any  # its distance from that one
-    centre: Any  # indices of the requested positions themselves
+    center: Any  # indices of the requested positions themselves
 
 
 def _with_margins(places: Any, breaks: Any, margin: int) -> _Line:

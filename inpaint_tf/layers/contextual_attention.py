@@ -231,12 +231,7 @@ class ContextualAttention(keras.layers.Layer):
         return ops.sqrt(ops.maximum(total, MINIMUM_NORM**2))
 
     def compute_output_spec(
-        self,
-        foreground: Any,
-        background: Any,
-        mask: Any = None,
-        return_attention: bool = False,
-        needed: Any = None,
+        self, foreground: Any, *_: Any, return_attention: bool = False, **__: Any
     ) -> Any:
         outputs = keras.KerasTensor(foreground.shape, dtype=self.compute_dtype)
         if not return_attention:
@@ -279,11 +274,10 @@ def _check_shapes(foreground: Any, background: Any, mask: Any) -> None:
         )
     if mask is None:
         return
-    fits = len(mask.shape) == 4 and mask.shape[-1] == 1
-    for axis in (1, 2):
-        if fits and isinstance(mask.shape[axis], int) and isinstance(background.shape[axis], int):
-            fits = mask.shape[axis] > 0 and mask.shape[axis] % background.shape[axis] == 0
-    if not fits:
+    sides = zip(mask.shape[1:3], background.shape[1:3], strict=False)
+    known = [(side, back) for side, back in sides if side is not None and back is not None]
+    multiple = all(side > 0 and side % back == 0 for side, back in known)
+    if len(mask.shape) != 4 or mask.shape[-1] != 1 or not multiple:
         raise ValueError(
             "`mask` must be (B, k H, k W, 1) for a background (B, H, W, C) and an integer k. "
             f"Received: shapes {tuple(mask.shape)} and {tuple(background.shape)}"

@@ -53,13 +53,13 @@ class ConvFactory:
 def dilated_chain(
     conv: Callable[..., keras.layers.Layer],
     enlarge: Callable[[str, int], keras.layers.Layer],
-    picture: keras.layers.Layer,
+    picture: Callable[[str], keras.layers.Layer],
     width: int,
 ) -> list[keras.layers.Layer]:
     """Return an encoder, dilated convolutions and a decoder: the 17 layers of GLCIC.
 
-    `conv` makes a convolution, `enlarge` a layer that doubles height and width, given its name and
-    filters; `picture` is the last layer.
+    `conv` makes a convolution, `enlarge` a layer that doubles height and width, `picture` the last
+    layer. They are made from input to output: layers draw the seeds of their weights in this order.
     """
     return [
         conv("conv1", width, kernel_size=5),
@@ -75,7 +75,7 @@ def dilated_chain(
         conv("conv14", 2 * width),
         enlarge("conv15", width),
         conv("conv16", width // 2),
-        picture,
+        picture("conv17"),
     ]
 
 

@@ -30,7 +30,7 @@ class CoarseNetwork(keras.layers.Layer):
     def __init__(self, width: int, compat: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         make = ConvFactory(compat, self.dtype_policy)
-        self.chain = dilated_chain(make.conv, make.upsample, make.picture("conv17"), width)
+        self.chain = dilated_chain(make.conv, make.upsample, make.picture, width)
         build_chain(self.chain, channels=5)
         self.receptive_field = receptive_field_of(self.chain)
         self.built = True

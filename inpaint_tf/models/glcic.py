@@ -57,7 +57,7 @@ class GLCIC(InpaintingModel):
         self.chain = dilated_chain(
             make.norm_conv,
             lambda name, filters: make.norm_deconv(f"de{name}", filters),
-            make.picture("conv17"),
+            make.picture,
             width,
         )
         build_chain(self.chain, channels=4)

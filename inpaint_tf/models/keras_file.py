@@ -127,7 +127,8 @@ def _check_config(config: Any, kind: type[AnyModel]) -> int:
     known = keras.saving.get_registered_object(str(registered))
     found = _get(config, "class_name", (str,))
     if not (isinstance(known, type) and issubclass(known, kind) and found == known.__name__):
-        raise _RefusedError(f"holds a {found[:80]!a}, not {_a(kind)}.")
+        wanted = "an inpainting model" if kind.__name__ == "InpaintingModel" else "a critic"
+        raise _RefusedError(f"holds a {found[:80]!a}, not {wanted}.")
     options = _get(config, "config", (dict,))
     for key in options:
         if key not in _OPTIONS:
@@ -140,11 +141,11 @@ def _check_config(config: Any, kind: type[AnyModel]) -> int:
         )
     _check_mask_mode(options.get("mask_mode", "hole"))
     counted = {key: options[key] for key in options.keys() & {"width", "image_size", "last_width"}}
+    for key, value in counted.items():
+        if not 1 <= value <= MAX_SIDE:
+            raise _RefusedError(f"has {key}={value}, which is not in 1 to {MAX_SIDE}.")
     if "size" in options:
         counted["size"] = _check_size(options["size"])
-    for key, value in counted.items():
-        if key != "size" and not 1 <= value <= MAX_SIDE:
-            raise _RefusedError(f"has {key}={value}, which is not in 1 to {MAX_SIDE}.")
     network: Any = known
     return int(network.least_weights(**counted)) * _check_policy(options.get("dtype", "float32"))
 
@@ -271,7 +272,3 @@ def _class_names(config: Any) -> Iterator[Any]:
     if isinstance(config, list):
         for part in config:
             yield from _class_names(part)
-
-
-def _a(kind: type) -> str:
-    return "an inpainting model" if kind.__name__ == "InpaintingModel" else "a critic"

@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 from inpaint_tf.inference import NetworkInpainter, load, network
+from inpaint_tf.inference.inpainter import Options
 from inpaint_tf.inference.large import LargeAttentionNetwork, LargeNetwork
 from inpaint_tf.masks import MaskMode
 from inpaint_tf.models import create
@@ -40,7 +41,7 @@ def gap(network, made, masked, mask):
     """Return how far both are apart in the holes, and how far the whole network's pixels reach."""
     whole = made((masked[None], mask[None]))["refined"].numpy()[0]
     told = []
-    pieces, offsets = network(masked, mask, told.append, return_attention=True)
+    pieces, offsets = network(masked, mask, Options(on_progress=told.append, return_attention=True))
     assert told == sorted(told) and told[-1] == pytest.approx(1)
     inside = mask[..., 0] == 1
     return np.abs(pieces - whole)[inside].max(), np.ptp(whole[inside]), offsets, len(told)
@@ -92,7 +93,7 @@ def test_memory_that_is_too_small(name):
     masked, mask = picture((800, 640), [(100, 100, 50, 50)])
     kind = LargeAttentionNetwork if made.has_attention else LargeNetwork
     with pytest.raises(UserError, match=r"takes at least 0\.\d+ GB for .* 640x800 .* of 0\.00 GB"):
-        kind(made, 10**5, name)(masked, mask, print)
+        kind(made, 10**5, name)(masked, mask, Options())
 
 
 # As an inpainter.
