@@ -103,8 +103,8 @@ def load_config(
         f"in {yaml_path}": {} if yaml_path is None else _read_file(Path(yaml_path)),
     }
     given = {
-        "on the command line": _nest((k, v) for k, v in _leaves(flags or {}) if v is not None),
-        "in --set": _nest(_parse_override(text) for text in overrides),
+        "as an argument": _nest((k, v) for k, v in _leaves(flags or {}) if v is not None),
+        "in `overrides`": _nest(_parse_override(text) for text in overrides),
     }
     variant = cls.select(_merge_all([*stored.values(), *given.values()]))
     foreign = variant.foreign_keys()
@@ -277,10 +277,10 @@ def _parse_override(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     key = key.strip()
     if not (key and equals):
-        raise UserError(f"--set expects key=value, as in a.b=3. Received: {_show(text)}.")
+        raise UserError(f"`overrides` takes key=value, as in a.b=3. Received: {_show(text)}.")
     if key.count(".") >= MAX_DEPTH:
-        raise UserError(f"--set {_show(text)} has a key of {key.count('.') + 1:,} parts.")
-    return key, _parse(value, f"--set {_show(text)}")
+        raise UserError(f"`overrides` {_show(text)} has a key of {key.count('.') + 1:,} parts.")
+    return key, _parse(value, f"`overrides` {_show(text)}")
 
 
 def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

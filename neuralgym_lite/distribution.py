@@ -128,7 +128,7 @@ def lost_workers() -> Iterator[None]:
     except (errors.UnavailableError, errors.AbortedError, errors.InternalError) as error:
         raise UserError(
             f"Another machine was lost ({type(error).__name__}). Start all of them again with "
-            "--resume: they go on from the last checkpoint."
+            "`resume`: they go on from the last checkpoint."
         ) from error
 
 

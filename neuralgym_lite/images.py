@@ -33,7 +33,7 @@ from neuralgym_lite.picture_header import (
 
 UInt8: TypeAlias = npt.NDArray[np.uint8]
 Format: TypeAlias = Literal["PNG", "JPEG", "BMP", "WEBP", "TIFF", "AVIF"]
-Tell: TypeAlias = Callable[[str], object]
+Log: TypeAlias = Callable[[str], object]
 
 MAX_PIXELS = 64_000_000
 MID_GREY = 127  # levels of a mask above this are missing
@@ -304,12 +304,12 @@ def atomic_write(path: str | os.PathLike[str], data: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def find_images(folder: str | os.PathLike[str], tell: Tell | None = None) -> list[Path]:
+def find_images(folder: str | os.PathLike[str], log: Log | None = None) -> list[Path]:
     """List the images of a folder and its subfolders, except for hidden ones.
 
     Args:
         folder: the folder.
-        tell: called with a message about files of other kinds, if there are any.
+        log: called with a message about files of other kinds, if there are any.
 
     Returns:
         Files with one of `SUFFIXES`, ignoring case, sorted by their POSIX path relative to
@@ -319,10 +319,10 @@ def find_images(folder: str | os.PathLike[str], tell: Tell | None = None) -> lis
         UserError: if `folder` is missing, not a folder, or has no images.
         OSError: if it or a subfolder cannot be read.
     """
-    return [Path(folder, name) for name in list_images(folder, tell)]
+    return [Path(folder, name) for name in list_images(folder, log)]
 
 
-def list_images(folder: str | os.PathLike[str], tell: Tell | None = None) -> list[str]:
+def list_images(folder: str | os.PathLike[str], log: Log | None = None) -> list[str]:
     """List the images of a folder like `find_images`, but as strings, which is faster.
 
     Links to folders are followed. Each folder is listed once, so that circular links end. A folder
@@ -330,7 +330,7 @@ def list_images(folder: str | os.PathLike[str], tell: Tell | None = None) -> lis
 
     Args:
         folder: as for `find_images`.
-        tell: as for `find_images`.
+        log: as for `find_images`.
 
     Returns:
         POSIX paths relative to `folder`, sorted.
@@ -361,8 +361,8 @@ def list_images(folder: str | os.PathLike[str], tell: Tell | None = None) -> lis
     if not found:
         beside = f"; found {_kinds(others)}" if others else ""
         raise UserError(f"{folder}: no picture in it (looked for {known}{beside})")
-    if others and tell:
-        tell(f"{folder}: left out {_kinds(others)}; read are {known}")
+    if others and log:
+        log(f"{folder}: left out {_kinds(others)}; read are {known}")
     return sorted(found)
 
 

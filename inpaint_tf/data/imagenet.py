@@ -9,14 +9,14 @@ from typing import ClassVar
 from inpaint_tf.data.locations import fetch_by_hand, locate
 from inpaint_tf.data.photo_set import PhotoSet, list_keys
 from inpaint_tf.data.split import by_folder, deal, split_each
-from neuralgym_lite.images import Tell
+from neuralgym_lite.images import Log
 
 PAPER_SUBSET = 50_000
 # The folders of Kaggle's archive that a user may give as the data set.
 _ABOVE_THE_SPLIT = (".", "CLS-LOC", "Data/CLS-LOC", "ILSVRC/Data/CLS-LOC")
 
 
-def open_imagenet(data_dir: Path | None, tell: Tell | None = None) -> PhotoSet:
+def open_imagenet(data_dir: Path | None, log: Log | None = None) -> PhotoSet:
     """Open ImageNet.
 
     If there are folders `train` and `val`, as in Kaggle's `ILSVRC/Data/CLS-LOC`, they are the train
@@ -26,7 +26,7 @@ def open_imagenet(data_dir: Path | None, tell: Tell | None = None) -> PhotoSet:
     Args:
         data_dir: a folder of the archive, from its top down to `CLS-LOC`; or a folder of images or
             of class folders. Default: search `$INPAINT_TF_DATA` and the cache folder.
-        tell: see `find_images`.
+        log: see `find_images`.
 
     Returns:
         The data set with all photographs.
@@ -38,9 +38,9 @@ def open_imagenet(data_dir: Path | None, tell: Tell | None = None) -> PhotoSet:
     for root in (folder / below for below in _ABOVE_THE_SPLIT):
         if (root / "train").is_dir() and (root / "val").is_dir():
             return ChallengePhotos(
-                "imagenet", root, list_keys(root, "train", tell), list_keys(root, "val", tell)
+                "imagenet", root, list_keys(root, "train", log), list_keys(root, "val", log)
             )
-    return PhotoSet("imagenet", folder, *split_each(by_folder(list_keys(folder, tell=tell))))
+    return PhotoSet("imagenet", folder, *split_each(by_folder(list_keys(folder, log=log))))
 
 
 def fetch_imagenet() -> Path:

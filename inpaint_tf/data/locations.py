@@ -46,10 +46,10 @@ def locate(name: str) -> Path:
         return found
     own = data_folder()
     raise UserError(
-        f"Data set '{name}' is not on this machine: looked at --data-dir (not given), "
+        f"Data set '{name}' is not on this machine: looked at `data_dir` (not given), "
         f"$INPAINT_TF_DATA/{name} ({own / name if own else 'not set'}) and "
         f"'{cache_folder() / name}'; get it with 'inpaint-tf data get {name}', "
-        "or use '--dataset samples', which needs no download."
+        "or use `dataset=samples`, which needs no download."
     )
 
 
@@ -67,5 +67,5 @@ def fetch_by_hand(name: str, instruction: str) -> Path:
         return found
     raise UserError(
         f"Data set '{name}' has to be downloaded by hand: {instruction}; then unpack it into "
-        f"'{(data_folder() or cache_folder()) / name}', or name its folder with '--data-dir DIR'."
+        f"'{(data_folder() or cache_folder()) / name}', or name its folder with `data_dir=DIR`."
     )

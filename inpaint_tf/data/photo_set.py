@@ -15,7 +15,7 @@ from PIL import Image
 
 from inpaint_tf.data.split import canonical, deal
 from neuralgym_lite.errors import UserError
-from neuralgym_lite.images import Tell, list_images, read_rgb
+from neuralgym_lite.images import Log, list_images, read_rgb
 
 # Limits of what `content` reads, so that it takes seconds: 0.15 ms for a file of 26 KB, 0.4 ms from
 # a cold disk. Other limits result in another digest, which needs another name in the manifest.
@@ -25,13 +25,13 @@ READERS = 8  # threads, because network disks have a high latency
 AT_ONCE = 64  # files per task: a task for each file costs more than reading it
 
 
-def list_keys(root: Path, below: str = "", tell: Tell | None = None) -> tuple[str, ...]:
+def list_keys(root: Path, below: str = "", log: Log | None = None) -> tuple[str, ...]:
     """List the keys of all images in a folder and its sub-folders, except hidden ones.
 
     Args:
         root: the folder that keys are relative to.
         below: the folder to list, relative to `root`.
-        tell: see `find_images`.
+        log: see `find_images`.
 
     Returns:
         Sorted posix paths relative to `root`. Images are not opened, so that a million of them take
@@ -41,7 +41,7 @@ def list_keys(root: Path, below: str = "", tell: Tell | None = None) -> tuple[st
         UserError: If the folder does not exist, is not a folder, or has no image.
         OSError: If the folder or a sub-folder cannot be read.
     """
-    names = list_images(root / below, tell)
+    names = list_images(root / below, log)
     return tuple(f"{below}/{name}" for name in names) if below else tuple(names)
 
 

@@ -9,14 +9,14 @@ from pathlib import Path
 from inpaint_tf.data.locations import fetch_by_hand, locate
 from inpaint_tf.data.photo_set import PhotoSet, list_keys
 from inpaint_tf.data.split import split_keys
-from neuralgym_lite.images import Tell
+from neuralgym_lite.images import Log
 
 # Not any name that begins with `val` or `train`: Places2 has scenes of valleys and trains.
 _TEST = re.compile(r"val(idation)?(_.*)?")
 _TRAIN = re.compile(r"(train|data)(_.*)?")
 
 
-def open_places2(data_dir: Path | None, tell: Tell | None = None) -> PhotoSet:
+def open_places2(data_dir: Path | None, log: Log | None = None) -> PhotoSet:
     """Open Places2.
 
     If there are a folder `val`, `validation` or `val_*` and a folder `train`, `train_*` or
@@ -26,7 +26,7 @@ def open_places2(data_dir: Path | None, tell: Tell | None = None) -> PhotoSet:
     Args:
         data_dir: the folder with these folders, its parent, or any folder of images. Default:
             search `$INPAINT_TF_DATA` and the cache folder.
-        tell: see `find_images`.
+        log: see `find_images`.
 
     Returns:
         The data set with all photographs.
@@ -40,9 +40,9 @@ def open_places2(data_dir: Path | None, tell: Tell | None = None) -> PhotoSet:
         if tests and trains:
             train, test = trains[0].name, tests[0].name
             return PhotoSet(
-                "places2", root, list_keys(root, train, tell), list_keys(root, test, tell)
+                "places2", root, list_keys(root, train, log), list_keys(root, test, log)
             )
-    return PhotoSet("places2", folder, *split_keys(list_keys(folder, tell=tell)))
+    return PhotoSet("places2", folder, *split_keys(list_keys(folder, log=log)))
 
 
 def fetch_places2() -> Path:

@@ -15,12 +15,12 @@ from inpaint_tf.data.photo_set import PhotoSet
 from inpaint_tf.data.places2 import fetch_places2, open_places2
 from inpaint_tf.data.samples import open_samples
 from neuralgym_lite.errors import UserError, did_you_mean
-from neuralgym_lite.images import Tell
+from neuralgym_lite.images import Log
 
 
 @dataclass(frozen=True)
 class _DataSet:
-    open: Callable[[Path | None, Tell | None], PhotoSet]
+    open: Callable[[Path | None, Log | None], PhotoSet]
     fetch: Callable[[], Path] | None = None
 
 
@@ -42,7 +42,7 @@ def open_photos(
     name: str,
     data_dir: str | os.PathLike[str] | None = None,
     subset: int | None = None,
-    tell: Tell | None = None,
+    log: Log | None = None,
 ) -> PhotoSet:
     """Open a data set by name, or several joined to one.
 
@@ -52,7 +52,7 @@ def open_photos(
             Default: the default folder of each data set.
         subset: number of train photographs, balanced over classes. Default: all, but 50,000 of
             ImageNet, as in the paper.
-        tell: called with a line for each folder with files that are left out.
+        log: called with a line for each folder with files that are left out.
 
     Returns:
         The keys of the photographs, split into train and test. No photograph is read yet.
@@ -69,9 +69,9 @@ def open_photos(
     """
     folder = None if data_dir is None else Path(data_dir).expanduser()
     if "+" in name:
-        joined = _join(name.split("+"), folder, tell)
+        joined = _join(name.split("+"), folder, log)
         return joined if subset is None else joined.subset(subset)
-    photos = _get(name).open(folder, tell)
+    photos = _get(name).open(folder, log)
     count = photos.default_subset if subset is None else subset
     return photos if count is None else photos.subset(count)
 
@@ -92,10 +92,10 @@ def fetch(name: str) -> Path | None:
     return source() if source else None
 
 
-def _join(each: Sequence[str], folder: Path | None, tell: Tell | None) -> JoinedPhotos:
+def _join(each: Sequence[str], folder: Path | None, log: Log | None) -> JoinedPhotos:
     if len(set(each)) < len(each):
         raise UserError(f"Each data set can be joined once. Received: '{'+'.join(each)}'")
-    parts = {name: open_photos(name, folder and folder / name, tell=tell) for name in each}
+    parts = {name: open_photos(name, folder and folder / name, log=log) for name in each}
     return JoinedPhotos.of(parts)
 
 

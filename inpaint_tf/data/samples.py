@@ -14,7 +14,7 @@ import numpy as np
 
 from inpaint_tf.data.photo_set import PhotoSet
 from neuralgym_lite.errors import UserError
-from neuralgym_lite.images import Tell, read_rgb
+from neuralgym_lite.images import Log, read_rgb
 
 # The color photographs in scikit-image's wheel. Left out are images that do not show a scene
 # (microscopy, a retina, the deep field, drawings), and the right motorcycle, because it shows the
@@ -34,7 +34,7 @@ TEST_CROPS = 10
 SMALLEST_CROP = 0.4
 
 
-def open_samples(data_dir: Path | None = None, tell: Tell | None = None) -> PhotoSet:
+def open_samples(data_dir: Path | None = None, log: Log | None = None) -> PhotoSet:
     """Open the crops of scikit-image's photographs.
 
     One third of each photograph is held out, at the right or left. Test crops are inside of it and
@@ -42,7 +42,7 @@ def open_samples(data_dir: Path | None = None, tell: Tell | None = None) -> Phot
 
     Args:
         data_dir: must be None, because the photographs are part of scikit-image.
-        tell: not called.
+        log: not called.
 
     Returns:
         480 train and 50 test crops. A key such as `chelsea#0007` is the photograph and a number;
@@ -53,8 +53,8 @@ def open_samples(data_dir: Path | None = None, tell: Tell | None = None) -> Phot
     """
     if data_dir is not None:
         raise UserError(
-            f"Data set 'samples' takes no '--data-dir' (received '{data_dir}'); "
-            "for your own images use '--dataset folder'."
+            f"Data set 'samples' takes no `data_dir` (received '{data_dir}'); "
+            "for your own images use `dataset=folder`."
         )
     numbers = range(TRAIN_CROPS + TEST_CROPS)
     keys = tuple(f"{name}#{number:04d}" for number, name in itertools.product(numbers, PHOTOGRAPHS))

@@ -22,7 +22,7 @@ from neuralgym_lite.images import (
     MID_GREY,
     ImageError,
     Picture,
-    Tell,
+    Log,
     atomic_write,
     find_images,
     read_levels,
@@ -80,7 +80,7 @@ def plan_jobs(
     mask: Path,
     out: Path,
     attention_maps: bool = False,
-    log: Tell | None = None,
+    log: Log | None = None,
 ) -> list[Job]:
     """Pair photographs with masks and targets, before anything is written.
 
@@ -216,7 +216,7 @@ def _nothing_missing(mask: Path, levels: UInt8, inverted: bool) -> str:
 
 
 def _photographs(
-    inputs: Sequence[Path], mask: Path, out: Path, log: Tell | None
+    inputs: Sequence[Path], mask: Path, out: Path, log: Log | None
 ) -> dict[Path, Path]:
     """Return each photograph, once however it is spelt, with its path below `out`."""
     photographs: dict[Path, tuple[Path, Path]] = {}
@@ -237,7 +237,7 @@ def _photographs(
 
 
 def _lies_in(file: Path, places: Iterable[Path]) -> bool:
-    """Tell whether a picture is one of these files, or lies in one of these folders."""
+    """Log whether a picture is one of these files, or lies in one of these folders."""
     return any(_place(file).is_relative_to(place) for place in places)
 
 
@@ -246,7 +246,7 @@ def _place(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
-def _masks_by_stem(mask: Path, log: Tell | None) -> dict[Path, Paths]:
+def _masks_by_stem(mask: Path, log: Log | None) -> dict[Path, Paths]:
     """Return masks by their relative path without suffix; a single mask under its own."""
     if not mask.exists():
         raise UserError(f"{mask}: no such mask; `mask` takes a file or a folder")

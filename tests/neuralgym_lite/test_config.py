@@ -167,7 +167,7 @@ def test_override_round_trip(rate, iterations, amp):
 @pytest.mark.parametrize(
     ("override", "words"),
     [
-        ("train.iterations='12'", ["'train.iterations'", "valid integer", "'12'", "--set"]),
+        ("train.iterations='12'", ["'train.iterations'", "valid integer", "'12'", "`overrides`"]),
         ("train.iterations=true", ["'train.iterations'", "valid integer", "True"]),
         ("train.iterations=1.0", ["'train.iterations'", "valid integer", "1.0"]),
         ("train.iterations=0", ["'train.iterations'", "greater than or equal to 1", "0"]),
@@ -226,17 +226,19 @@ def test_an_unknown_key_with_nothing_near_lists_its_section():
 def test_every_problem_is_told_at_once_with_its_source(tmp_path):
     path = write(tmp_path, "nam: x\ntrain: {iterations: '1'}\n")
     message = refusal(path, flags={"mask": "square"}, overrides=["amp=3"])
-    for word in (f"'x' in {path}", f"'1' in {path}", "'square' on the command line", "3 in --set"):
+    for word in (f"'x' in {path}", f"'1' in {path}", "'square' as an argument", "3 in `overrides`"):
         assert word in message
 
 
 @pytest.mark.parametrize("text", ["name", "=3", "", " =1"])
 def test_an_override_without_key_or_value(text):
-    assert f"--set expects key=value, as in a.b=3. Received: {text!r}." == refusal(overrides=[text])
+    assert f"`overrides` takes key=value, as in a.b=3. Received: {text!r}." == refusal(
+        overrides=[text]
+    )
 
 
 def test_a_broken_override_value():
-    assert "--set 'size=[1,' is broken YAML" in refusal(overrides=["size=[1,"])
+    assert "`overrides` 'size=[1,' is broken YAML" in refusal(overrides=["size=[1,"])
 
 
 @pytest.mark.parametrize(
@@ -399,7 +401,7 @@ def test_keys_of_another_variant(tmp_path):
     assert without_foreign_defaults(Shape, {"pen.side": 2, "pen.width": 4}) == {"pen.width": 4}
     assert without_foreign_defaults(Shape, {"pen.side": 3}) == {"pen.side": 3}
     words = "^pen.side is a setting of square. Leave it out. Received: {} in {}.$"
-    with pytest.raises(UserError, match=words.format(2, "--set")):
+    with pytest.raises(UserError, match=words.format(2, "`overrides`")):
         load_config(Shape, overrides=["pen.side=2"])
     path.write_text("pen: {side: 2.5}")
     with pytest.raises(UserError, match=words.format(2.5, path)):

@@ -57,7 +57,7 @@ def test_an_unknown_name_offers_the_nearest(use) -> None:
 
 
 def test_a_folder_must_be_named() -> None:
-    with pytest.raises(UserError, match="--data-dir DIR"):
+    with pytest.raises(UserError, match="`data_dir=DIR`"):
         open_photos("folder")
 
 
