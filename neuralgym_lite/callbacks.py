@@ -22,7 +22,7 @@ from neuralgym_lite import strict_json
 from neuralgym_lite.backend import is_jax, to_host
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.events import EventFile, drop_events_after
-from neuralgym_lite.images import atomic_write
+from neuralgym_lite.folders import atomic_write
 from neuralgym_lite.progress import Progress, Track
 
 # Under JAX a step returns before it is computed. Reading its logs waits for the device, so that

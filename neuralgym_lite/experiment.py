@@ -15,8 +15,7 @@ from typing import Any
 
 from neuralgym_lite import strict_json
 from neuralgym_lite.errors import UserError
-from neuralgym_lite.folders import remove_leftovers
-from neuralgym_lite.images import atomic_write
+from neuralgym_lite.folders import atomic_write, remove_leftovers
 from neuralgym_lite.run_lock import RunLock, locks_in
 
 _LIBRARIES = {"keras": "keras", "numpy": "numpy", "opencv": "cv2"}

@@ -1,4 +1,4 @@
-"""Output folders: early checks, temporary names, and removal of the remains of killed processes."""
+"""Output files and folders: early checks, atomic writes, and the remains of killed processes."""
 
 from __future__ import annotations
 
@@ -70,6 +70,33 @@ def temporary_folder(parent: Path) -> Iterator[Path]:
         yield hidden
     finally:
         shutil.rmtree(hidden, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Provide a temporary path in the same folder, which is renamed to `path` on success.
+
+    Args:
+        path: the file, in an existing folder.
+
+    Yields:
+        A path with the suffix of `path` to write to. It is deleted if the block fails.
+    """
+    path = Path(path)
+    temporary = temporary_name(path.parent, path.suffix)
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def atomic_write(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write bytes to a file in an existing folder atomically, even if the power fails."""
+    with atomic_path(path) as temporary, temporary.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def remove_leftovers(folder: Path) -> None:

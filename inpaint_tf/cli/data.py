@@ -20,7 +20,8 @@ from inpaint_tf.data.photo_set import list_keys
 from inpaint_tf.data.registry import fetch
 from neuralgym_lite.digests import file_sha256
 from neuralgym_lite.errors import UserError
-from neuralgym_lite.images import ImageError, Log
+from neuralgym_lite.image_folders import Log
+from neuralgym_lite.images import ImageError
 from neuralgym_lite.progress import Progress
 
 Group: TypeAlias = dict[str, list[str]]  # keys by split

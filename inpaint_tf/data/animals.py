@@ -12,7 +12,7 @@ from inpaint_tf.data.photo_set import PhotoSet, list_keys
 from inpaint_tf.data.split import split_each
 from neuralgym_lite.errors import UserError, reason_of
 from neuralgym_lite.folders import temporary_folder
-from neuralgym_lite.images import Log
+from neuralgym_lite.image_folders import Log
 
 KAGGLE_HANDLE = "iamsouravbanerjee/animal-image-dataset-90-different-animals"
 

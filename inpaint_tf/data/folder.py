@@ -7,7 +7,7 @@ from pathlib import Path
 from inpaint_tf.data.photo_set import PhotoSet, list_keys
 from inpaint_tf.data.split import split_keys
 from neuralgym_lite.errors import UserError
-from neuralgym_lite.images import Log
+from neuralgym_lite.image_folders import Log
 
 
 def open_folder(data_dir: Path | None, log: Log | None = None) -> PhotoSet:

@@ -9,7 +9,7 @@ from typing import ClassVar
 from inpaint_tf.data.locations import fetch_by_hand, locate
 from inpaint_tf.data.photo_set import PhotoSet, list_keys
 from inpaint_tf.data.split import by_folder, deal, split_each
-from neuralgym_lite.images import Log
+from neuralgym_lite.image_folders import Log
 
 PAPER_SUBSET = 50_000
 # The folders of Kaggle's archive that a user may give as the data set.

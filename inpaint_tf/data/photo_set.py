@@ -15,7 +15,8 @@ from PIL import Image
 
 from inpaint_tf.data.split import canonical, deal
 from neuralgym_lite.errors import UserError
-from neuralgym_lite.images import Log, list_images, read_rgb
+from neuralgym_lite.image_folders import Log, list_images
+from neuralgym_lite.images import read_rgb
 
 # Limits of what `content` reads, so that it takes seconds: 0.15 ms for a file of 26 KB, 0.4 ms from
 # a cold disk. Other limits result in another digest, which needs another name in the manifest.

@@ -9,7 +9,7 @@ from pathlib import Path
 from inpaint_tf.data.locations import fetch_by_hand, locate
 from inpaint_tf.data.photo_set import PhotoSet, list_keys
 from inpaint_tf.data.split import split_keys
-from neuralgym_lite.images import Log
+from neuralgym_lite.image_folders import Log
 
 # Not any name that begins with `val` or `train`: Places2 has scenes of valleys and trains.
 _TEST = re.compile(r"val(idation)?(_.*)?")

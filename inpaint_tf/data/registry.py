@@ -15,7 +15,7 @@ from inpaint_tf.data.photo_set import PhotoSet
 from inpaint_tf.data.places2 import fetch_places2, open_places2
 from inpaint_tf.data.samples import open_samples
 from neuralgym_lite.errors import UserError, did_you_mean
-from neuralgym_lite.images import Log
+from neuralgym_lite.image_folders import Log
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ import numpy as np
 
 from inpaint_tf.data.photo_set import PhotoSet
 from neuralgym_lite.errors import UserError
-from neuralgym_lite.images import Log, read_rgb
+from neuralgym_lite.image_folders import Log
+from neuralgym_lite.images import read_rgb
 
 # The color photographs in scikit-image's wheel. Left out are images that do not show a scene
 # (microscopy, a retina, the deep field, drawings), and the right motorcycle, because it shows the

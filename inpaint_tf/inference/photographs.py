@@ -17,17 +17,16 @@ from inpaint_tf.inference.inpainter import FillOptions, Inpainter, UInt8
 from inpaint_tf.masks import NothingKnownError
 from inpaint_tf.report.flow_colors import attention_map
 from neuralgym_lite.errors import UserError, reason_of
+from neuralgym_lite.folders import atomic_write
+from neuralgym_lite.image_folders import Log, find_images
+from neuralgym_lite.image_writing import write_picture
 from neuralgym_lite.images import (
     MAX_PIXELS,
     MID_GREY,
     ImageError,
     Picture,
-    Log,
-    atomic_write,
-    find_images,
     read_levels,
     read_picture,
-    write_picture,
 )
 
 if TYPE_CHECKING:

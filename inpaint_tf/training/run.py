@@ -26,7 +26,8 @@ from neuralgym_lite.config import load_config, to_dict, to_flat
 from neuralgym_lite.distribution import accelerators, check_strategy, choose_precision, is_chief
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.experiment import RunFolder
-from neuralgym_lite.images import ImageError, Log
+from neuralgym_lite.image_folders import Log
+from neuralgym_lite.images import ImageError
 from neuralgym_lite.run_lock import RunLock
 
 MEAN_OF = 512  # Photographs that the mean color is computed from.
