@@ -9,7 +9,6 @@ import os
 import platform
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +20,29 @@ from neuralgym_lite.run_lock import RunLock, locks_in
 _LIBRARIES = {"keras": "keras", "numpy": "numpy", "opencv": "cv2"}
 
 
-@dataclass(frozen=True)
 class RunFolder:
     """The folder of one run and the paths in it.
 
     A folder is a run if it has a `manifest.json`. Use `create` or `open` to make an instance.
 
-    Args:
+    Attributes:
         path: the folder.
+        checkpoints: folder of the checkpoints.
+        images: folder of the picture grids.
+        tensorboard: folder of the TensorBoard events.
+        scalars: JSON lines, one for each logged iteration.
+        validation: JSON lines, one for each validation.
     """
 
-    path: Path
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.checkpoints = self.path / "checkpoints"
+        self.images = self.path / "images"
+        self.tensorboard = self.path / "tensorboard"
+        self.scalars = self.path / "scalars.jsonl"
+        self.validation = self.path / "validation.jsonl"
+        self._config = self.path / "config.json"
+        self._manifest = self.path / "manifest.json"
 
     @classmethod
     def create(
@@ -52,7 +63,7 @@ class RunFolder:
             UserError: if `path` is a file, has a run and `overwrite` is False, has other files, or
                 is in use by another process.
         """
-        run = cls(Path(path))
+        run = cls(path)
         if run.path.exists() and not run.path.is_dir():
             raise UserError(f"'{path}' is a file, not a folder. Choose another run folder.")
         remove_leftovers(run.path)
@@ -81,37 +92,12 @@ class RunFolder:
         Raises:
             UserError: if there is no run in `path`.
         """
-        run = cls(Path(path))
+        run = cls(path)
         if not run.path.is_dir():
             raise UserError(f"There is no run folder '{path}'. Check the path.")
         if not run._manifest.is_file():
             raise UserError(f"'{path}' is not a run folder: it has no {run._manifest.name}.")
         return run
-
-    @property
-    def checkpoints(self) -> Path:
-        """Folder of the checkpoints."""
-        return self.path / "checkpoints"
-
-    @property
-    def scalars(self) -> Path:
-        """JSON lines, one for each logged iteration."""
-        return self.path / "scalars.jsonl"
-
-    @property
-    def validation(self) -> Path:
-        """JSON lines, one for each validation."""
-        return self.path / "validation.jsonl"
-
-    @property
-    def images(self) -> Path:
-        """Folder of the picture grids."""
-        return self.path / "images"
-
-    @property
-    def tensorboard(self) -> Path:
-        """Folder of the TensorBoard events."""
-        return self.path / "tensorboard"
 
     def write_manifest(self, config: Mapping[str, Any], extra: Mapping[str, Any]) -> None:
         """Write `manifest.json` and `config.json` atomically.
@@ -157,14 +143,6 @@ class RunFolder:
     def read_manifest(self) -> dict[str, Any]:
         """Return the manifest."""
         return _read_json(self._manifest)
-
-    @property
-    def _config(self) -> Path:
-        return self.path / "config.json"
-
-    @property
-    def _manifest(self) -> Path:
-        return self.path / "manifest.json"
 
     def _clear(self) -> None:
         # The manifest is deleted last, so that an interrupted deletion can be repeated.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,24 +42,19 @@ def parse(data: bytes, limit: int = MAX_BYTES) -> Any:
         raise ValueError(f"it is longer than {limit:,} bytes")
     try:
         value = json.loads(data, object_pairs_hook=_object, parse_int=_integer)
+        deep = _depth(value) > MAX_DEPTH
     except RecursionError:
-        raise ValueError(_DEEP) from None
-    level = [value]
-    for _ in range(MAX_DEPTH + 1):
-        level = [part for outer in level for part in _parts(outer)]
-        if not level:
-            return value
-    raise ValueError(_DEEP)
+        deep = True
+    if deep:
+        raise ValueError(f"it is nested deeper than {MAX_DEPTH} levels")
+    return value
 
 
-_DEEP = f"it is nested deeper than {MAX_DEPTH} levels"
-
-
-def _parts(value: Any) -> Iterator[Any]:
-    if isinstance(value, dict):
-        yield from value.values()
-    elif isinstance(value, list):
-        yield from value
+def _depth(value: Any) -> int:
+    if not isinstance(value, dict | list):
+        return 0
+    parts = value.values() if isinstance(value, dict) else value
+    return 1 + max(map(_depth, parts), default=0)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -63,7 +63,7 @@ def start(
     config = resolve(config)
     photos = open_run_photos(config)
     if not is_chief(config.strategy):
-        return RunFolder(Path(path)), config
+        return RunFolder(path), config
     run = RunFolder.create(path, overwrite, lock)
     origin = {
         "inpaint_tf": version("inpaint-tf"),

@@ -22,7 +22,6 @@ from neuralgym_lite.config import (
     load_config,
     to_dict,
     to_documented_yaml,
-    to_yaml,
     without_foreign_defaults,
 )
 from neuralgym_lite.errors import UserError
@@ -143,7 +142,7 @@ def test_yaml_and_dict_round_trip(tmp_path_factory, rate, iterations, amp, name,
     train = Train(iterations=iterations, optimizer=optimizer)
     config = Settings(name=name, amp=amp, train=train, data_dir=Path(f"x{folder}"))
     path = tmp_path_factory.getbasetemp() / "settings.yaml"
-    path.write_text(to_yaml(config), encoding="utf-8", newline="")
+    path.write_text(to_documented_yaml(config), encoding="utf-8", newline="")
     assert load_config(Settings, path) == config
     assert load_config(Settings, flags=to_dict(config)) == config
 
@@ -238,7 +237,7 @@ def test_an_override_without_key_or_value(text):
 
 
 def test_a_broken_override_value():
-    assert "`overrides` 'size=[1,' is broken YAML" in refusal(overrides=["size=[1,"])
+    assert "`overrides` 'size=[1,' cannot be read as YAML" in refusal(overrides=["size=[1,"])
 
 
 @pytest.mark.parametrize(
@@ -298,11 +297,11 @@ HOSTILE = {
     "digits.yaml": ("train: {iterations: " + "9" * 4000 + "}", "4,000 digits"),
     "hex.yaml": ("train: {iterations: 0x" + "f" * 5000 + "}", "5,002 digits"),
     "key.yaml": ("? " + "a." * 3000 + "a\n: 1", "Unknown config key 'a.a.*[.][.][.]"),
-    "truth.yaml": ("amp: !!bool perhaps", "'perhaps'"),
+    "truth.yaml": ("amp: !!bool perhaps", "tags .*bool"),
     "time.yaml": ("name: !!timestamp perhaps", "timestamp"),
     "date.yaml": ("? !!timestamp 2020-01-01\n: 1", "timestamp"),
-    "laughs.json": (LAUGHS, "broken JSON"),
-    "alias.json": ('{"a": &a [1], "name": *a}', "broken JSON"),
+    "laughs.json": (LAUGHS, "cannot be read as JSON"),
+    "alias.json": ('{"a": &a [1], "name": *a}', "cannot be read as JSON"),
     "deep.json": ('{"name": ' + "[" * 5000 + "]" * 5000 + "}", "deeper than 100 levels"),
     "digits.json": ('{"train": {"iterations": ' + "9" * 5000 + "}}", "5,000 digits"),
     "twice.json": ('{"name": "a", "name": "b"}', "'name' occurs twice"),
@@ -344,7 +343,7 @@ def test_json_is_read_by_its_own_rules(tmp_path):
     config = load_config(Settings, path)
     assert (config.name, config.size, config.train.iterations) == ("no", (1, 2), 7)
     path.write_text("name: no")
-    assert "broken JSON" in refusal(path)
+    assert "cannot be read as JSON" in refusal(path)
 
 
 # --- variants and descriptions
