@@ -43,6 +43,12 @@ def reason_of(error: Exception) -> str:
     return " ".join(text.split()) or type(error).__name__
 
 
+def check_name(kind: str, name: str, known: Iterable[str]) -> None:
+    """Raise a UserError if a name of some kind is unknown."""
+    if name not in known:
+        raise UserError(f"Unknown {kind}: '{name}'. {did_you_mean(name, known)}")
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return a hint for an error about an unknown name.
 

@@ -20,36 +20,20 @@ KAGGLE_HANDLE = "iamsouravbanerjee/animal-image-dataset-90-different-animals"
 def open_animals(data_dir: Path | None, log: Log | None = None) -> PhotoSet:
     """Open a folder with the layout `<class>/*.jpg`, split 11:1 within each class.
 
+    60 photographs of a class become 55 train and 5 test photographs.
+
     Args:
         data_dir: the folder of the class folders, or a folder that contains it as `animals` or
-            `animals/animals`, like Kaggle's archive. Default: search `$INPAINT_TF_DATA` and the
+            `animals/animals`, like Kaggle's archive. None: search `$INPAINT_TF_DATA` and the
             cache folder.
         log: see `find_images`.
-
-    Returns:
-        The data set. 60 photographs of a class become 55 train and 5 test photographs.
-
-    Raises:
-        UserError: If the data set is not found, cannot be read, or has too few images.
     """
-    root, classes = read_classes(data_dir or locate("animals"), log)
+    root, classes = _read_classes(data_dir or locate("animals"), log)
     return PhotoSet("animals", root, *split_each(classes))
 
 
-def read_classes(folder: Path, log: Log | None = None) -> tuple[Path, dict[str, tuple[str, ...]]]:
-    """List the images of each class.
-
-    Args:
-        folder: see `data_dir` of `open_animals`.
-        log: see `find_images`; also called if there are images outside the class folders.
-
-    Returns:
-        The folder of the class folders, and class -> keys relative to that folder. Images outside
-        the class folders are left out.
-
-    Raises:
-        UserError: If the folder cannot be read, or has no class folder with an image.
-    """
+def _read_classes(folder: Path, log: Log | None = None) -> tuple[Path, dict[str, tuple[str, ...]]]:
+    """Return the folder of the class folders, and the keys relative to it by class."""
     root, keys = folder, list_keys(folder, log=log)
     for _ in range(2):
         nested = tuple(key.removeprefix("animals/") for key in keys if key.startswith("animals/"))
@@ -73,15 +57,7 @@ def read_classes(folder: Path, log: Log | None = None) -> tuple[Path, dict[str, 
 
 
 def fetch_animals() -> Path:
-    """Download the data set from Kaggle into the cache folder, unless it is on this machine.
-
-    Returns:
-        The folder where `open_animals` finds it.
-
-    Raises:
-        UserError: If kagglehub is not installed, the download fails or has no class folder, or
-            the cache folder cannot be written.
-    """
+    """Download the data set from Kaggle into the cache folder, unless it is on this machine."""
     return find("animals") or _keep(_download(), cache_folder() / "animals")
 
 
@@ -105,7 +81,7 @@ def _download() -> Path:
 
 def _keep(download: Path, target: Path) -> Path:
     """Copy a download to `target`, completely or not at all."""
-    source, _ = read_classes(download)
+    source, _ = _read_classes(download)
     try:
         with temporary_folder(target.parent) as scratch:
             copy = scratch / target.name

@@ -25,33 +25,19 @@ def open_imagenet(data_dir: Path | None, log: Log | None = None) -> PhotoSet:
 
     Args:
         data_dir: a folder of the archive, from its top down to `CLS-LOC`; or a folder of images or
-            of class folders. Default: search `$INPAINT_TF_DATA` and the cache folder.
+            of class folders. None: search `$INPAINT_TF_DATA` and the cache folder.
         log: see `find_images`.
-
-    Returns:
-        The data set with all photographs.
-
-    Raises:
-        UserError: If the data set is not found, cannot be read, or has too few images.
     """
     folder = data_dir or locate("imagenet")
     for root in (folder / below for below in _ABOVE_THE_SPLIT):
         if (root / "train").is_dir() and (root / "val").is_dir():
-            return ChallengePhotos(
-                "imagenet", root, list_keys(root, "train", log), list_keys(root, "val", log)
-            )
+            splits = (list_keys(root, split, log) for split in ("train", "val"))
+            return ChallengePhotos("imagenet", root, *splits)
     return PhotoSet("imagenet", folder, *split_each(by_folder(list_keys(folder, log=log))))
 
 
 def fetch_imagenet() -> Path:
-    """Find ImageNet on this machine. Its terms do not allow an automatic download.
-
-    Returns:
-        The folder where `open_imagenet` finds it.
-
-    Raises:
-        UserError: If it is not there; the message tells what to download, and where to put it.
-    """
+    """Find ImageNet on this machine. Its terms do not allow an automatic download."""
     return fetch_by_hand(
         "imagenet",
         "accept the terms of the 'ImageNet Object Localization Challenge' at "
@@ -68,15 +54,6 @@ class ChallengePhotos(PhotoSet):
         """Return a subset with `count` train photographs, and an eleventh as many for testing.
 
         Test photographs are not balanced over classes, because Kaggle's `val` has no class folders.
-
-        Args:
-            count: number of train photographs; all if there are fewer.
-
-        Returns:
-            The subset. It is contained in every larger one.
-
-        Raises:
-            UserError: If `count` is below 1.
         """
         smaller = super().subset(count)
         tests = max(round(len(smaller.train) / 11), 1)

@@ -23,14 +23,7 @@ class JoinedPhotos(PhotoSet):
 
     @classmethod
     def of(cls, parts: Mapping[str, PhotoSet]) -> JoinedPhotos:
-        """Join data sets, each with its own split.
-
-        Args:
-            parts: name -> data set.
-
-        Returns:
-            A data set with a name such as `"animals+places2"`.
-        """
+        """Join data sets, each with its own split, to one named as in `"animals+places2"`."""
         train = tuple(f"{name}/{key}" for name, part in parts.items() for key in part.train)
         test = tuple(f"{name}/{key}" for name, part in parts.items() for key in part.test)
         return cls("+".join(parts), None, train, test, parts)

@@ -31,17 +31,7 @@ def find(name: str) -> Path | None:
 
 
 def locate(name: str) -> Path:
-    """Return the folder of a data set for which no folder was given.
-
-    Args:
-        name: name of the data set and of its folder.
-
-    Returns:
-        `$INPAINT_TF_DATA/<name>` if it exists, else `<cache folder>/<name>`.
-
-    Raises:
-        UserError: If neither exists; the message tells how to get the data set.
-    """
+    """Return the folder of a data set for which no folder was given; a UserError without one."""
     if found := find(name):
         return found
     own = data_folder()
@@ -54,15 +44,7 @@ def locate(name: str) -> Path:
 
 
 def fetch_by_hand(name: str, instruction: str) -> Path:
-    """Return the folder of a data set that cannot be downloaded automatically.
-
-    Args:
-        name: name of the data set.
-        instruction: how to download it; an imperative.
-
-    Raises:
-        UserError: If it is not on this machine; the message contains the instruction.
-    """
+    """Return the folder of a data set; a UserError with an instruction how to download it."""
     if found := find(name):
         return found
     raise UserError(

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inpaint_tf.data.animals import fetch_animals, open_animals
-from inpaint_tf.data.folder import open_folder
 from inpaint_tf.data.imagenet import fetch_imagenet, open_imagenet
 from inpaint_tf.data.joined import JoinedPhotos
-from inpaint_tf.data.photo_set import PhotoSet
+from inpaint_tf.data.photo_set import PhotoSet, list_keys
 from inpaint_tf.data.places2 import fetch_places2, open_places2
 from inpaint_tf.data.samples import open_samples
-from neuralgym_lite.errors import UserError, did_you_mean
+from inpaint_tf.data.split import split_keys
+from neuralgym_lite.errors import UserError, check_name
 from neuralgym_lite.image_folders import Log
 
 
@@ -24,9 +24,16 @@ class _DataSet:
     fetch: Callable[[], Path] | None = None
 
 
+def _open_folder(data_dir: Path | None, log: Log | None) -> PhotoSet:
+    """Open any folder of images, split 11:1 over all of them."""
+    if data_dir is None:
+        raise UserError("Data set 'folder' is any tree of images: name it with `data_dir=DIR`.")
+    return PhotoSet("folder", data_dir, *split_keys(list_keys(data_dir, log=log)))
+
+
 _DATA_SETS = {
     "animals": _DataSet(open_animals, fetch_animals),
-    "folder": _DataSet(open_folder),
+    "folder": _DataSet(_open_folder),
     "imagenet": _DataSet(open_imagenet, fetch_imagenet),
     "places2": _DataSet(open_places2, fetch_places2),
     "samples": _DataSet(open_samples),
@@ -68,10 +75,7 @@ def open_photos(
         (480, 50)
     """
     folder = None if data_dir is None else Path(data_dir).expanduser()
-    if "+" in name:
-        joined = _join(name.split("+"), folder, log)
-        return joined if subset is None else joined.subset(subset)
-    photos = _get(name).open(folder, log)
+    photos = _join(name.split("+"), folder, log) if "+" in name else _get(name).open(folder, log)
     count = photos.default_subset if subset is None else subset
     return photos if count is None else photos.subset(count)
 
@@ -100,6 +104,5 @@ def _join(each: Sequence[str], folder: Path | None, log: Log | None) -> JoinedPh
 
 
 def _get(name: str) -> _DataSet:
-    if name not in _DATA_SETS:
-        raise UserError(f"Unknown data set '{name}'. {did_you_mean(name, _DATA_SETS)}")
+    check_name("data set", name, _DATA_SETS)
     return _DATA_SETS[name]

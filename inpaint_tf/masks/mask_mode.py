@@ -10,10 +10,9 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from inpaint_tf.masks._names import check_name
 from inpaint_tf.masks.mosaic import INTERPOLATIONS, mosaic, put_mosaic
 from inpaint_tf.masks.opencv import opencv_inpaint
-from neuralgym_lite.errors import UserError
+from neuralgym_lite.errors import UserError, check_name
 
 MODES = ("hole", "mosaic", "hole_ns", "hole_telea")
 GREY = (127.5, 127.5, 127.5)

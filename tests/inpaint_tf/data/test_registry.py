@@ -52,7 +52,7 @@ def test_nothing_to_fetch(name: str) -> None:
 
 @pytest.mark.parametrize("use", [open_photos, fetch])
 def test_an_unknown_name_offers_the_nearest(use) -> None:
-    with pytest.raises(UserError, match="Unknown data set 'animal'. Did you mean 'animals'?"):
+    with pytest.raises(UserError, match="Unknown data set: 'animal'. Did you mean 'animals'?"):
         use("animal")
 
 
