@@ -90,14 +90,8 @@ def newest_whole(folder: str | Path) -> Path | None:
 def set_aside(folder: str | Path, on_broken: Callable[[str], object]) -> Path | None:
     """Move damaged checkpoints that are newer than the newest undamaged one to `broken`.
 
-    Only the process that writes the checkpoints may call this.
-
-    Args:
-        folder: folder of the run's checkpoints.
-        on_broken: called with a message for each checkpoint that is moved.
-
-    Returns:
-        The newest undamaged checkpoint, or None.
+    Only the process that writes the checkpoints may call this. `on_broken` is called with a message
+    for each of them. Returns the newest undamaged checkpoint, or None.
     """
     for path in _newest_first(Path(folder)):
         damage = _damage(path)
@@ -139,19 +133,16 @@ def verify(path: str | Path) -> None:
 
 
 def prune(folder: str | Path, keep: int, score: str | None = None) -> None:
-    """Delete complete checkpoints, except for the newest and the best.
+    """Delete complete checkpoints, except for the `keep` newest and the best.
 
-    Args:
-        folder: folder of the run's checkpoints.
-        keep: number of checkpoints of the highest iterations to keep, 1 or more.
-        score: key of the metadata whose lowest value is the best. None: keep only the newest.
+    The best has the lowest value under the key `score` of its metadata.
     """
     if keep < 1:
         raise UserError(f"`keep` must be 1 or more checkpoints. Received: {keep}.")
     complete = [path for path in _newest_first(Path(folder)) if _is_complete(path)]
-    scores = {path: read_meta(path).get(score) if score else None for path in complete}
-    scored = [path for path in complete if scores[path] is not None]
-    best = min(scored, key=lambda path: scores[path], default=None)
+    scores = {path: read_meta(path).get(score or "") for path in complete}
+    scored = [(value, place) for place, value in enumerate(scores.values()) if value is not None]
+    best = complete[min(scored)[1]] if scored else None
     for path in complete[keep:]:
         if path != best:
             hidden = path.rename(path.with_name(f"{_UNFINISHED}{path.name}"))

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from neuralgym_lite.backend import is_jax, jax_gpus
@@ -18,16 +19,6 @@ PRECISIONS = ("auto", "float32", "mixed_bfloat16")
 _BFLOAT16_CAPABILITY = (8, 0)
 
 
-class SingleDevice:
-    """Stands in for `tf.distribute.Strategy` under JAX, where a run uses one device."""
-
-    num_replicas_in_sync = 1
-
-    def scope(self) -> contextlib.AbstractContextManager[None]:
-        """Return a context that does nothing."""
-        return contextlib.nullcontext()
-
-
 def make_strategy(name: str) -> Any:
     """Return the strategy of this name.
 
@@ -37,14 +28,15 @@ def make_strategy(name: str) -> Any:
             are several GPUs, else single.
 
     Returns:
-        A `tf.distribute.Strategy`, or under JAX a `SingleDevice`.
+        A `tf.distribute.Strategy`. Under JAX, where a run uses one device, something that stands in
+        for it.
 
     Raises:
         UserError: If the strategy is unknown, or the backend does not have it.
     """
     check_strategy(name)
     if is_jax():
-        return SingleDevice()
+        return SimpleNamespace(num_replicas_in_sync=1, scope=contextlib.nullcontext)
     import tensorflow as tf
 
     if name == "multiworker":
@@ -77,11 +69,7 @@ def replicas() -> int:
 
 
 def is_chief(name: str) -> bool:
-    """Return whether this process writes the files of a run: one of several machines does.
-
-    Args:
-        name: Name of the strategy, as `make_strategy` takes it.
-    """
+    """Return whether this process writes the files of a run: one of several machines does."""
     if name != "multiworker" or is_jax():
         return True
     import tensorflow as tf

@@ -32,11 +32,7 @@ _numbers = itertools.count()
 
 
 class EventFile:
-    """A new file of TensorBoard events; whoever reads the folder reads all its files.
-
-    Args:
-        folder: Folder of the event files. It is made if it is missing.
-    """
+    """A new file of TensorBoard events in a folder, which is made if it is missing."""
 
     def __init__(self, folder: str | Path) -> None:
         Path(folder).mkdir(parents=True, exist_ok=True)
@@ -76,12 +72,7 @@ class EventFile:
 
 
 def drop_events_after(folder: Path, iteration: int) -> None:
-    """Drop the events of later iterations, which a resumed run writes again.
-
-    Args:
-        folder: Folder of the event files. It may be missing.
-        iteration: Last iteration to keep.
-    """
+    """Drop the events of later iterations from a folder, which a resumed run writes again."""
     for path in sorted(folder.glob("events.out.tfevents.*")):
         kept = [record for step, record in _records(path) if step <= iteration]
         temporary = path.with_name(f".{path.name}")

@@ -123,12 +123,7 @@ class RunFolder:
             folder.mkdir(exist_ok=True)
 
     def replace_config(self, config: Mapping[str, Any], data: Mapping[str, Any]) -> None:
-        """Replace the settings of the run. The manifest keeps the earlier ones, with the time.
-
-        Args:
-            config: the new settings, as for `write_manifest`.
-            data: the new entry of the manifest for the photographs.
-        """
+        """Replace the settings and the entry for the data. The manifest keeps the earlier ones."""
         manifest = self.read_manifest()
         before = {"replaced": _now(), "config": self.read_config(), "data": manifest.get("data")}
         earlier = [*manifest.get("earlier", []), before]

@@ -17,7 +17,7 @@ from neuralgym_lite.errors import UserError, reason_of
 
 ABANDONED = 24 * 3600.0  # seconds after which no process can still be writing a file
 _match_leftover = re.compile(
-    r"\.partial-([0-9a-f]{8})-([0-9]+)-[0-9a-f]{16}(\..*)?", re.DOTALL
+    r"\.partial-([0-9a-f]{8})-([0-9]+)-[0-9a-f]{16}(?:\..*)?", re.DOTALL
 ).fullmatch
 _CLEANED: set[Path] = set()
 
@@ -44,10 +44,6 @@ def temporary_name(folder: Path, suffix: str = "") -> Path:
     """Return an unused hidden path, for a file that is renamed when it is complete.
 
     Remains of killed processes in the folder are removed first.
-
-    Args:
-        folder: folder of the path.
-        suffix: suffix of the name, with its dot.
     """
     remove_leftovers(folder)
     return folder / f".partial-{_place()}-{os.getpid()}-{secrets.token_hex(8)}{suffix}"
@@ -55,14 +51,7 @@ def temporary_name(folder: Path, suffix: str = "") -> Path:
 
 @contextlib.contextmanager
 def temporary_folder(parent: Path) -> Iterator[Path]:
-    """Make a hidden folder, which is removed at the end of the block unless it was renamed.
-
-    Args:
-        parent: folder to make it in, which is made if necessary.
-
-    Raises:
-        OSError: if it cannot be made.
-    """
+    """Make a hidden folder in `parent`, removed at the end of the block unless it was renamed."""
     parent.mkdir(parents=True, exist_ok=True)
     hidden = temporary_name(parent)
     try:
@@ -74,13 +63,9 @@ def temporary_folder(parent: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Provide a temporary path in the same folder, which is renamed to `path` on success.
+    """Provide a temporary path in the same folder and with the same suffix, to write a file to.
 
-    Args:
-        path: the file, in an existing folder.
-
-    Yields:
-        A path with the suffix of `path` to write to. It is deleted if the block fails.
+    It is renamed to `path` on success, and deleted if the block fails.
     """
     path = Path(path)
     temporary = temporary_name(path.parent, path.suffix)
@@ -110,15 +95,13 @@ def remove_leftovers(folder: Path) -> None:
         return
     _CLEANED.add(place)
     try:
-        found = [
-            (path, match) for path in folder.iterdir() if (match := _match_leftover(path.name))
-        ]
+        found = [(path, _match_leftover(path.name)) for path in folder.iterdir()]
     except OSError:  # the next write will report it
         return
     for path, match in found:
         # A file that cannot be removed does no harm: it is hidden, and its name is not used again.
         with contextlib.suppress(OSError):
-            if _is_dead(*match.group(1, 2)) or _is_abandoned(path):
+            if match and (_is_dead(*match.groups()) or _is_abandoned(path)):
                 _remove(path)
 
 

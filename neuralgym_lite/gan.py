@@ -55,14 +55,9 @@ def input_gradients(critic: Callable[[Any], Any], samples: Any) -> Any:
 
 
 def gradient_penalty(gradients: Any, mask: Any = None) -> Any:
-    """Return the mean of `(|gradient| - 1)^2`.
+    """Return the mean of `(|gradient| - 1)^2`, a float32 scalar, for gradients `(B, H, W, C)`.
 
-    Args:
-        gradients: gradient of each sample, `(B, H, W, C)`.
-        mask: `(B, H, W, 1)`, 1 for pixels that the norm includes. None: all.
-
-    Returns:
-        A float32 scalar.
+    The norm includes the pixels where `mask` `(B, H, W, 1)` is 1. None: all.
     """
     squares = ops.square(ops.cast(gradients, "float32"))
     if mask is not None:

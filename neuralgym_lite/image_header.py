@@ -141,9 +141,7 @@ def excess_of_tiff(image: TiffImagePlugin.TiffImageFile, max_pixels: int) -> str
 def check_exif(data: bytes, place: int | None = None) -> bytes:
     """Return EXIF unchanged; a ValueError if it has too many tags, which would take long to read.
 
-    Args:
-        data: EXIF.
-        place: offset of the directory to check. None: the first one.
+    `place` is the offset of the directory to check, by default that of the first one.
     """
     body = data.removeprefix(b"Exif\0\0")
     if len(_directory(io.BytesIO(body), place)) > _MAX_TAGS:
@@ -157,13 +155,8 @@ def check_exif(data: bytes, place: int | None = None) -> bytes:
 def read_extras(image: Image.Image, file: io.BufferedReader) -> dict[str, Any]:
     """Return the metadata of a loaded image, as options of Pillow's `save`.
 
-    Args:
-        image: the loaded image.
-        file: the file that it was opened from.
-
-    Returns:
-        As far as present: `exif` and `xmp` as in the file, `dpi`, the `comment` of a JPEG, and as
-        `pnginfo` the texts and color chunks of a PNG.
+    As far as present: `exif` and `xmp` as in the file, `dpi`, the `comment` of a JPEG, and as
+    `pnginfo` the texts and color chunks of a PNG.
     """
     info = image.info
     extras = {"exif": info.get("exif"), "xmp": info.get("xmp")}

@@ -128,18 +128,10 @@ def read_rgb(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> UInt
 def read_mask(
     path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS, invert: bool = False
 ) -> UInt8:
-    """Read a mask. Pixels lighter than mid-grey are missing; others and transparent ones are known.
+    """Read a mask: uint8 of shape (H, W), 1 where pixels are missing and 0 where they are known.
 
-    Args:
-        path: as for `read_picture`.
-        max_pixels: as for `read_picture`.
-        invert: whether pixels darker than mid-grey are missing instead.
-
-    Returns:
-        1 where pixels are missing and 0 where they are known, uint8 of shape (H, W).
-
-    Raises:
-        ImageError: as for `read_picture`.
+    Pixels lighter than mid-grey are missing; others and transparent ones are known. With `invert`,
+    the darker ones are missing. Other arguments and errors are those of `read_picture`.
     """
     return (read_levels(path, max_pixels, invert) > MID_GREY).astype(np.uint8)
 

@@ -12,16 +12,7 @@ MAX_DIGITS = 30
 
 
 def read(path: str | Path, limit: int = MAX_BYTES) -> Any:
-    """Read a file that holds one JSON value.
-
-    Args:
-        path: the file.
-        limit: largest size in bytes.
-
-    Raises:
-        OSError: if it cannot be read.
-        ValueError: as for `parse`.
-    """
+    """Return the JSON value in a file; errors are those of `parse`, and an `OSError`."""
     with Path(path).open("rb") as file:
         return parse(file.read(limit + 1), limit)
 
@@ -29,14 +20,10 @@ def read(path: str | Path, limit: int = MAX_BYTES) -> Any:
 def parse(data: bytes, limit: int = MAX_BYTES) -> Any:
     """Return the JSON value in UTF-8 text.
 
-    Args:
-        data: the text.
-        limit: largest size in bytes.
-
     Raises:
-        ValueError: with a message of one line, if the text is not JSON, is longer than `limit`, has
-            a key twice in one object, is nested deeper than `MAX_DEPTH`, or has an integer of more
-            than `MAX_DIGITS` digits.
+        ValueError: with a message of one line, if the text is not JSON, is longer than `limit`
+            bytes, has a key twice in one object, is nested deeper than `MAX_DEPTH`, or has an
+            integer of more than `MAX_DIGITS` digits.
     """
     if len(data) > limit:
         raise ValueError(f"it is longer than {limit:,} bytes")

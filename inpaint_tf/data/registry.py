@@ -83,9 +83,6 @@ def open_photos(
 def fetch(name: str) -> Path | None:
     """Download a data set, unless it is on this machine.
 
-    Args:
-        name: one of `names()`.
-
     Returns:
         Its folder; None for a data set that needs no download.
 

@@ -56,15 +56,10 @@ def by_folder(keys: Iterable[str]) -> dict[str, list[str]]:
 
 
 def deal(keys: Iterable[str], count: int) -> tuple[str, ...]:
-    """Choose keys from each class in turn, in the order of the SHA-256 of their names.
+    """Choose up to `count` keys from each class in turn, in the order of the SHA-256 of their names.
 
-    Args:
-        keys: distinct posix paths; each folder is a class.
-        count: number of keys to choose; all if there are fewer.
-
-    Returns:
-        The chosen keys, sorted by name. The numbers of keys per class differ by one at most, unless
-        a class has too few. A smaller choice is contained in every larger one.
+    Each folder is a class. The numbers of keys per class differ by one at most, unless a class has
+    too few. A smaller choice is contained in every larger one. The keys are sorted by name.
     """
     turns = (
         (turn, *_rank(key))
