@@ -56,7 +56,7 @@ def by_folder(keys: Iterable[str]) -> dict[str, list[str]]:
 
 
 def deal(keys: Iterable[str], count: int) -> tuple[str, ...]:
-    """Choose up to `count` keys from each class in turn, in the order of the SHA-256 of their names.
+    """Choose `count` keys from each class in turn, in the order of the SHA-256 of their names.
 
     Each folder is a class. The numbers of keys per class differ by one at most, unless a class has
     too few. A smaller choice is contained in every larger one. The keys are sorted by name.

@@ -81,7 +81,7 @@ class MaskMode:
     def masked_input(self, image: Any, mask: Any) -> Any:
         """Return the network's input for images that `prefill` has returned.
 
-        Images are `(B, H, W, 3)` float in [-1, 1], masks `(B, H, W, 1)`. Known pixels are unchanged.
+        Images are `(B, H, W, 3)` in [-1, 1], masks `(B, H, W, 1)`. Known pixels are unchanged.
         """
         if self.prefills:
             return image
