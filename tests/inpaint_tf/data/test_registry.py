@@ -113,7 +113,7 @@ def test_a_joined_set_has_a_fingerprint_and_subsets(two_sets: Path) -> None:
 def test_what_cannot_be_joined(two_sets: Path) -> None:
     with pytest.raises(UserError, match="joined once. Received: 'folder\\+folder'"):
         open_photos("folder+folder", two_sets)
-    with pytest.raises(UserError, match="Unknown data set 'fold'"):
+    with pytest.raises(UserError, match="Unknown data set: 'fold'"):
         open_photos("places2+fold", two_sets)
     with pytest.raises(UserError, match="animals: no such folder"):
         open_photos("places2+animals", two_sets)
