@@ -146,8 +146,8 @@ def _open(folder: Path, dataset: str | None, log: Log) -> PhotoSet:
 
 def _read_all(photos: PhotoSet, left_out: list[str]) -> _Report:
     keys = sorted(photos.train + photos.test)
-    weights = {key: photos.weigh(key) for key in keys}
-    often = Counter(weights.values())
+    file_sizes = {key: photos.file_size(key) for key in keys}
+    often = Counter(file_sizes.values())
     sizes, broken = [], {}
     same = defaultdict(list)
     with Progress(every=_EVERY) as progress:
@@ -160,14 +160,14 @@ def _read_all(photos: PhotoSet, left_out: list[str]) -> _Report:
                 broken[key] = str(error)
             else:
                 sizes.append((height, width))
-                if often[weights[key]] > 1:
+                if often[file_sizes[key]] > 1:
                     same[file_sha256(photos.path(key))].append(key)
             track.advance()
     has_classes = photos.name == "animals"
     return _Report(
         sizes=sizes,
         broken=broken,
-        n_bytes=sum(weights.values()),
+        n_bytes=sum(file_sizes.values()),
         classes=dict(Counter(key.partition("/")[0] for key in keys)) if has_classes else {},
         equal=_by_split(photos, [group for group in same.values() if len(group) > 1]),
         left_out=left_out,

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from inpaint_tf.data.locations import fetch_by_hand, locate
 from inpaint_tf.data.photo_set import PhotoSet, list_keys
-from inpaint_tf.data.split import by_folder, deal, split_each
+from inpaint_tf.data.split import balanced_subset, by_folder, split_each
 from neuralgym_lite.image_folders import Log
 
 PAPER_SUBSET = 50_000
@@ -57,4 +57,4 @@ class ChallengePhotos(PhotoSet):
         """
         smaller = super().subset(count)
         tests = max(round(len(smaller.train) / 11), 1)
-        return replace(smaller, test=deal(self.test, tests))
+        return replace(smaller, test=balanced_subset(self.test, tests))

@@ -33,11 +33,6 @@ class JoinedPhotos(PhotoSet):
         part, own = self._find(key)
         return part.path(own)
 
-    def weigh(self, key: str) -> int:
-        """Return the size of the file of the photograph `key` in bytes, 0 if it is missing."""
-        part, own = self._find(key)
-        return part.weigh(own)
-
     def load_full(self, key: str) -> np.ndarray:
         """Read a photograph at its full size."""
         part, own = self._find(key)

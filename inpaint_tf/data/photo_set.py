@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 from PIL import Image
 
-from inpaint_tf.data.split import canonical, deal
+from inpaint_tf.data.split import balanced_subset, canonical
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.image_folders import Log, list_images
 from neuralgym_lite.images import read_rgb
@@ -78,7 +78,7 @@ class PhotoSet:
         """Return the file of the photograph `key`."""
         return Path(self.root or "", key)
 
-    def weigh(self, key: str) -> int:
+    def file_size(self, key: str) -> int:
         """Return the size of the file of the photograph `key` in bytes, 0 if it is missing."""
         try:
             return self.path(key).stat().st_size
@@ -123,7 +123,7 @@ class PhotoSet:
                 f"A subset of data set '{self.name}' must have at least 1 photograph. "
                 f"Received: {count}"
             )
-        return replace(self, train=deal(self.train, count))
+        return replace(self, train=balanced_subset(self.train, count))
 
     def fingerprint(self) -> str:
         """Return the SHA-256 (hex) of the sorted keys, their file sizes and their split.
@@ -134,7 +134,7 @@ class PhotoSet:
         digest = hashlib.sha256()
         for split, keys in (("train", self.train), ("test", self.test)):
             for key in sorted(keys, key=canonical):
-                size = self.weigh(key)
+                size = self.file_size(key)
                 digest.update(b"%s\0%s\0%d\0" % (split.encode(), canonical(key), size))
         return digest.hexdigest()
 

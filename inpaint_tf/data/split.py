@@ -55,7 +55,7 @@ def by_folder(keys: Iterable[str]) -> dict[str, list[str]]:
     return dict(classes)
 
 
-def deal(keys: Iterable[str], count: int) -> tuple[str, ...]:
+def balanced_subset(keys: Iterable[str], count: int) -> tuple[str, ...]:
     """Choose `count` keys from each class in turn, in the order of the SHA-256 of their names.
 
     Each folder is a class. The numbers of keys per class differ by one at most, unless a class has

@@ -98,7 +98,7 @@ def test_data_sets_are_joined_with_their_splits(two_sets: Path) -> None:
     for key in joined.train + joined.test:
         name, own = key.split("/")
         assert joined.path(key) == two_sets / name / own
-        assert joined.weigh(key) == (two_sets / name / own).stat().st_size
+        assert joined.file_size(key) == (two_sets / name / own).stat().st_size
         assert joined.load(key, 8)[0, 0, 0] == int(own.split(".")[0]) + 100 * (name == "folder")
 
 
