@@ -24,6 +24,8 @@ from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 from tensorboard.summary.writer.record_writer import RecordWriter
 from tensorboard.util.tensor_util import make_tensor_proto
 
+from neuralgym_lite.folders import atomic_write
+
 _HEADER = struct.Struct("<QI")  # Length of the event, and the checksum of that length.
 _CHECKSUM = 4  # Bytes after the event.
 _JPEG_QUALITY = 95
@@ -75,9 +77,7 @@ def drop_events_after(folder: Path, iteration: int) -> None:
     """Drop the events of later iterations from a folder, which a resumed run writes again."""
     for path in sorted(folder.glob("events.out.tfevents.*")):
         kept = [record for step, record in _records(path) if step <= iteration]
-        temporary = path.with_name(f".{path.name}")
-        temporary.write_bytes(b"".join(kept))
-        temporary.replace(path)
+        atomic_write(path, b"".join(kept))
 
 
 def _records(path: Path) -> Iterator[tuple[int, bytes]]:

@@ -1,4 +1,4 @@
-"""Image files before and beside their pixels: metadata, and checks for files that take too long."""
+"""Headers and metadata of image files, and checks for decompression bombs."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ _LOCK = threading.Lock()
 
 
 @contextlib.contextmanager
-def pillow_unguarded() -> Iterator[list[warnings.WarningMessage]]:
-    """Yield a list of Pillow's warnings in the block, and disable its pixel limit: we have ours."""
+def unlimited_pillow() -> Iterator[list[warnings.WarningMessage]]:
+    """Disable Pillow's pixel limit in the block, as we have ours, and yield its warnings."""
     with _LOCK, warnings.catch_warnings(record=True) as caught:  # both are global to the process
         warnings.simplefilter("always")
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
@@ -82,12 +82,12 @@ def bits_of(image: Image.Image, file: io.BufferedReader) -> int:
 # ------------------------------------------------------------------------------------------ limits
 
 
-def excess_of(file: io.BufferedReader) -> str:
-    """Return why Pillow would take far too long for a file of this size, or an empty string."""
+def find_bomb(file: io.BufferedReader) -> str:
+    """Describe what in a file would take Pillow far too long for its size; "" if nothing does."""
     start = _peek(file, 8)
     many = _MANY + os.fstat(file.fileno()).st_size // _LEAST_PART
     if start.startswith(JPEG_START):
-        return _excess_of_jpeg(_peek(file), many)
+        return _find_jpeg_bomb(_peek(file), many)
     if start == _PNG_START:
         kinds = Counter(kind for kind, _ in islice(_chunks(file), many + 1))
         if kinds.total() > many:
@@ -103,7 +103,7 @@ def excess_of(file: io.BufferedReader) -> str:
     return ""
 
 
-def _excess_of_jpeg(data: bytes, many: int) -> str:
+def _find_jpeg_bomb(data: bytes, many: int) -> str:
     """Check the markers of a JPEG, but not those of thumbnails or after its end."""
     scans, segments, layers, most, place = 0, 0, 0, 0, 2
     while segments <= many and (marker := _MARKER.search(data, place)):
@@ -126,8 +126,8 @@ def _excess_of_jpeg(data: bytes, many: int) -> str:
     return f"a JPEG of more than {many} segments" if segments > many else ""
 
 
-def excess_of_tiff(image: TiffImagePlugin.TiffImageFile, max_pixels: int) -> str:
-    """Return why libtiff would decode far more pixels than an opened TIFF has, or ""."""
+def find_tiff_bomb(image: TiffImagePlugin.TiffImageFile, max_pixels: int) -> str:
+    """Describe why libtiff would decode far more pixels than a TIFF has; "" if it does not."""
     areas = ((x[2] - x[0]) * (x[3] - x[1]) for _, x, *_ in image.tile if x)
     if sum(areas) > 2 * len(image.getbands()) * math.prod(image.size):
         return "a TIFF whose strips cover it many times over"
@@ -187,7 +187,7 @@ def _has_dpi(image: Image.Image) -> bool:
 def _exif_of(image: Image.Image, only: Collection[int] | None = None) -> bytes:
     """Return EXIF that Pillow has to assemble from tags, or bytes that are not EXIF."""
     try:
-        with pillow_unguarded():
+        with unlimited_pillow():
             exif = image.getexif()
             for tag in () if only is None else set(exif) - set(only):
                 del exif[tag]

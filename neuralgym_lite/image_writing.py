@@ -13,7 +13,7 @@ from PIL import ExifTags, Image, PngImagePlugin
 
 from neuralgym_lite.errors import reason_of
 from neuralgym_lite.folders import atomic_write
-from neuralgym_lite.image_header import JPEG_START, ORIENTATION, check_exif, pillow_unguarded
+from neuralgym_lite.image_header import JPEG_START, ORIENTATION, check_exif, unlimited_pillow
 from neuralgym_lite.images import Format, ImageError, Picture, to_pillow
 
 _SAVE_OPTIONS: dict[Format, dict[str, Any]] = {
@@ -111,7 +111,7 @@ def _upright_extras(
         upright["xmp"] = _XMP_THUMBNAIL.sub(rb"\1", xmp)
     if "exif" in upright:
         try:
-            with pillow_unguarded() as caught:
+            with unlimited_pillow() as caught:
                 upright["exif"] = _upright_exif(upright["exif"], size)
             if caught:
                 lost.append("the damaged part of its EXIF is left out")

@@ -20,10 +20,10 @@ from neuralgym_lite.image_header import (
     ORIENTATION,
     bits_of,
     check_exif,
-    excess_of,
-    excess_of_tiff,
-    pillow_unguarded,
+    find_bomb,
+    find_tiff_bomb,
     read_extras,
+    unlimited_pillow,
 )
 
 UInt8: TypeAlias = npt.NDArray[np.uint8]
@@ -122,7 +122,7 @@ def read_rgb(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> UInt
 
     Arguments and errors are those of `read_picture`. The result is uint8 of shape (H, W, 3).
     """
-    return _over(read_picture(path, max_pixels), background=255)
+    return _composited(read_picture(path, max_pixels), background=255)
 
 
 def read_mask(
@@ -149,7 +149,7 @@ def levels_of(picture: Picture, invert: bool = False) -> UInt8:
     A level is the luma (ITU-R 601) of a color, and 0 where the mask is transparent. If a file has
     only the levels 0 and 1, they are read as 0 and 255.
     """
-    levels = luma(_over(picture, background=255 if invert else 0))
+    levels = luma(_composited(picture, background=255 if invert else 0))
     if levels.max(initial=0) == 1:
         levels *= 255
     return 255 - levels if invert else levels
@@ -198,10 +198,10 @@ def to_pillow(picture: Picture) -> Image.Image:
 
 def _decode(path: Path, file: io.BufferedReader, max_pixels: int) -> Picture:
     """Decode an open file, after checks of its header."""
-    if excess := excess_of(file):
-        raise ImageError(f"{path}: {excess}; save it anew")
+    if bomb := find_bomb(file):
+        raise ImageError(f"{path}: {bomb}; save it anew")
     try:
-        with pillow_unguarded():
+        with unlimited_pillow():
             image: Image.Image = Image.open(file, formats=_READ)
     except Exception as error:  # Pillow may raise any exception for a damaged header
         kinds = f"{', '.join(_READ[:-1])} or {_READ[-1]}"
@@ -220,11 +220,11 @@ def _decode(path: Path, file: io.BufferedReader, max_pixels: int) -> Picture:
     # Phones append a second view to a JPEG, which makes it an MPO.
     format = cast(Format, "JPEG" if image.format == "MPO" else image.format)
     try:
-        if isinstance(image, TiffImageFile) and (excess := excess_of_tiff(image, max_pixels)):
-            raise ImageError(f"{path}: {excess}; save it anew")
+        if isinstance(image, TiffImageFile) and (bomb := find_tiff_bomb(image, max_pixels)):
+            raise ImageError(f"{path}: {bomb}; save it anew")
         lost = _lost(image, file)
         # Pillow reads more of a TIFF's header now, and checks the size again.
-        with pillow_unguarded() if format == "TIFF" else contextlib.nullcontext():
+        with unlimited_pillow() if format == "TIFF" else contextlib.nullcontext():
             image.load()
         extras = read_extras(image, file)
         image = image if format == "TIFF" else _upright(image)  # a TIFF is loaded upright
@@ -267,7 +267,7 @@ def _upright(image: Image.Image) -> Image.Image:
     content are unchecked, and copy images that are upright already.
     """
     try:
-        with pillow_unguarded():
+        with unlimited_pillow():
             check_exif(image.info.get("exif", b""))
             method = _UPRIGHT.get(image.getexif().get(ORIENTATION, 1))
     except Exception:
@@ -317,7 +317,7 @@ def _profile(image: Image.Image) -> bytes | None:
     return profile if profile and profile[16:20] in (b"GRAY", b"RGB ") else None
 
 
-def _over(picture: Picture, background: int) -> UInt8:
+def _composited(picture: Picture, background: int) -> UInt8:
     """Composite an image over a grey level."""
     if picture.alpha is None:
         return picture.rgb
