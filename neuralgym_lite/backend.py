@@ -44,7 +44,7 @@ def import_backend(name: str | None = None, prefer_gpu: bool = False) -> str:
         fixed = loaded.backend.backend()
     if name and fixed and name != fixed:
         raise UserError(
-            f"Backend '{name}' is asked for, but {_VARIABLE} or an earlier import of Keras has set "
+            f"Backend '{name}' was given, but {_VARIABLE} or an earlier import of Keras has set "
             f"'{fixed}'. Leave one of them out."
         )
     chosen = name or fixed or _find_backend(prefer_gpu)

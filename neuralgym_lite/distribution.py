@@ -28,8 +28,7 @@ def make_strategy(name: str) -> Any:
             are several GPUs, else single.
 
     Returns:
-        A `tf.distribute.Strategy`. Under JAX, where a run uses one device, something that stands in
-        for it.
+        A `tf.distribute.Strategy`, or under JAX an object with the attributes of one device's.
 
     Raises:
         UserError: If the strategy is unknown, or the backend does not have it.

@@ -7,14 +7,13 @@ import importlib
 import json
 import os
 import platform
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from neuralgym_lite import strict_json
 from neuralgym_lite.errors import UserError
-from neuralgym_lite.folders import atomic_write, remove_leftovers
+from neuralgym_lite.folders import atomic_write, remove, remove_leftovers
 from neuralgym_lite.run_lock import RunLock, locks_in
 
 _LIBRARIES = {"keras": "keras", "numpy": "numpy", "opencv": "cv2"}
@@ -144,10 +143,7 @@ class RunFolder:
         folders = (self.checkpoints, self.images, self.tensorboard)
         files = (self.scalars, self.validation, self._config, self._manifest)
         for path in (*folders, *files):
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
+            remove(path)
 
 
 def _now() -> str:

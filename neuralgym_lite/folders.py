@@ -95,21 +95,23 @@ def remove_leftovers(folder: Path) -> None:
         return
     _CLEANED.add(place)
     try:
-        found = [(path, _match_leftover(path.name)) for path in folder.iterdir()]
+        found = [path for path in folder.iterdir() if path.name.startswith(".partial-")]
     except OSError:  # the next write will report it
         return
-    for path, match in found:
+    for path in found:
+        match = _match_leftover(path.name)
         # A file that cannot be removed does no harm: it is hidden, and its name is not used again.
         with contextlib.suppress(OSError):
             if match and (_is_dead(*match.groups()) or _is_abandoned(path)):
-                _remove(path)
+                remove(path)
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
+    """Remove a file, a link or a whole folder, if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
-        path.unlink()
+        path.unlink(missing_ok=True)
 
 
 @functools.cache

@@ -165,15 +165,15 @@ def luma(rgb: UInt8) -> UInt8:
 
 
 def from_pillow(image: Image.Image) -> Picture:
-    """Return a Pillow image as a picture: its pixels as they lie, its profile and its dpi.
+    """Return a Pillow image as a picture with its pixels, profile and dpi.
 
-    Its EXIF, with the orientation in it, is not read.
+    Its EXIF is not read, so that its orientation is not applied.
 
     Args:
         image: of any mode that `read_picture` reads.
 
     Raises:
-        ImageError: If its samples are of another kind, or it cannot be decoded.
+        ImageError: if its samples are of another kind, or it cannot be decoded.
     """
     _check_mode(image, "The image:")
     try:

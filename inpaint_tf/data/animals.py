@@ -74,7 +74,7 @@ def _download() -> Path:
     # kagglehub raises its own errors, those of requests and OSError, which share no base class.
     except Exception as error:
         raise UserError(
-            f"Kaggle did not hand over '{KAGGLE_HANDLE}': {reason_of(error)}; check the connection "
+            f"Kaggle did not deliver '{KAGGLE_HANDLE}': {reason_of(error)}; check the connection "
             "and your Kaggle account, or download it by hand and name it with `data_dir=DIR`."
         ) from error
 

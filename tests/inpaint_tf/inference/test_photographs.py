@@ -315,7 +315,7 @@ def test_a_mask_that_leaves_nothing_fails_alone(tmp_path: Path, method: str) -> 
     result = list(fill_photographs(ClassicalInpainter(method), jobs, grow=30))[0]
     assert result.message == (
         f"{tmp_path / 'photos/a.png'}: with its mask {tmp_path / 'masks/a.png'}, grown by 30 "
-        f"pixels, everything is missing, and '{method}' takes what is known from around a hole"
+        f"pixels, everything is missing, and '{method}' needs known pixels around a hole"
     )
 
 
