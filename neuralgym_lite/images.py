@@ -293,14 +293,14 @@ def _layers(image: Image.Image) -> tuple[UInt8, UInt8 | None]:
     return rgb, alpha
 
 
-def _scaled(image: Image.Image, tags: Mapping[int, Any]) -> npt.NDArray[np.uint32]:
+def _scaled(image: Image.Image, tags: Mapping[int, Any]) -> UInt8:
     """Return 16-bit grey, which Pillow would clip at 255, as RGBA from 0 to 255."""
     wide = np.asarray(image).astype(np.uint32)
     white = (1 << max(tags.get(ExifTags.Base.BitsPerSample, (16,)))) - 1
-    grey = (wide * 255 + white // 2) // white
+    grey = ((wide * 255 + white // 2) // white).astype(np.uint8)
     if tags.get(ExifTags.Base.PhotometricInterpretation) == 0:  # white is zero
         grey = 255 - grey
-    opacity = np.uint32(255) * (wide != image.info.get("transparency", -1))
+    opacity = np.uint8(255) * (wide != image.info.get("transparency", -1))
     return np.stack([grey, grey, grey, opacity], axis=-1)
 
 
