@@ -129,8 +129,8 @@ def test_a_photograph_of_a_folder_that_is_missing_everywhere_fails_alone() -> No
     assert result.exit_code == 1
     lines = result.stderr.splitlines()
     assert lines[0] == (
-        "photos/b.png: with its mask masks/b.png, everything is missing, and 'ns' takes what is "
-        "known from around a hole"
+        "photos/b.png: with its mask masks/b.png, everything is missing, and 'ns' needs known "
+        "pixels around a hole"
     )
     assert lines[-1] == "1 of 4 photographs failed."
     assert written() == ["out/a.png", "out/c.png", "out/d.png"]
