@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import click
 import numpy as np
 
-from neuralgym_lite.images import atomic_write
+from neuralgym_lite.folders import atomic_write
 
 Key = TypeVar("Key")
 Result = TypeVar("Result")

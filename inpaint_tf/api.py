@@ -254,7 +254,7 @@ def evaluate(
     recorded = next(filter(None, map(_recorded_data, several)), {})
     dataset, folder = _dataset(dataset, data_dir, recorded)
     size = image_size or recorded.get("image_size") or 256
-    photos = open_photos(dataset, folder, tell=log)
+    photos = open_photos(dataset, folder, log=log)
     keys = draw(photos.test, limit or len(photos.test))
     masks = EvaluationMasks(mask, len(keys), size, seed)
     given = {each.name if isinstance(each, Inpainter) else str(each) for each in several}

@@ -19,18 +19,11 @@ _HEADERS = {
 
 
 def read_arrays(path: str | Path, limit: int) -> Arrays:
-    """Read all arrays of an `.npz`. No code in the file is executed.
-
-    Args:
-        path: the file.
-        limit: largest uncompressed size in bytes.
-
-    Returns:
-        Arrays by name.
+    """Return all arrays of an `.npz` by name. No code in the file is executed.
 
     Raises:
-        ValueError: if the uncompressed size is larger, or the length of an array is not that of its
-            header. Damaged files raise the errors of `zipfile` and NumPy.
+        ValueError: if the uncompressed size is over `limit` bytes, or the length of an array is
+            not that of its header. Damaged files raise the errors of `zipfile` and NumPy.
     """
     arrays = {}
     with zipfile.ZipFile(path) as archive:

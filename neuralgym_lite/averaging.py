@@ -50,7 +50,7 @@ class WeightAverage:
         for average, weight in zip(self.variables, self.weights, strict=True):
             average.assign(weight + momentum * (average - weight))
 
-    def give(self) -> None:
+    def assign_to_weights(self) -> None:
         """Assign the average to the weights."""
         for average, weight in zip(self.variables, self.weights, strict=True):
             weight.assign(average)

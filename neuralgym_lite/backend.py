@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from neuralgym_lite.errors import UserError, did_you_mean
+from neuralgym_lite.errors import UserError, check_name
 from neuralgym_lite.quiet import held_back_stderr, import_tensorflow
 
 BACKENDS = ("tensorflow", "jax")
@@ -44,12 +44,11 @@ def import_backend(name: str | None = None, prefer_gpu: bool = False) -> str:
         fixed = loaded.backend.backend()
     if name and fixed and name != fixed:
         raise UserError(
-            f"Backend '{name}' is asked for, but {_VARIABLE} or an earlier import of Keras has set "
+            f"Backend '{name}' was given, but {_VARIABLE} or an earlier import of Keras has set "
             f"'{fixed}'. Leave one of them out."
         )
     chosen = name or fixed or _find_backend(prefer_gpu)
-    if chosen not in BACKENDS:
-        raise UserError(f"Unknown backend: '{chosen}'. {did_you_mean(chosen, BACKENDS)}")
+    check_name("backend", chosen, BACKENDS)
     if not _is_installed(chosen):
         raise UserError(f"Backend '{chosen}' is not installed. Run: pip install '{chosen}'")
     if not loaded:

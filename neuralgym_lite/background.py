@@ -7,7 +7,6 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from types import TracebackType
 
 # As `nice` counts it. With it, saving cost 0.3 % of the training time, and 2.7 % without.
 NICENESS = 19
@@ -33,12 +32,7 @@ class Background:
     def __enter__(self) -> Background:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
         # An error of the block matters more than one of the background, which is then dropped.
         self._executor.shutdown(wait=True)
         if error is None:

@@ -22,7 +22,7 @@ from neuralgym_lite import strict_json
 from neuralgym_lite.backend import is_jax, to_host
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.events import EventFile, drop_events_after
-from neuralgym_lite.images import atomic_write
+from neuralgym_lite.folders import atomic_write
 from neuralgym_lite.progress import Progress, Track
 
 # Under JAX a step returns before it is computed. Reading its logs waits for the device, so that
@@ -82,12 +82,7 @@ class IterationCallback(keras.callbacks.Callback):
         return self.needs_weights and self.is_due(iteration - self.iterations_per_step, iteration)
 
     def act(self, iteration: int, logs: Mapping[str, Any]) -> None:
-        """Do the work of the callback.
-
-        Args:
-            iteration: Iterations done so far, including those of this step.
-            logs: What the train step returned.
-        """
+        """Do the work of the callback, `iteration` iterations after the start of the run."""
         raise NotImplementedError
 
     def _reached(self, batch: int) -> int:
@@ -99,10 +94,6 @@ class CallbackList(keras.callbacks.CallbackList):
 
     Logs are passed on in order, and none is lost. They come without delay when a callback needs the
     weights of this very step, or a signal has come.
-
-    Args:
-        callbacks: Callbacks of this module. Their order is kept.
-        model: The model that is trained.
     """
 
     def __init__(
@@ -271,12 +262,7 @@ class StopOnSignal(keras.callbacks.Callback):
 def drop_lines_after(path: Path, iteration: int) -> list[dict[str, Any]]:
     """Drop the lines of later iterations from a log, which a resumed run writes again.
 
-    Args:
-        path: A file of JSON lines. It is made if it is missing.
-        iteration: Last iteration to keep.
-
-    Returns:
-        The lines that are kept.
+    The file is made if it is missing. Returns the lines that are kept.
     """
     kept = [line for line in _json_lines(path) if line.get("iteration", math.inf) <= iteration]
     atomic_write(path, "".join(f"{json.dumps(line)}\n" for line in kept).encode())

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from neuralgym_lite import strict_json
+from neuralgym_lite.digests import file_sha256
 from neuralgym_lite.errors import UserError
 
 MANIFEST = "checkpoint.json"
@@ -54,13 +55,18 @@ def save_checkpoint(
         unfinished.mkdir()
         for file, write in writers.items():
             write(unfinished / file)
-        sums = {file: _sha256(unfinished / file) for file in writers}
+        sums = {file: file_sha256(unfinished / file) for file in writers}
         manifest = {"iteration": int(meta["iteration"]), "meta": dict(meta), "files": sums}
         manifest["sha256"] = _own_sum(manifest)
         (unfinished / MANIFEST).write_text(json.dumps(manifest, indent=2), encoding="utf-8")
         for path in (*unfinished.iterdir(), unfinished):
             _flush(path)
-        _move_into_place(unfinished, final)
+        replaced = final.with_name(f"{_REPLACED}{final.name}")
+        if final.exists():
+            final.rename(replaced)
+        unfinished.rename(final)
+        _flush(folder)
+        shutil.rmtree(replaced, ignore_errors=True)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return final
@@ -84,14 +90,8 @@ def newest_whole(folder: str | Path) -> Path | None:
 def set_aside(folder: str | Path, on_broken: Callable[[str], object]) -> Path | None:
     """Move damaged checkpoints that are newer than the newest undamaged one to `broken`.
 
-    Only the process that writes the checkpoints may call this.
-
-    Args:
-        folder: folder of the run's checkpoints.
-        on_broken: called with a message for each checkpoint that is moved.
-
-    Returns:
-        The newest undamaged checkpoint, or None.
+    Only the process that writes the checkpoints may call this. `on_broken` is called with a message
+    for each of them. Returns the newest undamaged checkpoint, or None.
     """
     for path in _newest_first(Path(folder)):
         damage = _damage(path)
@@ -128,36 +128,25 @@ def verify(path: str | Path) -> None:
     for file, expected in manifest["files"].items():
         if not (path / file).is_file():
             raise UserError(f"Checkpoint '{path}' is damaged: '{file}' is missing.")
-        if _sha256(path / file) != expected:
+        if file_sha256(path / file) != expected:
             raise UserError(f"Checkpoint '{path}' is damaged: '{file}' has another SHA-256.")
 
 
-def best_checkpoint(folder: str | Path, score: str) -> Path | None:
-    """Return the complete checkpoint whose metadata have the lowest value of a score, or None."""
-    scored = []
-    for iteration, path in _complete(Path(folder)):
-        value = read_meta(path).get(score)
-        if value is not None:
-            scored.append((value, -iteration, path))
-    return min(scored)[-1] if scored else None
-
-
 def prune(folder: str | Path, keep: int, score: str | None = None) -> None:
-    """Delete complete checkpoints, except for the newest and the best.
+    """Delete complete checkpoints, except for the `keep` newest and the best.
 
-    Args:
-        folder: folder of the run's checkpoints.
-        keep: number of checkpoints of the highest iterations to keep, 1 or more.
-        score: key of the metadata whose lowest value is the best. None: keep only the newest.
+    The best has the lowest value under the key `score` of its metadata.
     """
     if keep < 1:
         raise UserError(f"`keep` must be 1 or more checkpoints. Received: {keep}.")
-    best = best_checkpoint(folder, score) if score else None
-    for _, path in sorted(_complete(Path(folder)), reverse=True)[keep:]:
-        if path == best:
-            continue
-        hidden = path.rename(path.with_name(f"{_UNFINISHED}{path.name}"))
-        shutil.rmtree(hidden)
+    complete = [path for path in _newest_first(Path(folder)) if _is_complete(path)]
+    scores = {path: read_meta(path).get(score or "") for path in complete}
+    scored = [(value, place) for place, value in enumerate(scores.values()) if value is not None]
+    best = complete[min(scored)[1]] if scored else None
+    for path in complete[keep:]:
+        if path != best:
+            hidden = path.rename(path.with_name(f"{_UNFINISHED}{path.name}"))
+            shutil.rmtree(hidden)
 
 
 def clean(folder: str | Path) -> None:
@@ -173,15 +162,6 @@ def clean(folder: str | Path) -> None:
             replaced.rename(final)
     for unfinished in Path(folder).glob(f"{_UNFINISHED}*"):
         shutil.rmtree(unfinished)
-
-
-def _move_into_place(unfinished: Path, final: Path) -> None:
-    replaced = final.with_name(f"{_REPLACED}{final.name}")
-    if final.exists():
-        final.rename(replaced)
-    unfinished.rename(final)
-    _flush(final.parent)
-    shutil.rmtree(replaced, ignore_errors=True)
 
 
 def _newest_first(folder: Path) -> list[Path]:
@@ -212,16 +192,13 @@ def _damage(path: Path) -> str:
     return ""
 
 
-def _complete(folder: Path) -> list[tuple[int, Path]]:
-    found = []
-    for path in folder.glob("[!.]*"):
-        try:
-            manifest = _manifest(path)
-        except UserError:
-            continue
-        if all((path / file).is_file() for file in manifest["files"]):
-            found.append((manifest["iteration"], path))
-    return found
+def _is_complete(path: Path) -> bool:
+    """Return whether a checkpoint has all its files. Their content is not read."""
+    try:
+        files = _manifest(path)["files"]
+    except UserError:
+        return False
+    return all((path / file).is_file() for file in files)
 
 
 def _manifest(path: Path) -> dict[str, Any]:
@@ -242,14 +219,6 @@ def _manifest(path: Path) -> dict[str, Any]:
 
 def _own_sum(manifest: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _flush(path: Path) -> None:

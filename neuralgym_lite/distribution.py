@@ -5,27 +5,18 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from neuralgym_lite.backend import is_jax, jax_gpus
-from neuralgym_lite.errors import UserError, did_you_mean
+from neuralgym_lite.errors import UserError, check_name
 
 STRATEGIES = ("auto", "single", "mirrored", "multiworker")
 PRECISIONS = ("auto", "float32", "mixed_bfloat16")
 # First compute capability of NVIDIA's GPUs with bfloat16 matrix units.
 _BFLOAT16_CAPABILITY = (8, 0)
-
-
-class SingleDevice:
-    """Stands in for `tf.distribute.Strategy` under JAX, where a run uses one device."""
-
-    num_replicas_in_sync = 1
-
-    def scope(self) -> contextlib.AbstractContextManager[None]:
-        """Return a context that does nothing."""
-        return contextlib.nullcontext()
 
 
 def make_strategy(name: str) -> Any:
@@ -37,14 +28,14 @@ def make_strategy(name: str) -> Any:
             are several GPUs, else single.
 
     Returns:
-        A `tf.distribute.Strategy`, or under JAX a `SingleDevice`.
+        A `tf.distribute.Strategy`, or under JAX an object with the attributes of one device's.
 
     Raises:
         UserError: If the strategy is unknown, or the backend does not have it.
     """
     check_strategy(name)
     if is_jax():
-        return SingleDevice()
+        return SimpleNamespace(num_replicas_in_sync=1, scope=contextlib.nullcontext)
     import tensorflow as tf
 
     if name == "multiworker":
@@ -59,8 +50,7 @@ def make_strategy(name: str) -> Any:
 
 def check_strategy(name: str) -> None:
     """Raise a UserError if a strategy is unknown, or the backend does not have it."""
-    if name not in STRATEGIES:
-        raise UserError(f"Unknown strategy: '{name}'. {did_you_mean(name, STRATEGIES)}")
+    check_name("strategy", name, STRATEGIES)
     if is_jax() and name in ("mirrored", "multiworker"):
         raise UserError(
             f"JAX trains on one device, so that strategy '{name}' takes TensorFlow. Choose "
@@ -78,11 +68,7 @@ def replicas() -> int:
 
 
 def is_chief(name: str) -> bool:
-    """Return whether this process writes the files of a run: one of several machines does.
-
-    Args:
-        name: Name of the strategy, as `make_strategy` takes it.
-    """
+    """Return whether this process writes the files of a run: one of several machines does."""
     if name != "multiworker" or is_jax():
         return True
     import tensorflow as tf
@@ -128,7 +114,7 @@ def lost_workers() -> Iterator[None]:
     except (errors.UnavailableError, errors.AbortedError, errors.InternalError) as error:
         raise UserError(
             f"Another machine was lost ({type(error).__name__}). Start all of them again with "
-            "--resume: they go on from the last checkpoint."
+            "`resume`: they go on from the last checkpoint."
         ) from error
 
 
@@ -138,8 +124,7 @@ def choose_precision(name: str) -> str:
     Raises:
         UserError: If the name is unknown.
     """
-    if name not in PRECISIONS:
-        raise UserError(f"Unknown precision: '{name}'. {did_you_mean(name, PRECISIONS)}")
+    check_name("precision", name, PRECISIONS)
     if name != "auto":
         return name
     return "float32" if emulates_bfloat16() else "mixed_bfloat16"
@@ -147,9 +132,9 @@ def choose_precision(name: str) -> str:
 
 def emulates_bfloat16() -> bool:
     """Return whether bfloat16 is slow here, because the device has no instructions for it."""
-    capability = _gpu_capability()
-    if capability is not None:
-        return capability < _BFLOAT16_CAPABILITY
+    if gpus := _gpus():
+        _, capability = gpus[0]
+        return tuple(map(int, capability)) < _BFLOAT16_CAPABILITY
     cpu = Path("/proc/cpuinfo")
     flags = cpu.read_text(encoding="utf-8").split() if cpu.is_file() else []
     return not {"avx512_bf16", "amx_bf16"} & set(flags)
@@ -160,14 +145,12 @@ def compiles() -> bool:
 
     JAX always compiles. TensorFlow does on GPUs; on CPUs it was measured to be slower.
     """
-    return is_jax() or bool(_tensorflow_gpus())
+    return is_jax() or bool(_gpus())
 
 
 def accelerators() -> list[str]:
     """Return the model names of the GPUs that the backend of Keras sees."""
-    if is_jax():
-        return [str(gpu.device_kind) for gpu in jax_gpus()]
-    return [_details(gpu).get("device_name", "GPU") for gpu in _tensorflow_gpus()]
+    return [name for name, _ in _gpus()]
 
 
 def _check_cluster() -> None:
@@ -185,22 +168,14 @@ def _check_cluster() -> None:
         )
 
 
-def _gpu_capability() -> tuple[int, ...] | None:
-    """Return the compute capability of the first GPU, or None where there is no GPU."""
+def _gpus() -> list[tuple[str, Sequence[Any]]]:
+    """Return the model name and the compute capability of each GPU that the backend sees."""
     if is_jax():
-        found = [gpu.compute_capability.split(".") for gpu in jax_gpus()]
-        return tuple(map(int, found[0])) if found else None
-    gpus = _tensorflow_gpus()
-    return tuple(_details(gpus[0]).get("compute_capability", (0, 0))) if gpus else None
-
-
-def _tensorflow_gpus() -> list[Any]:
+        return [(str(gpu.device_kind), gpu.compute_capability.split(".")) for gpu in jax_gpus()]
     import tensorflow as tf
 
-    return list(tf.config.list_physical_devices("GPU"))
-
-
-def _details(gpu: Any) -> dict[str, Any]:
-    import tensorflow as tf
-
-    return dict(tf.config.experimental.get_device_details(gpu))
+    gpus = tf.config.list_physical_devices("GPU")
+    details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
+    return [
+        (each.get("device_name", "GPU"), each.get("compute_capability", (0, 0))) for each in details
+    ]

@@ -21,12 +21,8 @@ class UserError(ValueError):
 def printable(text: object) -> str:
     r"""Return text as one line that is safe to print. File names may contain any character.
 
-    Args:
-        text: any object.
-
-    Returns:
-        The text, with control characters and those that change the direction of writing escaped as
-        in Python: `\x1b`, `\n`, `\u202e`. Bytes that are not text become U+FFFD.
+    Control characters and those that change the direction of writing are escaped as in Python:
+    `\x1b`, `\n`, `\u202e`. Bytes that are not text become U+FFFD.
     """
     return _STEERING.sub(_escape, _NO_TEXT.sub("\N{REPLACEMENT CHARACTER}", str(text)))
 
@@ -43,16 +39,14 @@ def reason_of(error: Exception) -> str:
     return " ".join(text.split()) or type(error).__name__
 
 
+def check_name(kind: str, name: str, known: Iterable[str]) -> None:
+    """Raise a UserError if a name of some kind is unknown."""
+    if name not in known:
+        raise UserError(f"Unknown {kind}: '{name}'. {did_you_mean(name, known)}")
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return a hint for an error about an unknown name.
-
-    Args:
-        name: the unknown name.
-        known: the known names.
-
-    Returns:
-        `"Did you mean 'x'?"` if a known name is similar, else `"Known: a, b, c."`.
-    """
+    """Return `"Did you mean 'x'?"` if a known name is similar to an unknown one, else all names."""
     names = sorted(known)
     near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.6)
     if near:

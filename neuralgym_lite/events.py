@@ -24,6 +24,8 @@ from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 from tensorboard.summary.writer.record_writer import RecordWriter
 from tensorboard.util.tensor_util import make_tensor_proto
 
+from neuralgym_lite.folders import atomic_write
+
 _HEADER = struct.Struct("<QI")  # Length of the event, and the checksum of that length.
 _CHECKSUM = 4  # Bytes after the event.
 _JPEG_QUALITY = 95
@@ -32,11 +34,7 @@ _numbers = itertools.count()
 
 
 class EventFile:
-    """A new file of TensorBoard events; whoever reads the folder reads all its files.
-
-    Args:
-        folder: Folder of the event files. It is made if it is missing.
-    """
+    """A new file of TensorBoard events in a folder, which is made if it is missing."""
 
     def __init__(self, folder: str | Path) -> None:
         Path(folder).mkdir(parents=True, exist_ok=True)
@@ -76,17 +74,10 @@ class EventFile:
 
 
 def drop_events_after(folder: Path, iteration: int) -> None:
-    """Drop the events of later iterations, which a resumed run writes again.
-
-    Args:
-        folder: Folder of the event files. It may be missing.
-        iteration: Last iteration to keep.
-    """
+    """Drop the events of later iterations from a folder, which a resumed run writes again."""
     for path in sorted(folder.glob("events.out.tfevents.*")):
         kept = [record for step, record in _records(path) if step <= iteration]
-        temporary = path.with_name(f".{path.name}")
-        temporary.write_bytes(b"".join(kept))
-        temporary.replace(path)
+        atomic_write(path, b"".join(kept))
 
 
 def _records(path: Path) -> Iterator[tuple[int, bytes]]:

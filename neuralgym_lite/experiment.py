@@ -7,32 +7,41 @@ import importlib
 import json
 import os
 import platform
-import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from neuralgym_lite import strict_json
 from neuralgym_lite.errors import UserError
-from neuralgym_lite.folders import remove_leftovers
-from neuralgym_lite.images import atomic_write
+from neuralgym_lite.folders import atomic_write, remove, remove_leftovers
 from neuralgym_lite.run_lock import RunLock, locks_in
 
 _LIBRARIES = {"keras": "keras", "numpy": "numpy", "opencv": "cv2"}
 
 
-@dataclass(frozen=True)
 class RunFolder:
     """The folder of one run and the paths in it.
 
     A folder is a run if it has a `manifest.json`. Use `create` or `open` to make an instance.
 
-    Args:
+    Attributes:
         path: the folder.
+        checkpoints: folder of the checkpoints.
+        images: folder of the picture grids.
+        tensorboard: folder of the TensorBoard events.
+        scalars: JSON lines, one for each logged iteration.
+        validation: JSON lines, one for each validation.
     """
 
-    path: Path
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.checkpoints = self.path / "checkpoints"
+        self.images = self.path / "images"
+        self.tensorboard = self.path / "tensorboard"
+        self.scalars = self.path / "scalars.jsonl"
+        self.validation = self.path / "validation.jsonl"
+        self._config = self.path / "config.json"
+        self._manifest = self.path / "manifest.json"
 
     @classmethod
     def create(
@@ -53,7 +62,7 @@ class RunFolder:
             UserError: if `path` is a file, has a run and `overwrite` is False, has other files, or
                 is in use by another process.
         """
-        run = cls(Path(path))
+        run = cls(path)
         if run.path.exists() and not run.path.is_dir():
             raise UserError(f"'{path}' is a file, not a folder. Choose another run folder.")
         remove_leftovers(run.path)
@@ -82,37 +91,12 @@ class RunFolder:
         Raises:
             UserError: if there is no run in `path`.
         """
-        run = cls(Path(path))
+        run = cls(path)
         if not run.path.is_dir():
             raise UserError(f"There is no run folder '{path}'. Check the path.")
         if not run._manifest.is_file():
             raise UserError(f"'{path}' is not a run folder: it has no {run._manifest.name}.")
         return run
-
-    @property
-    def checkpoints(self) -> Path:
-        """Folder of the checkpoints."""
-        return self.path / "checkpoints"
-
-    @property
-    def scalars(self) -> Path:
-        """JSON lines, one for each logged iteration."""
-        return self.path / "scalars.jsonl"
-
-    @property
-    def validation(self) -> Path:
-        """JSON lines, one for each validation."""
-        return self.path / "validation.jsonl"
-
-    @property
-    def images(self) -> Path:
-        """Folder of the picture grids."""
-        return self.path / "images"
-
-    @property
-    def tensorboard(self) -> Path:
-        """Folder of the TensorBoard events."""
-        return self.path / "tensorboard"
 
     def write_manifest(self, config: Mapping[str, Any], extra: Mapping[str, Any]) -> None:
         """Write `manifest.json` and `config.json` atomically.
@@ -138,12 +122,7 @@ class RunFolder:
             folder.mkdir(exist_ok=True)
 
     def replace_config(self, config: Mapping[str, Any], data: Mapping[str, Any]) -> None:
-        """Replace the settings of the run. The manifest keeps the earlier ones, with the time.
-
-        Args:
-            config: the new settings, as for `write_manifest`.
-            data: the new entry of the manifest for the photographs.
-        """
+        """Replace the settings and the entry for the data. The manifest keeps the earlier ones."""
         manifest = self.read_manifest()
         before = {"replaced": _now(), "config": self.read_config(), "data": manifest.get("data")}
         earlier = [*manifest.get("earlier", []), before]
@@ -159,23 +138,12 @@ class RunFolder:
         """Return the manifest."""
         return _read_json(self._manifest)
 
-    @property
-    def _config(self) -> Path:
-        return self.path / "config.json"
-
-    @property
-    def _manifest(self) -> Path:
-        return self.path / "manifest.json"
-
     def _clear(self) -> None:
         # The manifest is deleted last, so that an interrupted deletion can be repeated.
         folders = (self.checkpoints, self.images, self.tensorboard)
         files = (self.scalars, self.validation, self._config, self._manifest)
         for path in (*folders, *files):
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
+            remove(path)
 
 
 def _now() -> str:

@@ -1,4 +1,4 @@
-"""Output folders: early checks, temporary names, and removal of the remains of killed processes."""
+"""Output files and folders: early checks, atomic writes, and the remains of killed processes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from neuralgym_lite.errors import UserError, reason_of
 
 ABANDONED = 24 * 3600.0  # seconds after which no process can still be writing a file
 _match_leftover = re.compile(
-    r"\.partial-([0-9a-f]{8})-([0-9]+)-[0-9a-f]{16}(\..*)?", re.DOTALL
+    r"\.partial-([0-9a-f]{8})-([0-9]+)-[0-9a-f]{16}(?:\..*)?", re.DOTALL
 ).fullmatch
 _CLEANED: set[Path] = set()
 
@@ -44,10 +44,6 @@ def temporary_name(folder: Path, suffix: str = "") -> Path:
     """Return an unused hidden path, for a file that is renamed when it is complete.
 
     Remains of killed processes in the folder are removed first.
-
-    Args:
-        folder: folder of the path.
-        suffix: suffix of the name, with its dot.
     """
     remove_leftovers(folder)
     return folder / f".partial-{_place()}-{os.getpid()}-{secrets.token_hex(8)}{suffix}"
@@ -55,14 +51,7 @@ def temporary_name(folder: Path, suffix: str = "") -> Path:
 
 @contextlib.contextmanager
 def temporary_folder(parent: Path) -> Iterator[Path]:
-    """Make a hidden folder, which is removed at the end of the block unless it was renamed.
-
-    Args:
-        parent: folder to make it in, which is made if necessary.
-
-    Raises:
-        OSError: if it cannot be made.
-    """
+    """Make a hidden folder in `parent`, removed at the end of the block unless it was renamed."""
     parent.mkdir(parents=True, exist_ok=True)
     hidden = temporary_name(parent)
     try:
@@ -70,6 +59,29 @@ def temporary_folder(parent: Path) -> Iterator[Path]:
         yield hidden
     finally:
         shutil.rmtree(hidden, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Provide a temporary path in the same folder and with the same suffix, to write a file to.
+
+    It is renamed to `path` on success, and deleted if the block fails.
+    """
+    path = Path(path)
+    temporary = temporary_name(path.parent, path.suffix)
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def atomic_write(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write bytes to a file in an existing folder atomically, even if the power fails."""
+    with atomic_path(path) as temporary, temporary.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def remove_leftovers(folder: Path) -> None:
@@ -83,23 +95,23 @@ def remove_leftovers(folder: Path) -> None:
         return
     _CLEANED.add(place)
     try:
-        found = [
-            (path, match) for path in folder.iterdir() if (match := _match_leftover(path.name))
-        ]
+        found = [path for path in folder.iterdir() if path.name.startswith(".partial-")]
     except OSError:  # the next write will report it
         return
-    for path, match in found:
+    for path in found:
+        match = _match_leftover(path.name)
         # A file that cannot be removed does no harm: it is hidden, and its name is not used again.
         with contextlib.suppress(OSError):
-            if _is_dead(*match.group(1, 2)) or _is_abandoned(path):
-                _remove(path)
+            if match and (_is_dead(*match.groups()) or _is_abandoned(path)):
+                remove(path)
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
+    """Remove a file, a link or a whole folder, if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
-        path.unlink()
+        path.unlink(missing_ok=True)
 
 
 @functools.cache

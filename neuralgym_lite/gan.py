@@ -29,7 +29,7 @@ def generator_loss(fake_scores: Any) -> Any:
     return -ops.mean(fake_scores)
 
 
-def telling_apart_loss(real_logits: Any, fake_logits: Any) -> Any:
+def discriminator_loss(real_logits: Any, fake_logits: Any) -> Any:
     """Return the cross entropy of a discriminator. Logits are `(B, 1)`.
 
     Real and generated images have half of the weight each. At chance level the loss is log 2.
@@ -38,7 +38,7 @@ def telling_apart_loss(real_logits: Any, fake_logits: Any) -> Any:
     return losses / 2
 
 
-def fooling_loss(fake_logits: Any) -> Any:
+def non_saturating_loss(fake_logits: Any) -> Any:
     """Return the non-saturating loss of a generator. Logits are `(B, 1)`."""
     return ops.mean(ops.softplus(-fake_logits))
 
@@ -55,14 +55,9 @@ def input_gradients(critic: Callable[[Any], Any], samples: Any) -> Any:
 
 
 def gradient_penalty(gradients: Any, mask: Any = None) -> Any:
-    """Return the mean of `(|gradient| - 1)^2`.
+    """Return the mean of `(|gradient| - 1)^2`, a float32 scalar, for gradients `(B, H, W, C)`.
 
-    Args:
-        gradients: gradient of each sample, `(B, H, W, C)`.
-        mask: `(B, H, W, 1)`, 1 for pixels that the norm includes. None: all.
-
-    Returns:
-        A float32 scalar.
+    The norm includes the pixels where `mask` `(B, H, W, 1)` is 1. None: all.
     """
     squares = ops.square(ops.cast(gradients, "float32"))
     if mask is not None:

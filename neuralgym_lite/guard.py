@@ -12,13 +12,7 @@ from neuralgym_lite.errors import UserError
 
 
 class NotFiniteError(UserError):
-    """A scalar became NaN or infinite.
-
-    Attributes:
-        iteration: Last iteration of the step in which it did.
-        scalar: Name of the scalar.
-        value: Its value.
-    """
+    """A scalar became NaN or infinite in the step that ends with `iteration`."""
 
     def __init__(self, iteration: int, scalar: str, value: float) -> None:
         super().__init__(f"At iteration {iteration} '{scalar}' became {value}.")
@@ -32,9 +26,6 @@ class FiniteGuard(IterationCallback):
 
     Keras' `TerminateOnNaN` checks `loss` alone, which misses the losses of critics. Put this before
     the callbacks that save.
-
-    Args:
-        counting: Keywords of `IterationCallback`.
     """
 
     def act(self, iteration: int, logs: Mapping[str, Any]) -> None:

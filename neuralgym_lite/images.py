@@ -1,4 +1,4 @@
-"""Reading and writing images: upright, with limits, and atomically."""
+"""Reading images: upright, with limits, as RGB, alpha and metadata."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ import contextlib
 import dataclasses
 import io
 import os
-import re
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -18,22 +16,18 @@ from PIL import ExifTags, Image, features
 from PIL.TiffImagePlugin import TiffImageFile
 
 from neuralgym_lite.errors import UserError, reason_of
-from neuralgym_lite.folders import temporary_name
-from neuralgym_lite.picture_header import (
+from neuralgym_lite.image_header import (
     ORIENTATION,
     bits_of,
     check_exif,
-    encode_what_can_be,
-    excess_of,
-    excess_of_tiff,
-    pillow_unguarded,
+    find_bomb,
+    find_tiff_bomb,
     read_extras,
-    upright_extras,
+    unlimited_pillow,
 )
 
 UInt8: TypeAlias = npt.NDArray[np.uint8]
 Format: TypeAlias = Literal["PNG", "JPEG", "BMP", "WEBP", "TIFF", "AVIF"]
-Tell: TypeAlias = Callable[[str], object]
 
 MAX_PIXELS = 64_000_000
 MID_GREY = 127  # levels of a mask above this are missing
@@ -44,33 +38,13 @@ _AVIF = "avif" in features.modules and features.check_module("avif")
 _READ = ("JPEG", "PNG", "BMP", "WebP", "TIFF", "AVIF")[: 6 if _AVIF else 5]
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".avif")[: 8 if _AVIF else 7]
 
-_FORMATS: dict[str | None, Format] = {
-    "PNG": "PNG",
-    "JPEG": "JPEG",
-    "MPO": "JPEG",  # phones append a second view to a JPEG, after the photograph
-    "BMP": "BMP",
-    "WEBP": "WEBP",
-    "TIFF": "TIFF",
-    "AVIF": "AVIF",
-}
-_SAVE_OPTIONS: dict[Format, dict[str, Any]] = {
-    "PNG": {},
-    "JPEG": {"quality": 95, "subsampling": 0},
-    "BMP": {},
-    "WEBP": {"lossless": True, "exact": True},
-    "TIFF": {"compression": "tiff_adobe_deflate"},
-    "AVIF": {"quality": 95, "subsampling": "4:4:4"},
-}
-_GREY_MODES = ("1", "L", "LA")
+_GREY_MODES = ("1", "L", "LA", "I;16", "I;16L", "I;16B", "I;16N")
 _UNREADABLE = {
     "I": "signed or 32-bit integers",
     "F": "floating-point numbers",
     "La": "premultiplied grey levels",
     "LAB": "Lab colors",
 }
-_NEVER_LISTED = ("thumbs.db", "desktop.ini")  # hidden files of Windows
-_PLAIN_SUFFIX = re.compile(r"\.\w{1,8}", re.ASCII)
-_SHOWN_KINDS = 8
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -146,34 +120,18 @@ def read_picture(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> 
 def read_rgb(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> UInt8:
     """Read the colors of an image, composited over white where it is transparent.
 
-    Args:
-        path: as for `read_picture`.
-        max_pixels: as for `read_picture`.
-
-    Returns:
-        RGB, uint8 of shape (H, W, 3).
-
-    Raises:
-        ImageError: as for `read_picture`.
+    Arguments and errors are those of `read_picture`. The result is uint8 of shape (H, W, 3).
     """
-    return _over(read_picture(path, max_pixels), background=255)
+    return _composited(read_picture(path, max_pixels), background=255)
 
 
 def read_mask(
     path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS, invert: bool = False
 ) -> UInt8:
-    """Read a mask. Pixels lighter than mid-grey are missing; others and transparent ones are known.
+    """Read a mask: uint8 of shape (H, W), 1 where pixels are missing and 0 where they are known.
 
-    Args:
-        path: as for `read_picture`.
-        max_pixels: as for `read_picture`.
-        invert: whether pixels darker than mid-grey are missing instead.
-
-    Returns:
-        1 where pixels are missing and 0 where they are known, uint8 of shape (H, W).
-
-    Raises:
-        ImageError: as for `read_picture`.
+    Pixels lighter than mid-grey are missing; others and transparent ones are known. With `invert`,
+    the darker ones are missing. Other arguments and errors are those of `read_picture`.
     """
     return (read_levels(path, max_pixels, invert) > MID_GREY).astype(np.uint8)
 
@@ -181,87 +139,56 @@ def read_mask(
 def read_levels(
     path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS, invert: bool = False
 ) -> UInt8:
-    """Read the grey levels of a mask. Pixels above `MID_GREY` are missing.
-
-    A level is the luma (ITU-R 601) of a color, and 0 where the mask is transparent. If a file has
-    only the levels 0 and 1, they are read as 0 and 255.
-
-    Args:
-        path: as for `read_picture`.
-        max_pixels: as for `read_picture`.
-        invert: whether to invert the levels. Transparent pixels stay 0.
-
-    Returns:
-        Levels, uint8 of shape (H, W).
-
-    Raises:
-        ImageError: as for `read_picture`.
-    """
+    """Read the grey levels of a mask, uint8 of shape (H, W). Arguments are those of `read_mask`."""
     return levels_of(read_picture(path, max_pixels), invert)
 
 
 def levels_of(picture: Picture, invert: bool = False) -> UInt8:
-    """Return the grey levels of a mask that has been read, as `read_levels` does."""
-    levels = _luma(_over(picture, background=255 if invert else 0))
+    """Return the grey levels of a mask, of which those above `MID_GREY` are missing.
+
+    A level is the luma (ITU-R 601) of a color, and 0 where the mask is transparent. If a file has
+    only the levels 0 and 1, they are read as 0 and 255.
+    """
+    levels = luma(_composited(picture, background=255 if invert else 0))
     if levels.max(initial=0) == 1:
         levels *= 255
     return 255 - levels if invert else levels
 
 
-def write_picture(path: str | os.PathLike[str], picture: Picture) -> str:
-    """Write an image in its own format, atomically.
-
-    PNG, BMP, WebP and TIFF are lossless. JPEG and AVIF have quality 95 and no chroma subsampling. A
-    grey image is written as the luma of its `rgb`, with one channel if the format supports that.
-    JPEG and BMP have no alpha channel. EXIF and XMP are written for an upright image, and without
-    their thumbnails, which show the original.
-
-    Args:
-        path: the file, in an existing folder.
-        picture: the image.
-
-    Returns:
-        A message about `extras` that could not be written, or an empty string.
-
-    Raises:
-        ImageError: if the file cannot be written.
-    """
-    image = _to_image(picture, None if picture.format in ("JPEG", "BMP") else picture.alpha)
-    options = dict(_SAVE_OPTIONS[picture.format], format=picture.format)
-    if picture.profile is not None:
-        options["icc_profile"] = picture.profile
-    extras, lost = upright_extras(picture.extras, picture.format, image.size)
-    try:
-        data, refused = encode_what_can_be(image, options, extras)
-        atomic_write(path, data)
-    except (OSError, ValueError) as error:
-        raise ImageError(f"{path}: cannot be written: {reason_of(error)}") from error
-    return ", ".join(lost + refused)
+def luma(rgb: UInt8) -> UInt8:
+    """Return the ITU-R 601 luma, shape (H, W). It is exact where the three channels are equal."""
+    height, width, _ = rgb.shape
+    levels = np.empty((height, width), np.uint8)
+    for rows in _strips(height, width):
+        levels[rows] = np.asarray(Image.fromarray(rgb[rows]).convert("L"))
+    return levels
 
 
 def from_pillow(image: Image.Image) -> Picture:
-    """Return a Pillow image as a picture: its pixels as they lie, its profile and its dpi.
+    """Return a Pillow image as a picture with its pixels, profile and dpi.
 
-    Its EXIF, with the orientation in it, is not read.
+    Its EXIF is not read, so that its orientation is not applied.
 
     Args:
         image: of any mode that `read_picture` reads.
 
     Raises:
-        ImageError: If its samples are of another kind, or it cannot be decoded.
+        ImageError: if its samples are of another kind, or it cannot be decoded.
     """
     _check_mode(image, "The image:")
     try:
-        rgb, alpha, grey = _layers(image)
+        rgb, alpha = _layers(image)
     except Exception as error:  # a file that Pillow has not decoded yet may be damaged
         raise ImageError(f"The image cannot be decoded: {reason_of(error)}") from error
     extras = {"dpi": image.info["dpi"]} if "dpi" in image.info else {}
-    return Picture(rgb, alpha, grey, profile=_profile(image), extras=extras)
+    return Picture(rgb, alpha, image.mode in _GREY_MODES, profile=_profile(image), extras=extras)
 
 
 def to_pillow(picture: Picture) -> Image.Image:
     """Return a picture as a Pillow image of mode L, LA, RGB or RGBA, with its profile and dpi."""
-    image = _to_image(picture, picture.alpha)
+    image = Image.fromarray(luma(picture.rgb) if picture.grey else picture.rgb)
+    if picture.alpha is not None:
+        image.putalpha(Image.fromarray(picture.alpha))
     if picture.profile is not None:
         image.info["icc_profile"] = picture.profile
     if "dpi" in picture.extras:
@@ -269,143 +196,12 @@ def to_pillow(picture: Picture) -> Image.Image:
     return image
 
 
-@contextlib.contextmanager
-def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Provide a temporary path in the same folder, which is renamed to `path` on success.
-
-    Args:
-        path: the file, in an existing folder.
-
-    Yields:
-        A path with the suffix of `path` to write to. It is deleted if the block fails.
-    """
-    path = Path(path)
-    temporary = temporary_name(path.parent, path.suffix)
-    try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def atomic_write(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write bytes to a file atomically, even if the power fails.
-
-    Args:
-        path: the file, in an existing folder.
-        data: its new content.
-
-    Raises:
-        OSError: if it cannot be written.
-    """
-    with atomic_path(path) as temporary, temporary.open("xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def find_images(folder: str | os.PathLike[str], tell: Tell | None = None) -> list[Path]:
-    """List the images of a folder and its subfolders, except for hidden ones.
-
-    Args:
-        folder: the folder.
-        tell: called with a message about files of other kinds, if there are any.
-
-    Returns:
-        Files with one of `SUFFIXES`, ignoring case, sorted by their POSIX path relative to
-        `folder`.
-
-    Raises:
-        UserError: if `folder` is missing, not a folder, or has no images.
-        OSError: if it or a subfolder cannot be read.
-    """
-    return [Path(folder, name) for name in list_images(folder, tell)]
-
-
-def list_images(folder: str | os.PathLike[str], tell: Tell | None = None) -> list[str]:
-    """List the images of a folder like `find_images`, but as strings, which is faster.
-
-    Links to folders are followed. Each folder is listed once, so that circular links end. A folder
-    that is in `folder` itself is listed under its own name, not that of a link.
-
-    Args:
-        folder: as for `find_images`.
-        tell: as for `find_images`.
-
-    Returns:
-        POSIX paths relative to `folder`, sorted.
-
-    Raises:
-        UserError: as for `find_images`.
-        OSError: as for `find_images`.
-    """
-    folder = Path(folder)
-    if not folder.exists():
-        raise UserError(f"{folder}: no such folder")
-    if not folder.is_dir():
-        raise UserError(f"{folder}: not a folder")
-    found: list[str] = []
-    others: Counter[str] = Counter()
-    for parent, names in _walk(folder):
-        below = Path(parent).relative_to(folder).as_posix()
-        place = "" if below == "." else f"{below}/"
-        for name in names:
-            lower = name.lower()
-            if name.startswith(".") or lower in _NEVER_LISTED:
-                continue
-            if lower.endswith(SUFFIXES):
-                found.append(place + name)
-            else:
-                others[Path(lower).suffix] += 1
-    known = ", ".join(SUFFIXES)
-    if not found:
-        beside = f"; found {_kinds(others)}" if others else ""
-        raise UserError(f"{folder}: no picture in it (looked for {known}{beside})")
-    if others and tell:
-        tell(f"{folder}: left out {_kinds(others)}; read are {known}")
-    return sorted(found)
-
-
-def _walk(folder: Path) -> Iterator[tuple[str, list[str]]]:
-    """Yield each folder with the names of its files. Linked folders come last."""
-    starts, visited = deque([folder]), set()
-    while starts:
-        for parent, folders, names in os.walk(starts.popleft(), onerror=_raise):  # not into links
-            status = Path(parent).stat()
-            place = status.st_dev, status.st_ino
-            if place in visited:
-                folders.clear()
-                continue
-            visited.add(place)
-            folders[:] = sorted(name for name in folders if not name.startswith("."))
-            below = (Path(parent, name) for name in folders)
-            starts += (path for path in below if path.is_symlink())
-            yield parent, names
-
-
-def _raise(error: OSError) -> None:
-    raise error
-
-
-def _kinds(counts: Counter[str]) -> str:
-    """Return the number of files of each suffix, in words. Rare suffixes are added up."""
-    kinds: Counter[str] = Counter()
-    for suffix, count in counts.items():
-        kinds[suffix if _PLAIN_SUFFIX.fullmatch(suffix) else "other"] += count
-    named = sorted(kinds.keys() - {"other"}, key=lambda kind: (-kinds[kind], kind))[:_SHOWN_KINDS]
-    parts = [f"{kinds[kind]} {kind}" for kind in named]
-    if rest := kinds.total() - sum(kinds[kind] for kind in named):
-        parts.append(f"{rest} other")
-    listed = " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
-    return f"{listed} file{'s' * (kinds.total() > 1)}"
-
-
 def _decode(path: Path, file: io.BufferedReader, max_pixels: int) -> Picture:
     """Decode an open file, after checks of its header."""
-    if excess := excess_of(file):
-        raise ImageError(f"{path}: {excess}; save it anew")
+    if bomb := find_bomb(file):
+        raise ImageError(f"{path}: {bomb}; save it anew")
     try:
-        with pillow_unguarded():
+        with unlimited_pillow():
             image: Image.Image = Image.open(file, formats=_READ)
     except Exception as error:  # Pillow may raise any exception for a damaged header
         kinds = f"{', '.join(_READ[:-1])} or {_READ[-1]}"
@@ -421,29 +217,24 @@ def _decode(path: Path, file: io.BufferedReader, max_pixels: int) -> Picture:
             f"{path}: {width}x{height} pixels: no side may have more than {MAX_SIDE} pixels"
         )
     _check_mode(image, f"{path}:")
+    # Phones append a second view to a JPEG, which makes it an MPO.
+    format = cast(Format, "JPEG" if image.format == "MPO" else image.format)
     try:
-        format = _FORMATS[image.format]
-        if isinstance(image, TiffImageFile) and (excess := excess_of_tiff(image, max_pixels)):
-            raise ImageError(f"{path}: {excess}; save it anew")
+        if isinstance(image, TiffImageFile) and (bomb := find_tiff_bomb(image, max_pixels)):
+            raise ImageError(f"{path}: {bomb}; save it anew")
         lost = _lost(image, file)
         # Pillow reads more of a TIFF's header now, and checks the size again.
-        with pillow_unguarded() if format == "TIFF" else contextlib.nullcontext():
+        with unlimited_pillow() if format == "TIFF" else contextlib.nullcontext():
             image.load()
         extras = read_extras(image, file)
         image = image if format == "TIFF" else _upright(image)  # a TIFF is loaded upright
-        rgb, alpha, grey = _layers(image)
+        rgb, alpha = _layers(image)
     except ImageError:
         raise
     except Exception as error:  # Pillow may raise any exception for damaged data
         raise ImageError(f"{path}: damaged picture: {reason_of(error)}") from error
+    grey = image.mode in _GREY_MODES
     return Picture(rgb, alpha, grey, format, _profile(image), lost, extras)
-
-
-def _to_image(picture: Picture, alpha: UInt8 | None) -> Image.Image:
-    image = Image.fromarray(_luma(picture.rgb) if picture.grey else picture.rgb)
-    if alpha is not None:
-        image.putalpha(Image.fromarray(alpha))
-    return image
 
 
 def _check_mode(image: Image.Image, subject: str) -> None:
@@ -476,7 +267,7 @@ def _upright(image: Image.Image) -> Image.Image:
     content are unchecked, and copy images that are upright already.
     """
     try:
-        with pillow_unguarded():
+        with unlimited_pillow():
             check_exif(image.info.get("exif", b""))
             method = _UPRIGHT.get(image.getexif().get(ORIENTATION, 1))
     except Exception:
@@ -484,47 +275,39 @@ def _upright(image: Image.Image) -> Image.Image:
     return image if method is None else image.transpose(method)
 
 
-def _layers(image: Image.Image) -> tuple[UInt8, UInt8 | None, bool]:
-    """Split a Pillow image into RGB, alpha and whether it is grey."""
-    if image.mode.startswith("I"):
-        return _layers_16_bit(image)
-    shape = image.height, image.width
-    rgb = np.empty((*shape, 3), np.uint8)
-    alpha = np.empty(shape, np.uint8) if image.has_transparency_data else None
-    for rows in _strips(*shape):
-        part = _part(image, rows).convert("RGB" if alpha is None else "RGBA")
-        pixels = np.asarray(part)
+def _layers(image: Image.Image) -> tuple[UInt8, UInt8 | None]:
+    """Split a Pillow image into RGB and alpha."""
+    height, width = image.height, image.width
+    rgb = np.empty((height, width, 3), np.uint8)
+    alpha = np.empty((height, width), np.uint8) if image.has_transparency_data else None
+    tags = getattr(image, "tag_v2", {})
+    for rows in _strips(height, width):
+        part = image.crop((0, rows.start, width, rows.stop))
+        if image.mode.startswith("I"):
+            pixels = _scaled(part, tags)
+        else:
+            pixels = np.asarray(part.convert("RGB" if alpha is None else "RGBA"))
         rgb[rows] = pixels[..., :3]
         if alpha is not None:
             alpha[rows] = pixels[..., 3]
-    return rgb, alpha, image.mode in _GREY_MODES
+    return rgb, alpha
 
 
-def _layers_16_bit(image: Image.Image) -> tuple[UInt8, UInt8 | None, bool]:
-    """Scale 16-bit grey to 8 bits, which Pillow would clip at 255."""
-    shape = image.height, image.width
-    tags = getattr(image, "tag_v2", {})
+def _scaled(image: Image.Image, tags: Mapping[int, Any]) -> UInt8:
+    """Return 16-bit grey, which Pillow would clip at 255, as RGBA from 0 to 255."""
+    wide = np.asarray(image).astype(np.uint32)
     white = (1 << max(tags.get(ExifTags.Base.BitsPerSample, (16,)))) - 1
-    white_is_zero = tags.get(ExifTags.Base.PhotometricInterpretation) == 0
-    rgb = np.empty((*shape, 3), np.uint8)
-    transparent = image.info.get("transparency")
-    alpha = None if transparent is None else np.empty(shape, np.uint8)
-    for rows in _strips(*shape):
-        wide = np.asarray(_part(image, rows)).astype(np.uint32)
-        rgb[rows] = ((wide * 255 + white // 2) // white)[..., None]
-        if alpha is not None:
-            alpha[rows] = np.where(wide == transparent, 0, 255)
-    return 255 - rgb if white_is_zero else rgb, alpha, True
+    grey = ((wide * 255 + white // 2) // white).astype(np.uint8)
+    if tags.get(ExifTags.Base.PhotometricInterpretation) == 0:  # white is zero
+        grey = 255 - grey
+    opacity = np.uint8(255) * (wide != image.info.get("transparency", -1))
+    return np.stack([grey, grey, grey, opacity], axis=-1)
 
 
 def _strips(height: int, width: int) -> Iterator[slice]:
     """Yield slices of all rows, of up to `_STRIP` pixels each."""
     step = max(_STRIP // max(width, 1), 1)
     return (slice(top, min(top + step, height)) for top in range(0, height, step))
-
-
-def _part(image: Image.Image, rows: slice) -> Image.Image:
-    return image.crop((0, rows.start, image.width, rows.stop))
 
 
 def _profile(image: Image.Image) -> bytes | None:
@@ -534,7 +317,7 @@ def _profile(image: Image.Image) -> bytes | None:
     return profile if profile and profile[16:20] in (b"GRAY", b"RGB ") else None
 
 
-def _over(picture: Picture, background: int) -> UInt8:
+def _composited(picture: Picture, background: int) -> UInt8:
     """Composite an image over a grey level."""
     if picture.alpha is None:
         return picture.rgb
@@ -544,12 +327,3 @@ def _over(picture: Picture, background: int) -> UInt8:
         sums = picture.rgb[rows] * alpha + np.uint16(background) * (255 - alpha)
         mixed[rows] = (sums + 127) // 255
     return mixed
-
-
-def _luma(rgb: UInt8) -> UInt8:
-    """Return the ITU-R 601 luma, shape (H, W). It is exact where the three channels are equal."""
-    height, width, _ = rgb.shape
-    luma = np.empty((height, width), np.uint8)
-    for rows in _strips(height, width):
-        luma[rows] = np.asarray(Image.fromarray(rgb[rows]).convert("L"))
-    return luma

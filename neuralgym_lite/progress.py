@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from types import TracebackType
 from typing import TextIO
 
 import rich.console
@@ -51,12 +50,7 @@ class Progress:
             self._live.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         for track in self._tracks:
             track.close()
         if self._live:
@@ -70,16 +64,9 @@ class Progress:
             unit: Name of what is counted, as in "3.2 images/s".
             start: Number that was done before. It does not count in the speed.
         """
-        task = None
-        if self._live:
-            task = self._live.add_task(unit, total=total, completed=start, note="")
-        track = Track(self, total, unit, start, self._live, task)
+        track = Track(self, total, unit, start)
         self._tracks.append(track)
         return track
-
-    def remove(self, track: Track) -> None:
-        """Remove a track that was dropped."""
-        self._tracks.remove(track)
 
     def log(self, text: str) -> None:
         """Write one line above the bars. Characters that are not printable are escaped."""
@@ -94,21 +81,15 @@ class Progress:
 class Track:
     """One count within a `Progress`. `Progress.track` makes it."""
 
-    def __init__(
-        self,
-        progress: Progress,
-        total: int,
-        unit: str,
-        start: int,
-        live: rich.progress.Progress | None,
-        task: rich.progress.TaskID | None,
-    ) -> None:
+    def __init__(self, progress: Progress, total: int, unit: str, start: int) -> None:
         self.total = total
         self.unit = unit
         self.done = start
         self._progress = progress
-        self._live = live
-        self._task = task
+        self._live = progress._live
+        self._task = rich.progress.TaskID(-1)
+        if self._live:
+            self._task = self._live.add_task(unit, total=total, completed=start, note="")
         self._note = ""
         self._written = start
         self._written_at = progress.clock()
@@ -117,16 +98,16 @@ class Track:
         """Count `count` more as done. `note` replaces the text beside the speed."""
         self.done += count
         self._note = self._note if note is None else printable(note)
-        if self._live and self._task is not None:
+        if self._live:
             self._live.update(self._task, advance=count, note=self._note)
         elif self._progress.clock() - self._written_at >= self._progress.every:
             self._write()
 
     def drop(self) -> None:
         """Stop counting, and remove the bar."""
-        if self._live and self._task is not None:
+        if self._live:
             self._live.remove_task(self._task)
-        self._progress.remove(self)
+        self._progress._tracks.remove(self)
 
     def close(self) -> None:
         """Write a last plain line, unless it was written already."""

@@ -26,7 +26,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import ModuleType, TracebackType
+from types import ModuleType
 
 from neuralgym_lite.errors import UserError
 
@@ -71,35 +71,26 @@ class RunLock:
     def __enter__(self) -> RunLock:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._released.set()
         if self._beating.is_alive():
             self._beating.join()
         self._withdraw()
 
     def hold(self, folder: Path) -> None:
-        """Lock a folder. An instance can hold one folder.
-
-        Args:
-            folder: an existing folder.
+        """Lock an existing folder. An instance can hold one.
 
         Raises:
             UserError: if another process holds it.
         """
-        for attempt in range(ATTEMPTS):
+        for _ in range(ATTEMPTS):
             self._claim(folder)
             living = self._living_other(folder)
             if living is None:
                 self._beating.start()
                 return
             self._withdraw()
-            if attempt + 1 < ATTEMPTS:
-                time.sleep(random.uniform(0.02, 0.3))
+            time.sleep(random.uniform(0.02, 0.3))
         raise UserError(f"'{folder}' is in use by {living}. Wait for its end or stop it.")
 
     def _claim(self, folder: Path) -> None:
@@ -129,11 +120,8 @@ class RunLock:
     def _living_other(self, folder: Path) -> str | None:
         """Describe a living process that holds the folder, and delete lock files of dead ones."""
         now = os.fstat(self._handle).st_mtime
-        for path in locks_in(folder):
-            if path == self._path:
-                continue
-            living = _living(path, now)
-            if living is not None:
+        for path in set(locks_in(folder)) - {self._path}:
+            if living := _living(path, now):
                 return living
             path.unlink(missing_ok=True)
         return None

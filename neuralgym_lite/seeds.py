@@ -36,13 +36,6 @@ def _permutation(seed: int, stream: str, epoch: int, count: int) -> NDArray[np.i
 def shuffled_index(seed: int, stream: str, position: int, count: int) -> int:
     """Return the item at a position of an endless sequence that is reshuffled in each epoch.
 
-    Args:
-        seed: seed of the run.
-        stream: name of an independent stream.
-        position: position in the sequence, from 0.
-        count: number of items. An epoch is `count` positions, and has each item once.
-
-    Returns:
-        Index of an item, from 0 to `count - 1`.
+    An epoch is `count` positions, and has each item from 0 to `count - 1` once.
     """
     return int(_permutation(seed, stream, position // count, count)[position % count])

@@ -20,23 +20,15 @@ Groups = Mapping[str, Sequence[Any]]
 
 
 def take(groups: Groups) -> State:
-    """Copy variables into memory.
+    """Copy lists of variables, by the name of their network or optimizer, into memory.
 
-    Args:
-        groups: lists of variables, by the name of their network or optimizer.
-
-    Returns:
-        Arrays by group, index and path of the variable.
+    The arrays are named by group, index and path of the variable.
     """
     return {name: np.array(variable) for name, variable in _named(groups).items()}
 
 
 def put(groups: Groups, state: State) -> None:
-    """Assign a state to variables, to all of them or to none.
-
-    Args:
-        groups: as for `take`.
-        state: a result of `take` or `read`.
+    """Assign a result of `take` or `read` to variables, to all of them or to none.
 
     Raises:
         UserError: if a variable is missing, unknown or of another shape. The message names it.

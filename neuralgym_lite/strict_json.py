@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +12,7 @@ MAX_DIGITS = 30
 
 
 def read(path: str | Path, limit: int = MAX_BYTES) -> Any:
-    """Read a file that holds one JSON value.
-
-    Args:
-        path: the file.
-        limit: largest size in bytes.
-
-    Raises:
-        OSError: if it cannot be read.
-        ValueError: as for `parse`.
-    """
+    """Return the JSON value in a file; errors are those of `parse`, and an `OSError`."""
     with Path(path).open("rb") as file:
         return parse(file.read(limit + 1), limit)
 
@@ -30,37 +20,28 @@ def read(path: str | Path, limit: int = MAX_BYTES) -> Any:
 def parse(data: bytes, limit: int = MAX_BYTES) -> Any:
     """Return the JSON value in UTF-8 text.
 
-    Args:
-        data: the text.
-        limit: largest size in bytes.
-
     Raises:
-        ValueError: with a message of one line, if the text is not JSON, is longer than `limit`, has
-            a key twice in one object, is nested deeper than `MAX_DEPTH`, or has an integer of more
-            than `MAX_DIGITS` digits.
+        ValueError: with a message of one line, if the text is not JSON, is longer than `limit`
+            bytes, has a key twice in one object, is nested deeper than `MAX_DEPTH`, or has an
+            integer of more than `MAX_DIGITS` digits.
     """
     if len(data) > limit:
         raise ValueError(f"it is longer than {limit:,} bytes")
     try:
         value = json.loads(data, object_pairs_hook=_object, parse_int=_integer)
+        deep = _depth(value) > MAX_DEPTH
     except RecursionError:
-        raise ValueError(_DEEP) from None
-    level = [value]
-    for _ in range(MAX_DEPTH + 1):
-        level = [part for outer in level for part in _parts(outer)]
-        if not level:
-            return value
-    raise ValueError(_DEEP)
+        deep = True
+    if deep:
+        raise ValueError(f"it is nested deeper than {MAX_DEPTH} levels")
+    return value
 
 
-_DEEP = f"it is nested deeper than {MAX_DEPTH} levels"
-
-
-def _parts(value: Any) -> Iterator[Any]:
-    if isinstance(value, dict):
-        yield from value.values()
-    elif isinstance(value, list):
-        yield from value
+def _depth(value: Any) -> int:
+    if not isinstance(value, dict | list):
+        return 0
+    parts = value.values() if isinstance(value, dict) else value
+    return 1 + max(map(_depth, parts), default=0)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

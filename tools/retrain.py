@@ -21,7 +21,7 @@ import click
 
 from inpaint_tf import weights
 from neuralgym_lite.experiment import RunFolder
-from neuralgym_lite.images import atomic_write
+from neuralgym_lite.folders import atomic_write
 
 
 @click.command()

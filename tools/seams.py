@@ -18,7 +18,8 @@ from inpaint_tf.data.split import draw
 from inpaint_tf.inference.blending import poisson_blend
 from inpaint_tf.masks import evaluation_masks
 from inpaint_tf.report.grid import image_grid
-from neuralgym_lite.images import Picture, write_picture
+from neuralgym_lite.image_writing import write_picture
+from neuralgym_lite.images import Picture
 from neuralgym_lite.progress import Progress
 from neuralgym_lite.quiet import import_tensorflow
 

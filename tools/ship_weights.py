@@ -33,7 +33,7 @@ from inpaint_tf.model_source import ModelSource
 from inpaint_tf.models import InpaintingModel
 from inpaint_tf.training.finetune import weights_sha256
 from neuralgym_lite.experiment import RunFolder
-from neuralgym_lite.images import atomic_path
+from neuralgym_lite.folders import atomic_path
 
 COMPARED = 100  # rounds
 LICENSE = (

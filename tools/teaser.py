@@ -17,7 +17,8 @@ import inpaint_tf
 from inpaint_tf import weights
 from inpaint_tf.masks import evaluation_masks
 from inpaint_tf.report.grid import image_grid
-from neuralgym_lite.images import Picture, read_rgb, write_picture
+from neuralgym_lite.image_writing import write_picture
+from neuralgym_lite.images import Picture, read_rgb
 
 DAMAGED = ("chelsea.png", "coffee.png")
 HALVED = ("astronaut.png", "rocket.jpg")

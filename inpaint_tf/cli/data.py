@@ -13,12 +13,15 @@ from typing import Any, TypeAlias
 import click
 
 from inpaint_tf.cli._echo import echo, echo_json
+from inpaint_tf.cli._options import with_options
+from inpaint_tf.cli.train import command as train
 from inpaint_tf.data import PhotoSet, names, open_photos
 from inpaint_tf.data.photo_set import list_keys
 from inpaint_tf.data.registry import fetch
 from neuralgym_lite.digests import file_sha256
 from neuralgym_lite.errors import UserError
-from neuralgym_lite.images import ImageError, Tell
+from neuralgym_lite.image_folders import Log
+from neuralgym_lite.images import ImageError
 from neuralgym_lite.progress import Progress
 
 Group: TypeAlias = dict[str, list[str]]  # keys by split
@@ -58,7 +61,10 @@ def list_data_sets(as_json: bool) -> None:
 @click.argument("name")
 def get(name: str) -> None:
     """Download the data set NAME into the cache folder and print where it is."""
-    folder = fetch(name)
+    try:
+        folder = fetch(name)
+    except UserError as error:
+        raise UserError(_with_options_of_train(error)) from error
     if folder is None:
         echo(f"Nothing has to be downloaded for data set '{name}'.", err=True)
         return
@@ -117,7 +123,7 @@ def _describe(name: str) -> dict[str, Any]:
     try:
         photos = open_photos(name)
     except UserError as error:
-        return {"name": name, "found": False, "where": str(error)}
+        return {"name": name, "found": False, "where": _with_options_of_train(error)}
     return {
         "name": name,
         "found": True,
@@ -127,17 +133,21 @@ def _describe(name: str) -> dict[str, Any]:
     }
 
 
-def _open(folder: Path, dataset: str | None, tell: Tell) -> PhotoSet:
+def _with_options_of_train(error: UserError) -> str:
+    return with_options(str(error), train)
+
+
+def _open(folder: Path, dataset: str | None, log: Log) -> PhotoSet:
     if dataset is None:
         dataset = "animals" if all("/" in key for key in list_keys(folder)) else "folder"
         echo(f"Reading '{folder}' as data set '{dataset}'.", err=True)
-    return open_photos(dataset, folder, tell=tell)
+    return open_photos(dataset, folder, log=log)
 
 
 def _read_all(photos: PhotoSet, left_out: list[str]) -> _Report:
     keys = sorted(photos.train + photos.test)
-    weights = {key: photos.weigh(key) for key in keys}
-    often = Counter(weights.values())
+    file_sizes = {key: photos.file_size(key) for key in keys}
+    often = Counter(file_sizes.values())
     sizes, broken = [], {}
     same = defaultdict(list)
     with Progress(every=_EVERY) as progress:
@@ -150,14 +160,14 @@ def _read_all(photos: PhotoSet, left_out: list[str]) -> _Report:
                 broken[key] = str(error)
             else:
                 sizes.append((height, width))
-                if often[weights[key]] > 1:
+                if often[file_sizes[key]] > 1:
                     same[file_sha256(photos.path(key))].append(key)
             track.advance()
     has_classes = photos.name == "animals"
     return _Report(
         sizes=sizes,
         broken=broken,
-        n_bytes=sum(weights.values()),
+        n_bytes=sum(file_sizes.values()),
         classes=dict(Counter(key.partition("/")[0] for key in keys)) if has_classes else {},
         equal=_by_split(photos, [group for group in same.values() if len(group) > 1]),
         left_out=left_out,

@@ -12,8 +12,9 @@ import click
 from inpaint_tf.cli._echo import echo
 from neuralgym_lite.backend import import_backend
 from neuralgym_lite.errors import UserError
-from neuralgym_lite.images import Picture, atomic_path, atomic_write, read_mask, read_rgb
-from neuralgym_lite.images import write_picture as write
+from neuralgym_lite.folders import atomic_path, atomic_write
+from neuralgym_lite.image_writing import write_picture as write
+from neuralgym_lite.images import Picture, read_mask, read_rgb
 from neuralgym_lite.progress import Progress
 
 if TYPE_CHECKING:

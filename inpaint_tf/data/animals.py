@@ -12,45 +12,29 @@ from inpaint_tf.data.photo_set import PhotoSet, list_keys
 from inpaint_tf.data.split import split_each
 from neuralgym_lite.errors import UserError, reason_of
 from neuralgym_lite.folders import temporary_folder
-from neuralgym_lite.images import Tell
+from neuralgym_lite.image_folders import Log
 
 KAGGLE_HANDLE = "iamsouravbanerjee/animal-image-dataset-90-different-animals"
 
 
-def open_animals(data_dir: Path | None, tell: Tell | None = None) -> PhotoSet:
+def open_animals(data_dir: Path | None, log: Log | None = None) -> PhotoSet:
     """Open a folder with the layout `<class>/*.jpg`, split 11:1 within each class.
+
+    60 photographs of a class become 55 train and 5 test photographs.
 
     Args:
         data_dir: the folder of the class folders, or a folder that contains it as `animals` or
-            `animals/animals`, like Kaggle's archive. Default: search `$INPAINT_TF_DATA` and the
+            `animals/animals`, like Kaggle's archive. None: search `$INPAINT_TF_DATA` and the
             cache folder.
-        tell: see `find_images`.
-
-    Returns:
-        The data set. 60 photographs of a class become 55 train and 5 test photographs.
-
-    Raises:
-        UserError: If the data set is not found, cannot be read, or has too few images.
+        log: see `find_images`.
     """
-    root, classes = read_classes(data_dir or locate("animals"), tell)
+    root, classes = _read_classes(data_dir or locate("animals"), log)
     return PhotoSet("animals", root, *split_each(classes))
 
 
-def read_classes(folder: Path, tell: Tell | None = None) -> tuple[Path, dict[str, tuple[str, ...]]]:
-    """List the images of each class.
-
-    Args:
-        folder: see `data_dir` of `open_animals`.
-        tell: see `find_images`; also called if there are images outside the class folders.
-
-    Returns:
-        The folder of the class folders, and class -> keys relative to that folder. Images outside
-        the class folders are left out.
-
-    Raises:
-        UserError: If the folder cannot be read, or has no class folder with an image.
-    """
-    root, keys = folder, list_keys(folder, tell=tell)
+def _read_classes(folder: Path, log: Log | None = None) -> tuple[Path, dict[str, tuple[str, ...]]]:
+    """Return the folder of the class folders, and the keys relative to it by class."""
+    root, keys = folder, list_keys(folder, log=log)
     for _ in range(2):
         nested = tuple(key.removeprefix("animals/") for key in keys if key.startswith("animals/"))
         # A folder `animals` with images directly in it is a class.
@@ -65,23 +49,15 @@ def read_classes(folder: Path, tell: Tell | None = None) -> tuple[Path, dict[str
     if not classes:
         raise UserError(
             f"'{folder}' has images but no class folders: data set 'animals' needs "
-            "'<class>/*.jpg'; for a plain folder of images use '--dataset folder'."
+            "'<class>/*.jpg'; for a plain folder of images use `dataset=folder`."
         )
-    if tell and (others := len(keys) - sum(map(len, classes.values()))):
-        tell(f"{root}: left out {others} image{'s' * (others > 1)} beside the class folders")
+    if log and (others := len(keys) - sum(map(len, classes.values()))):
+        log(f"{root}: left out {others} image{'s' * (others > 1)} beside the class folders")
     return root, {name: tuple(keys) for name, keys in classes.items()}
 
 
 def fetch_animals() -> Path:
-    """Download the data set from Kaggle into the cache folder, unless it is on this machine.
-
-    Returns:
-        The folder where `open_animals` finds it.
-
-    Raises:
-        UserError: If kagglehub is not installed, the download fails or has no class folder, or
-            the cache folder cannot be written.
-    """
+    """Download the data set from Kaggle into the cache folder, unless it is on this machine."""
     return find("animals") or _keep(_download(), cache_folder() / "animals")
 
 
@@ -98,14 +74,14 @@ def _download() -> Path:
     # kagglehub raises its own errors, those of requests and OSError, which share no base class.
     except Exception as error:
         raise UserError(
-            f"Kaggle did not hand over '{KAGGLE_HANDLE}': {reason_of(error)}; check the connection "
-            "and your Kaggle account, or download it by hand and name it with '--data-dir DIR'."
+            f"Kaggle did not deliver '{KAGGLE_HANDLE}': {reason_of(error)}; check the connection "
+            "and your Kaggle account, or download it by hand and name it with `data_dir=DIR`."
         ) from error
 
 
 def _keep(download: Path, target: Path) -> Path:
     """Copy a download to `target`, completely or not at all."""
-    source, _ = read_classes(download)
+    source, _ = _read_classes(download)
     try:
         with temporary_folder(target.parent) as scratch:
             copy = scratch / target.name

@@ -35,15 +35,10 @@ class Augmentation:
     def apply(
         self, photo: NDArray[np.uint8], size: int, rng: np.random.Generator
     ) -> NDArray[np.uint8]:
-        """Augment a photograph.
+        """Return a photograph of side `source_size(size)`, augmented to `size`.
 
-        Args:
-            photo: uint8 `(side, side, 3)`, where side is `source_size(size)`.
-            size: side of the result in pixels.
-            rng: random generator; the result depends only on its state.
-
-        Returns:
-            uint8 `(size, size, 3)`; the photograph itself if no augmentation is enabled.
+        The result depends only on the state of the random generator. It is the photograph itself
+        if no augmentation is enabled.
         """
         if self.smallest_crop < 1:
             photo = self._crop(photo, size, rng)

@@ -8,15 +8,15 @@ from typing import ClassVar
 
 from inpaint_tf.data.locations import fetch_by_hand, locate
 from inpaint_tf.data.photo_set import PhotoSet, list_keys
-from inpaint_tf.data.split import by_folder, deal, split_each
-from neuralgym_lite.images import Tell
+from inpaint_tf.data.split import balanced_subset, by_folder, split_each
+from neuralgym_lite.image_folders import Log
 
 PAPER_SUBSET = 50_000
 # The folders of Kaggle's archive that a user may give as the data set.
 _ABOVE_THE_SPLIT = (".", "CLS-LOC", "Data/CLS-LOC", "ILSVRC/Data/CLS-LOC")
 
 
-def open_imagenet(data_dir: Path | None, tell: Tell | None = None) -> PhotoSet:
+def open_imagenet(data_dir: Path | None, log: Log | None = None) -> PhotoSet:
     """Open ImageNet.
 
     If there are folders `train` and `val`, as in Kaggle's `ILSVRC/Data/CLS-LOC`, they are the train
@@ -25,33 +25,19 @@ def open_imagenet(data_dir: Path | None, tell: Tell | None = None) -> PhotoSet:
 
     Args:
         data_dir: a folder of the archive, from its top down to `CLS-LOC`; or a folder of images or
-            of class folders. Default: search `$INPAINT_TF_DATA` and the cache folder.
-        tell: see `find_images`.
-
-    Returns:
-        The data set with all photographs.
-
-    Raises:
-        UserError: If the data set is not found, cannot be read, or has too few images.
+            of class folders. None: search `$INPAINT_TF_DATA` and the cache folder.
+        log: see `find_images`.
     """
     folder = data_dir or locate("imagenet")
     for root in (folder / below for below in _ABOVE_THE_SPLIT):
         if (root / "train").is_dir() and (root / "val").is_dir():
-            return ChallengePhotos(
-                "imagenet", root, list_keys(root, "train", tell), list_keys(root, "val", tell)
-            )
-    return PhotoSet("imagenet", folder, *split_each(by_folder(list_keys(folder, tell=tell))))
+            splits = (list_keys(root, split, log) for split in ("train", "val"))
+            return ChallengePhotos("imagenet", root, *splits)
+    return PhotoSet("imagenet", folder, *split_each(by_folder(list_keys(folder, log=log))))
 
 
 def fetch_imagenet() -> Path:
-    """Find ImageNet on this machine. Its terms do not allow an automatic download.
-
-    Returns:
-        The folder where `open_imagenet` finds it.
-
-    Raises:
-        UserError: If it is not there; the message tells what to download, and where to put it.
-    """
+    """Find ImageNet on this machine. Its terms do not allow an automatic download."""
     return fetch_by_hand(
         "imagenet",
         "accept the terms of the 'ImageNet Object Localization Challenge' at "
@@ -68,16 +54,7 @@ class ChallengePhotos(PhotoSet):
         """Return a subset with `count` train photographs, and an eleventh as many for testing.
 
         Test photographs are not balanced over classes, because Kaggle's `val` has no class folders.
-
-        Args:
-            count: number of train photographs; all if there are fewer.
-
-        Returns:
-            The subset. It is contained in every larger one.
-
-        Raises:
-            UserError: If `count` is below 1.
         """
         smaller = super().subset(count)
         tests = max(round(len(smaller.train) / 11), 1)
-        return replace(smaller, test=deal(self.test, tests))
+        return replace(smaller, test=balanced_subset(self.test, tests))

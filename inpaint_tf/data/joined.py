@@ -23,14 +23,7 @@ class JoinedPhotos(PhotoSet):
 
     @classmethod
     def of(cls, parts: Mapping[str, PhotoSet]) -> JoinedPhotos:
-        """Join data sets, each with its own split.
-
-        Args:
-            parts: name -> data set.
-
-        Returns:
-            A data set with a name such as `"animals+places2"`.
-        """
+        """Join data sets, each with its own split, to one named as in `"animals+places2"`."""
         train = tuple(f"{name}/{key}" for name, part in parts.items() for key in part.train)
         test = tuple(f"{name}/{key}" for name, part in parts.items() for key in part.test)
         return cls("+".join(parts), None, train, test, parts)
@@ -39,11 +32,6 @@ class JoinedPhotos(PhotoSet):
         """Return the file of the photograph `key`."""
         part, own = self._find(key)
         return part.path(own)
-
-    def weigh(self, key: str) -> int:
-        """Return the size of the file of the photograph `key` in bytes, 0 if it is missing."""
-        part, own = self._find(key)
-        return part.weigh(own)
 
     def load_full(self, key: str) -> np.ndarray:
         """Read a photograph at its full size."""

@@ -31,41 +31,23 @@ def find(name: str) -> Path | None:
 
 
 def locate(name: str) -> Path:
-    """Return the folder of a data set for which no folder was given.
-
-    Args:
-        name: name of the data set and of its folder.
-
-    Returns:
-        `$INPAINT_TF_DATA/<name>` if it exists, else `<cache folder>/<name>`.
-
-    Raises:
-        UserError: If neither exists; the message tells how to get the data set.
-    """
+    """Return the folder of a data set for which no folder was given; a UserError without one."""
     if found := find(name):
         return found
     own = data_folder()
     raise UserError(
-        f"Data set '{name}' is not on this machine: looked at --data-dir (not given), "
+        f"Data set '{name}' is not on this machine: looked at `data_dir` (not given), "
         f"$INPAINT_TF_DATA/{name} ({own / name if own else 'not set'}) and "
         f"'{cache_folder() / name}'; get it with 'inpaint-tf data get {name}', "
-        "or use '--dataset samples', which needs no download."
+        "or use `dataset=samples`, which needs no download."
     )
 
 
 def fetch_by_hand(name: str, instruction: str) -> Path:
-    """Return the folder of a data set that cannot be downloaded automatically.
-
-    Args:
-        name: name of the data set.
-        instruction: how to download it; an imperative.
-
-    Raises:
-        UserError: If it is not on this machine; the message contains the instruction.
-    """
+    """Return the folder of a data set; a UserError with an instruction how to download it."""
     if found := find(name):
         return found
     raise UserError(
         f"Data set '{name}' has to be downloaded by hand: {instruction}; then unpack it into "
-        f"'{(data_folder() or cache_folder()) / name}', or name its folder with '--data-dir DIR'."
+        f"'{(data_folder() or cache_folder()) / name}', or name its folder with `data_dir=DIR`."
     )

@@ -13,9 +13,10 @@ from typing import ClassVar
 import numpy as np
 from PIL import Image
 
-from inpaint_tf.data.split import canonical, deal
+from inpaint_tf.data.split import balanced_subset, canonical
 from neuralgym_lite.errors import UserError
-from neuralgym_lite.images import Tell, list_images, read_rgb
+from neuralgym_lite.image_folders import Log, list_images
+from neuralgym_lite.images import read_rgb
 
 # Limits of what `content` reads, so that it takes seconds: 0.15 ms for a file of 26 KB, 0.4 ms from
 # a cold disk. Other limits result in another digest, which needs another name in the manifest.
@@ -25,23 +26,17 @@ READERS = 8  # threads, because network disks have a high latency
 AT_ONCE = 64  # files per task: a task for each file costs more than reading it
 
 
-def list_keys(root: Path, below: str = "", tell: Tell | None = None) -> tuple[str, ...]:
-    """List the keys of all images in a folder and its sub-folders, except hidden ones.
+def list_keys(root: Path, below: str = "", log: Log | None = None) -> tuple[str, ...]:
+    """List the keys of all images in a folder: POSIX paths relative to `root`, sorted.
+
+    Images are not opened, so that a million of them take seconds.
 
     Args:
         root: the folder that keys are relative to.
         below: the folder to list, relative to `root`.
-        tell: see `find_images`.
-
-    Returns:
-        Sorted posix paths relative to `root`. Images are not opened, so that a million of them take
-        seconds.
-
-    Raises:
-        UserError: If the folder does not exist, is not a folder, or has no image.
-        OSError: If the folder or a sub-folder cannot be read.
+        log: as for `find_images`, like the errors.
     """
-    names = list_images(root / below, tell)
+    names = list_images(root / below, log)
     return tuple(f"{below}/{name}" for name in names) if below else tuple(names)
 
 
@@ -83,7 +78,7 @@ class PhotoSet:
         """Return the file of the photograph `key`."""
         return Path(self.root or "", key)
 
-    def weigh(self, key: str) -> int:
+    def file_size(self, key: str) -> int:
         """Return the size of the file of the photograph `key` in bytes, 0 if it is missing."""
         try:
             return self.path(key).stat().st_size
@@ -91,16 +86,10 @@ class PhotoSet:
             return 0
 
     def load_full(self, key: str) -> np.ndarray:
-        """Read a photograph at its full size.
-
-        Args:
-            key: a key of `train` or `test`.
-
-        Returns:
-            uint8 RGB, (H, W, 3).
+        """Read a photograph at its full size, as uint8 RGB (H, W, 3).
 
         Raises:
-            ImageError: the file is missing, broken or no image.
+            ImageError: if the file is missing, damaged or not an image.
         """
         return read_rgb(self.path(key))
 
@@ -108,37 +97,33 @@ class PhotoSet:
         """Read a whole photograph, resized to a square; its aspect is not kept, as in the paper.
 
         Args:
-            key: one of `train` or `test`.
-            size: height and width of the result, in pixels.
+            key: a key of `train` or `test`.
+            size: height and width of the result in pixels.
 
         Returns:
             uint8 RGB, (size, size, 3), resized bilinearly with antialiasing.
 
         Raises:
-            ImageError: the file is missing, broken or no image.
+            ImageError: if the file is missing, damaged or not an image.
         """
         picture = Image.fromarray(self.load_full(key))
         return np.array(picture.resize((size, size), Image.Resampling.BILINEAR))
 
     def subset(self, count: int) -> PhotoSet:
-        """Take some of the train photographs, equally many of each class; the test ones stay.
+        """Return a subset with `count` train photographs, or all; the test photographs stay.
 
-        Args:
-            count: train photographs to take; all where there are fewer. A class is what lies in
-                one folder.
-
-        Returns:
-            The subset, which depends on the names alone; it is contained in every larger one.
+        Each class, which is a folder, has equally many. The subset depends on the names alone, and
+        is contained in every larger one.
 
         Raises:
-            UserError: `count` is below 1.
+            UserError: if `count` is below 1.
         """
         if count < 1:
             raise UserError(
                 f"A subset of data set '{self.name}' must have at least 1 photograph. "
                 f"Received: {count}"
             )
-        return replace(self, train=deal(self.train, count))
+        return replace(self, train=balanced_subset(self.train, count))
 
     def fingerprint(self) -> str:
         """Return the SHA-256 (hex) of the sorted keys, their file sizes and their split.
@@ -149,7 +134,7 @@ class PhotoSet:
         digest = hashlib.sha256()
         for split, keys in (("train", self.train), ("test", self.test)):
             for key in sorted(keys, key=canonical):
-                size = self.weigh(key)
+                size = self.file_size(key)
                 digest.update(b"%s\0%s\0%d\0" % (split.encode(), canonical(key), size))
         return digest.hexdigest()
 
@@ -183,16 +168,14 @@ class CachedPhotos:
     """A cache of photographs at one size, safe to use from several threads.
 
     When the cache is full, photographs that are not in it are read from disk every time.
+
+    Args:
+        photos: the data set.
+        size: height and width of every photograph in pixels.
+        limit_bytes: size of the cache in bytes.
     """
 
     def __init__(self, photos: PhotoSet, size: int, limit_bytes: int = 2 * 1024**3) -> None:
-        """Create an empty cache.
-
-        Args:
-            photos: the data set.
-            size: height and width of every photograph in pixels.
-            limit_bytes: size of the cache in bytes. Default: 2 GiB.
-        """
         self.photos = photos
         self.size = size
         self.limit_bytes = limit_bytes
@@ -200,16 +183,9 @@ class CachedPhotos:
         self._lock = threading.Lock()
 
     def load(self, key: str) -> np.ndarray:
-        """Return a photograph, from the cache if possible.
+        """Return a photograph, uint8 RGB (size, size, 3), from the cache if possible.
 
-        Args:
-            key: a key of the data set.
-
-        Returns:
-            uint8 RGB, (size, size, 3), read-only because callers share it.
-
-        Raises:
-            ImageError: If the file is missing, damaged or not an image.
+        It is read-only, because callers share it. Errors are those of `PhotoSet.load`.
         """
         # Look-ups and reading need no lock: at worst, two threads read the same photograph.
         kept = self._kept.get(key)

@@ -9,14 +9,14 @@ from pathlib import Path
 from inpaint_tf.data.locations import fetch_by_hand, locate
 from inpaint_tf.data.photo_set import PhotoSet, list_keys
 from inpaint_tf.data.split import split_keys
-from neuralgym_lite.images import Tell
+from neuralgym_lite.image_folders import Log
 
 # Not any name that begins with `val` or `train`: Places2 has scenes of valleys and trains.
 _TEST = re.compile(r"val(idation)?(_.*)?")
 _TRAIN = re.compile(r"(train|data)(_.*)?")
 
 
-def open_places2(data_dir: Path | None, tell: Tell | None = None) -> PhotoSet:
+def open_places2(data_dir: Path | None, log: Log | None = None) -> PhotoSet:
     """Open Places2.
 
     If there are a folder `val`, `validation` or `val_*` and a folder `train`, `train_*` or
@@ -24,36 +24,21 @@ def open_places2(data_dir: Path | None, tell: Tell | None = None) -> PhotoSet:
     first by name is used. Otherwise all images are split 11:1.
 
     Args:
-        data_dir: the folder with these folders, its parent, or any folder of images. Default:
-            search `$INPAINT_TF_DATA` and the cache folder.
-        tell: see `find_images`.
-
-    Returns:
-        The data set with all photographs.
-
-    Raises:
-        UserError: If the data set is not found, cannot be read, or has too few images.
+        data_dir: the folder with these folders, its parent, or any folder of images. None: search
+            `$INPAINT_TF_DATA` and the cache folder.
+        log: see `find_images`.
     """
     folder = data_dir or locate("places2")
     for root in (folder, *_folders(folder)):
         tests, trains = _folders(root, _TEST), _folders(root, _TRAIN)
         if tests and trains:
-            train, test = trains[0].name, tests[0].name
-            return PhotoSet(
-                "places2", root, list_keys(root, train, tell), list_keys(root, test, tell)
-            )
-    return PhotoSet("places2", folder, *split_keys(list_keys(folder, tell=tell)))
+            splits = (list_keys(root, split.name, log) for split in (trains[0], tests[0]))
+            return PhotoSet("places2", root, *splits)
+    return PhotoSet("places2", folder, *split_keys(list_keys(folder, log=log)))
 
 
 def fetch_places2() -> Path:
-    """Find Places2 on this machine. Its terms do not allow an automatic download.
-
-    Returns:
-        The folder where `open_places2` finds it.
-
-    Raises:
-        UserError: If it is not there; the message tells what to download, and where to put it.
-    """
+    """Find Places2 on this machine. Its terms do not allow an automatic download."""
     return fetch_by_hand(
         "places2",
         "download 'places2-mit-dataset' at kaggle.com/datasets/nickj26/places2-mit-dataset, or "

@@ -8,25 +8,32 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inpaint_tf.data.animals import fetch_animals, open_animals
-from inpaint_tf.data.folder import open_folder
 from inpaint_tf.data.imagenet import fetch_imagenet, open_imagenet
 from inpaint_tf.data.joined import JoinedPhotos
-from inpaint_tf.data.photo_set import PhotoSet
+from inpaint_tf.data.photo_set import PhotoSet, list_keys
 from inpaint_tf.data.places2 import fetch_places2, open_places2
 from inpaint_tf.data.samples import open_samples
-from neuralgym_lite.errors import UserError, did_you_mean
-from neuralgym_lite.images import Tell
+from inpaint_tf.data.split import split_keys
+from neuralgym_lite.errors import UserError, check_name
+from neuralgym_lite.image_folders import Log
 
 
 @dataclass(frozen=True)
 class _DataSet:
-    open: Callable[[Path | None, Tell | None], PhotoSet]
+    open: Callable[[Path | None, Log | None], PhotoSet]
     fetch: Callable[[], Path] | None = None
+
+
+def _open_folder(data_dir: Path | None, log: Log | None) -> PhotoSet:
+    """Open any folder of images, split 11:1 over all of them."""
+    if data_dir is None:
+        raise UserError("Data set 'folder' is any tree of images: name it with `data_dir=DIR`.")
+    return PhotoSet("folder", data_dir, *split_keys(list_keys(data_dir, log=log)))
 
 
 _DATA_SETS = {
     "animals": _DataSet(open_animals, fetch_animals),
-    "folder": _DataSet(open_folder),
+    "folder": _DataSet(_open_folder),
     "imagenet": _DataSet(open_imagenet, fetch_imagenet),
     "places2": _DataSet(open_places2, fetch_places2),
     "samples": _DataSet(open_samples),
@@ -42,7 +49,7 @@ def open_photos(
     name: str,
     data_dir: str | os.PathLike[str] | None = None,
     subset: int | None = None,
-    tell: Tell | None = None,
+    log: Log | None = None,
 ) -> PhotoSet:
     """Open a data set by name, or several joined to one.
 
@@ -52,7 +59,7 @@ def open_photos(
             Default: the default folder of each data set.
         subset: number of train photographs, balanced over classes. Default: all, but 50,000 of
             ImageNet, as in the paper.
-        tell: called with a line for each folder with files that are left out.
+        log: called with a line for each folder with files that are left out.
 
     Returns:
         The keys of the photographs, split into train and test. No photograph is read yet.
@@ -68,19 +75,13 @@ def open_photos(
         (480, 50)
     """
     folder = None if data_dir is None else Path(data_dir).expanduser()
-    if "+" in name:
-        joined = _join(name.split("+"), folder, tell)
-        return joined if subset is None else joined.subset(subset)
-    photos = _get(name).open(folder, tell)
+    photos = _join(name.split("+"), folder, log) if "+" in name else _get(name).open(folder, log)
     count = photos.default_subset if subset is None else subset
     return photos if count is None else photos.subset(count)
 
 
 def fetch(name: str) -> Path | None:
     """Download a data set, unless it is on this machine.
-
-    Args:
-        name: one of `names()`.
 
     Returns:
         Its folder; None for a data set that needs no download.
@@ -92,14 +93,13 @@ def fetch(name: str) -> Path | None:
     return source() if source else None
 
 
-def _join(each: Sequence[str], folder: Path | None, tell: Tell | None) -> JoinedPhotos:
+def _join(each: Sequence[str], folder: Path | None, log: Log | None) -> JoinedPhotos:
     if len(set(each)) < len(each):
         raise UserError(f"Each data set can be joined once. Received: '{'+'.join(each)}'")
-    parts = {name: open_photos(name, folder and folder / name, tell=tell) for name in each}
+    parts = {name: open_photos(name, folder and folder / name, log=log) for name in each}
     return JoinedPhotos.of(parts)
 
 
 def _get(name: str) -> _DataSet:
-    if name not in _DATA_SETS:
-        raise UserError(f"Unknown data set '{name}'. {did_you_mean(name, _DATA_SETS)}")
+    check_name("data set", name, _DATA_SETS)
     return _DATA_SETS[name]

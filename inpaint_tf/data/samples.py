@@ -14,7 +14,8 @@ import numpy as np
 
 from inpaint_tf.data.photo_set import PhotoSet
 from neuralgym_lite.errors import UserError
-from neuralgym_lite.images import Tell, read_rgb
+from neuralgym_lite.image_folders import Log
+from neuralgym_lite.images import read_rgb
 
 # The color photographs in scikit-image's wheel. Left out are images that do not show a scene
 # (microscopy, a retina, the deep field, drawings), and the right motorcycle, because it shows the
@@ -34,27 +35,18 @@ TEST_CROPS = 10
 SMALLEST_CROP = 0.4
 
 
-def open_samples(data_dir: Path | None = None, tell: Tell | None = None) -> PhotoSet:
+def open_samples(data_dir: Path | None = None, log: Log | None = None) -> PhotoSet:
     """Open the crops of scikit-image's photographs.
 
     One third of each photograph is held out, at the right or left. Test crops are inside of it and
-    train crops are outside, so that no pixel is in both.
-
-    Args:
-        data_dir: must be None, because the photographs are part of scikit-image.
-        tell: not called.
-
-    Returns:
-        480 train and 50 test crops. A key such as `chelsea#0007` is the photograph and a number;
-        numbers from 96 up are test crops. Consecutive keys are from different photographs.
-
-    Raises:
-        UserError: If a folder is given, or scikit-image's photographs are not installed.
+    train crops are outside, so that no pixel is in both. A key such as `chelsea#0007` is the
+    photograph and a number; numbers from 96 up are test crops. Consecutive keys are from different
+    photographs.
     """
     if data_dir is not None:
         raise UserError(
-            f"Data set 'samples' takes no '--data-dir' (received '{data_dir}'); "
-            "for your own images use '--dataset folder'."
+            f"Data set 'samples' takes no `data_dir` (received '{data_dir}'); "
+            "for your own images use `dataset=folder`."
         )
     numbers = range(TRAIN_CROPS + TEST_CROPS)
     keys = tuple(f"{name}#{number:04d}" for number, name in itertools.product(numbers, PHOTOGRAPHS))
@@ -78,16 +70,9 @@ class SamplePhotos(PhotoSet):
         return _photograph_folder() / PHOTOGRAPHS[key.partition("#")[0]]
 
     def load_full(self, key: str) -> np.ndarray:
-        """Return a crop at the resolution of the photograph.
-
-        Args:
-            key: a key of `train` or `test`.
-
-        Returns:
-            uint8 RGB, (side, side, 3).
-        """
+        """Return a crop at the resolution of the photograph."""
         photograph = _read(self.path(key))
-        top, left, height, width = crop_box(key, photograph.shape[0], photograph.shape[1])
+        top, left, height, width = crop_box(key, *photograph.shape[:2])
         return photograph[top : top + height, left : left + width].copy()
 
 

@@ -11,12 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 def canonical(key: str) -> bytes:
     """Return the bytes by which a key is sorted and hashed, the same on every platform.
 
-    Args:
-        key: posix path relative to the root of the data set.
-
-    Returns:
-        The key in Unicode's composed form (NFC), as UTF-8. macOS returns decomposed names, and
-        Linux names may be invalid text: both have a defined result.
+    They are Unicode's composed form (NFC) as UTF-8: macOS returns decomposed names, and Linux
+    names may be invalid text.
     """
     return unicodedata.normalize("NFC", key).encode("utf-8", "surrogateescape")
 
@@ -44,14 +40,7 @@ def split_keys(keys: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
 def split_each(
     classes: Mapping[str, Iterable[str]],
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Split the keys of each class as `split_keys` does.
-
-    Args:
-        classes: name of the class -> its keys.
-
-    Returns:
-        The train keys and the test keys, class by class in the order of their names.
-    """
+    """Split the keys of each class as `split_keys` does; class by class in the order of names."""
     splits = [split_keys(keys) for _, keys in sorted(classes.items())]
     train = tuple(key for keys, _ in splits for key in keys)
     test = tuple(key for _, keys in splits for key in keys)
@@ -59,30 +48,18 @@ def split_each(
 
 
 def by_folder(keys: Iterable[str]) -> dict[str, list[str]]:
-    """Group keys by folder.
-
-    Args:
-        keys: posix paths.
-
-    Returns:
-        Folder -> keys; `""` is the root.
-    """
+    """Return the keys of each folder. `""` is the root."""
     classes = defaultdict(list)
     for key in keys:
         classes[key.rpartition("/")[0]].append(key)
     return dict(classes)
 
 
-def deal(keys: Iterable[str], count: int) -> tuple[str, ...]:
-    """Choose keys from each class in turn, in the order of the SHA-256 of their names.
+def balanced_subset(keys: Iterable[str], count: int) -> tuple[str, ...]:
+    """Choose `count` keys from each class in turn, in the order of the SHA-256 of their names.
 
-    Args:
-        keys: distinct posix paths; each folder is a class.
-        count: number of keys to choose; all if there are fewer.
-
-    Returns:
-        The chosen keys, sorted by name. The numbers of keys per class differ by one at most, unless
-        a class has too few. A smaller choice is contained in every larger one.
+    Each folder is a class. The numbers of keys per class differ by one at most, unless a class has
+    too few. A smaller choice is contained in every larger one. The keys are sorted by name.
     """
     turns = (
         (turn, *_rank(key))

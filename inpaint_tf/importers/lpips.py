@@ -20,8 +20,7 @@ from inpaint_tf.metrics import lpips_weights
 from inpaint_tf.metrics.lpips_weights import Arrays
 from neuralgym_lite.digests import file_sha256
 from neuralgym_lite.errors import UserError, reason_of
-from neuralgym_lite.folders import temporary_folder
-from neuralgym_lite.images import atomic_write
+from neuralgym_lite.folders import atomic_write, temporary_folder
 
 OnProgress: TypeAlias = Callable[[str, int, int | None], None]
 

@@ -16,17 +16,16 @@ from inpaint_tf.data.split import canonical
 from inpaint_tf.inference.inpainter import FillOptions, Inpainter, UInt8
 from inpaint_tf.masks import NothingKnownError
 from neuralgym_lite.errors import UserError, reason_of
+from neuralgym_lite.folders import atomic_write
+from neuralgym_lite.image_folders import Log, find_images
+from neuralgym_lite.image_writing import write_picture
 from neuralgym_lite.images import (
     MAX_PIXELS,
     MID_GREY,
     ImageError,
     Picture,
-    Tell,
-    atomic_write,
-    find_images,
     read_levels,
     read_picture,
-    write_picture,
 )
 
 if TYPE_CHECKING:
@@ -79,7 +78,7 @@ def plan_jobs(
     mask: Path,
     out: Path,
     attention_maps: bool = False,
-    log: Tell | None = None,
+    log: Log | None = None,
 ) -> list[Job]:
     """Pair photographs with masks and targets, before anything is written.
 
@@ -217,7 +216,7 @@ def _nothing_missing(mask: Path, levels: UInt8, inverted: bool) -> str:
 
 
 def _photographs(
-    inputs: Sequence[Path], mask: Path, out: Path, log: Tell | None
+    inputs: Sequence[Path], mask: Path, out: Path, log: Log | None
 ) -> dict[Path, Path]:
     """Return each photograph, once however it is spelt, with its path below `out`."""
     photographs: dict[Path, tuple[Path, Path]] = {}
@@ -246,7 +245,7 @@ def _place(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
-def _masks_by_stem(mask: Path, log: Tell | None) -> dict[Path, Paths]:
+def _masks_by_stem(mask: Path, log: Log | None) -> dict[Path, Paths]:
     """Return masks by their relative path without suffix; a single mask under its own."""
     if not mask.exists():
         raise UserError(f"{mask}: no such mask; `mask` takes a file or a folder")

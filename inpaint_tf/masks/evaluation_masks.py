@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from inpaint_tf.masks._names import check_name
 from inpaint_tf.masks.hole_shape import HoleShape, box_mask
+from neuralgym_lite.errors import check_name
 from neuralgym_lite.seeds import generator
 
 EVALUATION_KINDS = ("center", "hole", "strokes")
@@ -55,8 +55,4 @@ class EvaluationMasks:
 def evaluation_masks(kind: str, count: int, size: int, seed: int = 0) -> UInt8:
     """Return the masks of `EvaluationMasks` as one array, `(count, size, size, 1)` uint8."""
     masks = EvaluationMasks(kind, count, size, seed)
-    return (
-        np.stack([masks[i] for i in range(count)])
-        if count
-        else np.zeros((0, size, size, 1), "uint8")
-    )
+    return np.array([masks[i] for i in range(count)], "uint8").reshape(count, size, size, 1)

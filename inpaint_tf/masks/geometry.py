@@ -38,14 +38,9 @@ def dilated(mask: UInt8, pixels: int) -> UInt8:
 
 
 def hole_window(mask: UInt8, margin: int) -> tuple[slice, slice]:
-    """Return the slices of the bounding box of a mask's holes, with a margin.
+    """Return the slices of the bounding box of a mask `(H, W)` with at least one missing pixel.
 
-    Args:
-        mask: `(H, W)` with at least one missing pixel.
-        margin: pixels to add on each side, as far as the image allows.
-
-    Returns:
-        Slices of rows and columns.
+    `margin` pixels are added on each side, as far as the image allows.
     """
     rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
     top, left = max(rows[0] - margin, 0), max(columns[0] - margin, 0)
@@ -58,11 +53,8 @@ def crop_boxes(images: Any, boxes: Any, height: int, width: int) -> Any:
     Args:
         images: `(B, H, W, C)`.
         boxes: `(B, 4)`, (top, left, height, width), inside the images. Only the first two are read.
-        height: height of all crops in pixels.
+        height: height of all crops in pixels, which are `(B, height, width, C)`.
         width: width of all crops in pixels.
-
-    Returns:
-        `(B, height, width, C)`.
     """
     from keras import ops  # here, because what fills without a network needs no Keras
 

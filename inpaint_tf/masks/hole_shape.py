@@ -102,11 +102,6 @@ def brush_mask(box: Any, size: int, rng: np.random.Generator) -> UInt8:
     """Return a mask `(size, size, 1)` uint8 of one to six bent strokes inside a box.
 
     Their widths are log-uniform from 1/64 to 1/4 of the box's smaller side.
-
-    Args:
-        box: (top, left, height, width) in pixels.
-        size: side of the mask in pixels.
-        rng: source of the random strokes.
     """
     top, left, height, width = box
     side = min(height, width)

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inpaint_tf.masks._names import check_name
 from inpaint_tf.masks.mosaic import INTERPOLATIONS, mosaic, put_mosaic
 from inpaint_tf.masks.opencv import opencv_inpaint
-from neuralgym_lite.errors import UserError
+from neuralgym_lite.errors import UserError, check_name
 
 MODES = ("hole", "mosaic", "hole_ns", "hole_telea")
 GREY = (127.5, 127.5, 127.5)
@@ -79,12 +78,7 @@ class MaskMode:
     def masked_input(self, image: Any, mask: Any) -> Any:
         """Return the network's input for images that `prefill` has returned.
 
-        Args:
-            image: `(B, H, W, 3)` float in [-1, 1].
-            mask: `(B, H, W, 1)`, 1 where missing.
-
-        Returns:
-            `(B, H, W, 3)` in [-1, 1]. Known pixels are unchanged.
+        Images are `(B, H, W, 3)` in [-1, 1], masks `(B, H, W, 1)`. Known pixels are unchanged.
         """
         from keras import ops  # here, because what fills without a network needs no Keras
 

@@ -14,15 +14,10 @@ Float = NDArray[np.float32]
 
 
 def mosaic(image: Any, unit: int, interpolation: str = "bilinear") -> Any:
-    """Return the mosaic of float images `(B, H, W, C)`.
+    """Return the mosaic of float images `(B, H, W, C)`, with blocks of `unit` pixels.
 
-    Both steps are products with small matrices, which run in any graph at any size. A block has
-    `unit` pixels, or one more where the size is not a multiple of the unit.
-
-    Args:
-        image: `(B, H, W, C)` float.
-        unit: side of a block in pixels.
-        interpolation: `"bilinear"` or `"nearest"`.
+    Both steps are products with small matrices, which run in any graph at any size. Where the size
+    is not a multiple of the unit, a block may have one pixel more.
     """
     from keras import ops  # here, because what fills without a network needs no Keras
 

@@ -35,7 +35,7 @@ def opencv_inpaint(image: UInt8, mask: UInt8, method: str) -> UInt8:
     """
     if mask.all():
         raise NothingKnownError(
-            f"everything is missing, and '{method}' takes what is known from around a hole"
+            f"everything is missing, and '{method}' needs known pixels around a hole"
         )
     flag = {"ns": cv2.INPAINT_NS, "telea": cv2.INPAINT_TELEA}[method]
     missing = np.ascontiguousarray(mask.reshape(image.shape[:2]).astype("uint8") * 255)

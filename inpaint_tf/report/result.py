@@ -31,8 +31,9 @@ from inpaint_tf.report.statistics import (
     summarize,
 )
 from neuralgym_lite.errors import UserError, reason_of
-from neuralgym_lite.folders import make_folder
-from neuralgym_lite.images import Picture, atomic_write, write_picture
+from neuralgym_lite.folders import atomic_write, make_folder
+from neuralgym_lite.image_writing import write_picture
+from neuralgym_lite.images import Picture
 
 Images = npt.NDArray[np.uint8]
 

@@ -49,12 +49,12 @@ class DiscriminatedTrainer(Trainer):
 
     def generator_loss(self, batch: Batch, fake: Any) -> tuple[Any, Logs]:
         """Return the weighted cross entropy of the pictures being taken for photographs."""
-        bce = gan.fooling_loss(self.judge(fake, batch["box"]))
+        bce = gan.non_saturating_loss(self.judge(fake, batch["box"]))
         return self.loss_weights.gan_loss_alpha * bce, {"bce_g": bce}
 
     def critic_loss(self, batch: Batch, fake: Any) -> tuple[Any, Logs]:
         """Return the cross entropy of telling photographs from pictures."""
         # Two calls: batch normalization over both would show which is which.
         real = self.judge(batch["image"], batch[self.real_box])
-        bce = gan.telling_apart_loss(real, self.judge(fake, batch["box"]))
+        bce = gan.discriminator_loss(real, self.judge(fake, batch["box"]))
         return bce, {"bce_d": bce}

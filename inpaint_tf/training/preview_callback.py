@@ -11,7 +11,8 @@ from inpaint_tf.training.validation import Validation
 from neuralgym_lite.callbacks import IterationCallback, drop_lines_after
 from neuralgym_lite.events import EventFile
 from neuralgym_lite.experiment import RunFolder
-from neuralgym_lite.images import Picture, write_picture
+from neuralgym_lite.image_writing import write_picture
+from neuralgym_lite.images import Picture
 
 
 class PreviewCallback(IterationCallback):

@@ -26,7 +26,8 @@ from neuralgym_lite.config import load_config, to_dict, to_flat
 from neuralgym_lite.distribution import accelerators, check_strategy, choose_precision, is_chief
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.experiment import RunFolder
-from neuralgym_lite.images import ImageError, Tell
+from neuralgym_lite.image_folders import Log
+from neuralgym_lite.images import ImageError
 from neuralgym_lite.run_lock import RunLock
 
 MEAN_OF = 512  # Photographs that the mean color is computed from.
@@ -62,7 +63,7 @@ def start(
     config = resolve(config)
     photos = open_run_photos(config)
     if not is_chief(config.strategy):
-        return RunFolder(Path(path)), config
+        return RunFolder(path), config
     run = RunFolder.create(path, overwrite, lock)
     origin = {
         "inpaint_tf": version("inpaint-tf"),
@@ -174,9 +175,9 @@ def load_trainer(run: RunFolder) -> tuple[Trainer, TrainConfig, int]:
     return trainer, config, int(read_meta(checkpoint)["iteration"])
 
 
-def open_run_photos(config: TrainConfig, tell: Tell | None = None) -> PhotoSet:
-    """Open the photographs of a run. `tell` is as for `open_photos`."""
-    return open_photos(config.data.dataset, config.data.dir, config.data.subset, tell)
+def open_run_photos(config: TrainConfig, log: Log | None = None) -> PhotoSet:
+    """Open the photographs of a run. `log` is as for `open_photos`."""
+    return open_photos(config.data.dataset, config.data.dir, config.data.subset, log)
 
 
 def resolve(config: TrainConfig) -> TrainConfig:

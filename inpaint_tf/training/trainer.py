@@ -176,7 +176,7 @@ class Trainer(keras.Model):
     def use_average(self) -> None:
         """Set the generator's weights to their average, if one is kept and has begun."""
         if self.average is not None and ops.convert_to_numpy(self.optimizer.iterations) > 0:
-            self.average.give()
+            self.average.assign_to_weights()
 
     @contextlib.contextmanager
     def averaged(self) -> Iterator[None]:

@@ -109,7 +109,7 @@ def test_some_failures_are_named_and_exit_1() -> None:
 @pytest.mark.parametrize("method", ["ns", "telea"])
 def test_what_is_missing_everywhere_is_no_result(method: str) -> None:
     Image.new("L", (24, 16), 255).save("all.png")
-    words = "everything is missing, and '{}' takes what is known from around a hole"
+    words = "everything is missing, and '{}' needs known pixels around a hole"
     message = refused("photos/a.png", model=method, mask="all.png")
     assert message == f"photos/a.png: with its mask all.png, {words.format(method)}"
     assert fill("photos/a.png", model="attentive", mask="all.png").exit_code == 0
@@ -125,8 +125,8 @@ def test_a_photograph_of_a_folder_that_is_missing_everywhere_fails_alone() -> No
     assert result.exit_code == 1
     lines = result.stderr.splitlines()
     assert lines[0] == (
-        "photos/b.png: with its mask masks/b.png, everything is missing, and 'ns' takes what is "
-        "known from around a hole"
+        "photos/b.png: with its mask masks/b.png, everything is missing, and 'ns' needs known "
+        "pixels around a hole"
     )
     assert lines[-1] == "1 of 4 photographs failed."
     assert written() == ["out/a.png", "out/c.png", "out/d.png"]

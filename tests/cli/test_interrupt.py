@@ -78,7 +78,7 @@ def hidden() -> list[str]:
 
 def test_fill(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     # Within the write of the second photograph.
-    monkeypatch.setattr(images.os, "fsync", at_call(2, os.fsync))
+    monkeypatch.setattr(os, "fsync", at_call(2, os.fsync))
     fill = ["fill", "photos", "--mask", "mask.png", "--model", "telea", "--out", "out"]
     assert interrupted(capfd, *fill) == "filled photos/0.png -> out/0.png\n"
     assert [path.name for path in Path("out").rglob("*")] == ["0.png"]
@@ -92,7 +92,7 @@ def test_evaluate(
     if moment == "fills":
         monkeypatch.setattr(ClassicalInpainter, "fill", at_call(2, ClassicalInpainter.fill))
     else:
-        monkeypatch.setattr(images.os, "fsync", at_call(2, os.fsync))
+        monkeypatch.setattr(os, "fsync", at_call(2, os.fsync))
     arguments = ["--dataset", "samples", "--image-size", "32", "--limit", "3", "--out", "out"]
     interrupted(capfd, "evaluate", "ns", *arguments)
     assert [path.name for path in Path("out").iterdir()] == ["grid.png"][: moment == "writes"]

@@ -25,11 +25,11 @@ def largest_error(truth, result, mask=None):
 METRICS["largest_error_whole_255"] = Metric(largest_error, "largest error", "largest", "whole", 0)
 '''
 DATA_SET = '''
-def open_noise(data_dir=None, tell=None):
+def open_noise(data_dir=None, log=None):
     """Open the samples under another name."""
     import dataclasses
 
-    return dataclasses.replace(open_samples(data_dir, tell), name="noise")
+    return dataclasses.replace(open_samples(data_dir, log), name="noise")
 
 
 _DATA_SETS["noise"] = _DataSet(open_noise)

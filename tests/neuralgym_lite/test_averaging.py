@@ -33,7 +33,7 @@ def test_matches_the_formula():
 
 def test_give_overwrites_the_weights():
     average, weight = averaged([1.0, 3.0], 0.5)
-    average.give()
+    average.assign_to_weights()
     assert float(weight) == float(average.variables[0]) == pytest.approx(3.0 - 2.0 / (1 + WARM_UP))
 
 

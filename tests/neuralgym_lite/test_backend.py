@@ -65,7 +65,7 @@ def test_the_environment_wins_over_what_the_machine_has(machine, name):
 @pytest.mark.parametrize(
     ("installed", "variable", "name", "message"),
     [
-        (BOTH, "tensorflow", "jax", "Backend 'jax' is asked for, but .*'tensorflow'"),
+        (BOTH, "tensorflow", "jax", "Backend 'jax' was given, but .*'tensorflow'"),
         (BOTH, None, "jex", "Unknown backend: 'jex'. Did you mean 'jax'"),
         (BOTH, "torch", None, "Unknown backend: 'torch'"),
         (("tensorflow",), None, "jax", "'jax' is not installed. Run: pip install 'jax'"),

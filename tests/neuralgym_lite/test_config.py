@@ -22,7 +22,6 @@ from neuralgym_lite.config import (
     load_config,
     to_dict,
     to_documented_yaml,
-    to_yaml,
     without_foreign_defaults,
 )
 from neuralgym_lite.errors import UserError
@@ -143,7 +142,7 @@ def test_yaml_and_dict_round_trip(tmp_path_factory, rate, iterations, amp, name,
     train = Train(iterations=iterations, optimizer=optimizer)
     config = Settings(name=name, amp=amp, train=train, data_dir=Path(f"x{folder}"))
     path = tmp_path_factory.getbasetemp() / "settings.yaml"
-    path.write_text(to_yaml(config), encoding="utf-8", newline="")
+    path.write_text(to_documented_yaml(config), encoding="utf-8", newline="")
     assert load_config(Settings, path) == config
     assert load_config(Settings, flags=to_dict(config)) == config
 
@@ -167,7 +166,7 @@ def test_override_round_trip(rate, iterations, amp):
 @pytest.mark.parametrize(
     ("override", "words"),
     [
-        ("train.iterations='12'", ["'train.iterations'", "valid integer", "'12'", "--set"]),
+        ("train.iterations='12'", ["'train.iterations'", "valid integer", "'12'", "`overrides`"]),
         ("train.iterations=true", ["'train.iterations'", "valid integer", "True"]),
         ("train.iterations=1.0", ["'train.iterations'", "valid integer", "1.0"]),
         ("train.iterations=0", ["'train.iterations'", "greater than or equal to 1", "0"]),
@@ -226,17 +225,19 @@ def test_an_unknown_key_with_nothing_near_lists_its_section():
 def test_every_problem_is_told_at_once_with_its_source(tmp_path):
     path = write(tmp_path, "nam: x\ntrain: {iterations: '1'}\n")
     message = refusal(path, flags={"mask": "square"}, overrides=["amp=3"])
-    for word in (f"'x' in {path}", f"'1' in {path}", "'square' on the command line", "3 in --set"):
+    for word in (f"'x' in {path}", f"'1' in {path}", "'square' as an argument", "3 in `overrides`"):
         assert word in message
 
 
 @pytest.mark.parametrize("text", ["name", "=3", "", " =1"])
 def test_an_override_without_key_or_value(text):
-    assert f"--set expects key=value, as in a.b=3. Received: {text!r}." == refusal(overrides=[text])
+    assert f"`overrides` takes key=value, as in a.b=3. Received: {text!r}." == refusal(
+        overrides=[text]
+    )
 
 
 def test_a_broken_override_value():
-    assert "--set 'size=[1,' is broken YAML" in refusal(overrides=["size=[1,"])
+    assert "`overrides` 'size=[1,' cannot be read as YAML" in refusal(overrides=["size=[1,"])
 
 
 @pytest.mark.parametrize(
@@ -296,11 +297,11 @@ HOSTILE = {
     "digits.yaml": ("train: {iterations: " + "9" * 4000 + "}", "4,000 digits"),
     "hex.yaml": ("train: {iterations: 0x" + "f" * 5000 + "}", "5,002 digits"),
     "key.yaml": ("? " + "a." * 3000 + "a\n: 1", "Unknown config key 'a.a.*[.][.][.]"),
-    "truth.yaml": ("amp: !!bool perhaps", "'perhaps'"),
+    "truth.yaml": ("amp: !!bool perhaps", "tags .*bool"),
     "time.yaml": ("name: !!timestamp perhaps", "timestamp"),
     "date.yaml": ("? !!timestamp 2020-01-01\n: 1", "timestamp"),
-    "laughs.json": (LAUGHS, "broken JSON"),
-    "alias.json": ('{"a": &a [1], "name": *a}', "broken JSON"),
+    "laughs.json": (LAUGHS, "cannot be read as JSON"),
+    "alias.json": ('{"a": &a [1], "name": *a}', "cannot be read as JSON"),
     "deep.json": ('{"name": ' + "[" * 5000 + "]" * 5000 + "}", "deeper than 100 levels"),
     "digits.json": ('{"train": {"iterations": ' + "9" * 5000 + "}}", "5,000 digits"),
     "twice.json": ('{"name": "a", "name": "b"}', "'name' occurs twice"),
@@ -342,7 +343,7 @@ def test_json_is_read_by_its_own_rules(tmp_path):
     config = load_config(Settings, path)
     assert (config.name, config.size, config.train.iterations) == ("no", (1, 2), 7)
     path.write_text("name: no")
-    assert "broken JSON" in refusal(path)
+    assert "cannot be read as JSON" in refusal(path)
 
 
 # --- variants and descriptions
@@ -399,7 +400,7 @@ def test_keys_of_another_variant(tmp_path):
     assert without_foreign_defaults(Shape, {"pen.side": 2, "pen.width": 4}) == {"pen.width": 4}
     assert without_foreign_defaults(Shape, {"pen.side": 3}) == {"pen.side": 3}
     words = "^pen.side is a setting of square. Leave it out. Received: {} in {}.$"
-    with pytest.raises(UserError, match=words.format(2, "--set")):
+    with pytest.raises(UserError, match=words.format(2, "`overrides`")):
         load_config(Shape, overrides=["pen.side=2"])
     path.write_text("pen: {side: 2.5}")
     with pytest.raises(UserError, match=words.format(2.5, path)):

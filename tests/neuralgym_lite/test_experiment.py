@@ -76,7 +76,7 @@ def test_overwrite_clears_the_run_and_only_the_run(tmp_path):
     run.scalars.write_text("{}\n")
     run.validation.write_text("{}\n")
     (run.path / "notes.txt").write_text("mine")
-    assert RunFolder.create(run.path, overwrite=True) == run
+    assert RunFolder.create(run.path, overwrite=True).path == run.path
     assert [path.name for path in run.path.iterdir()] == ["notes.txt"]
 
 

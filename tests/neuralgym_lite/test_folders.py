@@ -15,17 +15,18 @@ from neuralgym_lite import folders
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.folders import (
     ABANDONED,
+    atomic_path,
+    atomic_write,
     make_folder,
     remove_leftovers,
     temporary_folder,
     temporary_name,
 )
-from neuralgym_lite.images import atomic_path, atomic_write
 
 WRITER = """
 import pathlib, sys, time
 from neuralgym_lite.folders import temporary_folder
-from neuralgym_lite.images import atomic_path
+from neuralgym_lite.folders import atomic_path
 out = pathlib.Path(sys.argv[1])
 with atomic_path(out / "a.png") as file, temporary_folder(out) as folder:
     file.write_bytes(b"half")
@@ -193,3 +194,21 @@ def test_an_interrupted_write_leaves_nothing(tmp_path: Path, error: type[BaseExc
         (folder / "half").touch()
         raise error
     assert names(tmp_path) == []
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "kept.txt"
+    atomic_write(path, b"old")
+    with pytest.raises(RuntimeError, match="midway"), atomic_path(path) as temporary:
+        temporary.write_bytes(b"half")
+        raise RuntimeError("midway")
+    assert path.read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["kept.txt"]
+
+
+def test_atomic_write_replaces(tmp_path: Path) -> None:
+    path = tmp_path / ("n" * 250 + ".bin")  # near the longest name that file systems take
+    atomic_write(path, b"old")
+    atomic_write(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [path]

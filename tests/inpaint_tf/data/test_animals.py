@@ -139,11 +139,11 @@ def test_missing_data_set_names_three_places_and_the_command(places: SimpleNames
     message = str(caught.value)
     assert "\n" not in message
     for part in (
-        "--data-dir",
+        "`data_dir`",
         "$INPAINT_TF_DATA/animals (not set)",
         str(places.cache / "animals"),
         "inpaint-tf data get animals",
-        "--dataset samples",
+        "`dataset=samples`",
     ):
         assert part in message
 
@@ -156,7 +156,7 @@ def test_a_data_dir_that_is_missing_is_not_passed_over(places: SimpleNamespace) 
 
 def test_images_without_classes_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").touch()
-    with pytest.raises(UserError, match="no class folders.*--dataset folder"):
+    with pytest.raises(UserError, match="no class folders.*`dataset=folder`"):
         open_photos("animals", tmp_path)
 
 

@@ -83,5 +83,5 @@ def test_fetching_says_what_to_download_and_where_to_put_it(cache: Path) -> None
         fetch_places2()
     message = str(caught.value)
     assert "\n" not in message
-    for part in ("places2-mit-dataset", "terms", str(cache / "places2"), "--data-dir"):
+    for part in ("places2-mit-dataset", "terms", str(cache / "places2"), "`data_dir=DIR`"):
         assert part in message

@@ -52,12 +52,12 @@ def test_nothing_to_fetch(name: str) -> None:
 
 @pytest.mark.parametrize("use", [open_photos, fetch])
 def test_an_unknown_name_offers_the_nearest(use) -> None:
-    with pytest.raises(UserError, match="Unknown data set 'animal'. Did you mean 'animals'?"):
+    with pytest.raises(UserError, match="Unknown data set: 'animal'. Did you mean 'animals'?"):
         use("animal")
 
 
 def test_a_folder_must_be_named() -> None:
-    with pytest.raises(UserError, match="--data-dir DIR"):
+    with pytest.raises(UserError, match="`data_dir=DIR`"):
         open_photos("folder")
 
 
@@ -98,7 +98,7 @@ def test_data_sets_are_joined_with_their_splits(two_sets: Path) -> None:
     for key in joined.train + joined.test:
         name, own = key.split("/")
         assert joined.path(key) == two_sets / name / own
-        assert joined.weigh(key) == (two_sets / name / own).stat().st_size
+        assert joined.file_size(key) == (two_sets / name / own).stat().st_size
         assert joined.load(key, 8)[0, 0, 0] == int(own.split(".")[0]) + 100 * (name == "folder")
 
 
@@ -113,7 +113,7 @@ def test_a_joined_set_has_a_fingerprint_and_subsets(two_sets: Path) -> None:
 def test_what_cannot_be_joined(two_sets: Path) -> None:
     with pytest.raises(UserError, match="joined once. Received: 'folder\\+folder'"):
         open_photos("folder+folder", two_sets)
-    with pytest.raises(UserError, match="Unknown data set 'fold'"):
+    with pytest.raises(UserError, match="Unknown data set: 'fold'"):
         open_photos("places2+fold", two_sets)
     with pytest.raises(UserError, match="animals: no such folder"):
         open_photos("places2+animals", two_sets)

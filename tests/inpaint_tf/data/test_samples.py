@@ -102,7 +102,7 @@ def test_no_network_is_touched(monkeypatch: pytest.MonkeyPatch, samples: PhotoSe
 
 
 def test_a_data_dir_is_refused() -> None:
-    with pytest.raises(UserError, match="takes no '--data-dir' .*mine.*--dataset folder"):
+    with pytest.raises(UserError, match="takes no `data_dir` .*mine.*`dataset=folder`"):
         open_photos("samples", "mine")
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inpaint_tf.data.split import by_folder, deal, split_each, split_keys
+from inpaint_tf.data.split import balanced_subset, by_folder, split_each, split_keys
 
 keys_lists = st.lists(st.text(min_size=1, max_size=12), unique=True, max_size=60)
 
@@ -66,14 +66,16 @@ def test_each_class_is_split_alone() -> None:
 @given(keys_lists, st.integers(0, 60), st.integers(0, 60))
 def test_a_smaller_choice_is_contained_in_a_larger(keys: list[str], one: int, two: int) -> None:
     less, more = sorted((one, two))
-    assert set(deal(keys, less)) <= set(deal(keys, more)) <= set(keys)
-    assert len(deal(keys, more)) == min(more, len(keys))
-    assert deal(keys[::-1], less) == deal(keys, less)
+    assert set(balanced_subset(keys, less)) <= set(balanced_subset(keys, more)) <= set(keys)
+    assert len(balanced_subset(keys, more)) == min(more, len(keys))
+    assert balanced_subset(keys[::-1], less) == balanced_subset(keys, less)
 
 
 def test_classes_are_dealt_from_in_turn_until_they_run_out() -> None:
     keys = [f"a/{number}" for number in range(2)] + [f"b/c/{number}" for number in range(9)]
-    counts = [sum(key.startswith("a") for key in deal(keys, count)) for count in range(8)]
+    counts = [
+        sum(key.startswith("a") for key in balanced_subset(keys, count)) for count in range(8)
+    ]
     assert counts[2] == 1
     assert counts[4:] == [2, 2, 2, 2]
 
@@ -81,4 +83,4 @@ def test_classes_are_dealt_from_in_turn_until_they_run_out() -> None:
 def test_within_a_class_the_smallest_hashes_come_first() -> None:
     keys = [f"{number}.jpg" for number in range(20)]
     ranked = sorted(keys, key=lambda key: hashlib.sha256(key.encode()).digest())
-    assert set(deal(keys, 7)) == set(ranked[:7])
+    assert set(balanced_subset(keys, 7)) == set(ranked[:7])

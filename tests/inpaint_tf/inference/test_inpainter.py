@@ -204,7 +204,7 @@ def test_a_classical_method_refuses_to_fill_from_nothing(
     name: str, options: dict[str, bool]
 ) -> None:
     inpainter = ClassicalInpainter(name)
-    words = f"^everything is missing, and '{name}' takes what is known from around a hole$"
+    words = f"^everything is missing, and '{name}' needs known pixels around a hole$"
     masks = np.stack([hole(9, 10), np.ones((9, 10), np.uint8)])[..., None]
     for image, mask in ((photo(9, 10), 255 * masks[1]), (photo(2, 9, 10), masks)):
         for attention in (False, True):

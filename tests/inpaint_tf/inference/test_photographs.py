@@ -308,14 +308,14 @@ def test_a_mask_that_leaves_nothing_fails_alone(tmp_path: Path, method: str) -> 
     assert [result.status for result in results] == ["filled", "failed", "filled"]
     source, mask = tmp_path / "photos" / "b.png", tmp_path / "masks" / "b.png"
     assert results[1].message == (
-        f"{source}: with its mask {mask}, everything is missing, and '{method}' takes what is "
-        "known from around a hole"
+        f"{source}: with its mask {mask}, everything is missing, and '{method}' needs known "
+        "pixels around a hole"
     )
     assert files(tmp_path / "out") == ["a.png", "c.png"]
     result = list(fill_photographs(ClassicalInpainter(method), jobs, grow=30))[0]
     assert result.message == (
         f"{tmp_path / 'photos/a.png'}: with its mask {tmp_path / 'masks/a.png'}, grown by 30 "
-        f"pixels, everything is missing, and '{method}' takes what is known from around a hole"
+        f"pixels, everything is missing, and '{method}' needs known pixels around a hole"
     )
 
 

@@ -15,7 +15,8 @@ from PIL import Image
 from inpaint_tf.report.training_page import PANELS, render_training_page
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.experiment import RunFolder
-from neuralgym_lite.images import Picture, write_picture
+from neuralgym_lite.image_writing import write_picture
+from neuralgym_lite.images import Picture
 
 
 @pytest.fixture

@@ -135,7 +135,7 @@ def test_no_config_lacks_the_settings_of_its_model():
 )
 def test_settings_of_other_models_are_refused(override, owners):
     key, value = override.split("=")
-    words = f"^{key} is a setting of {owners}[.] Leave it out[.] Received: '?{value}'? in --set[.]$"
+    words = f"^{key} is a setting of {owners}[.] Leave it out[.] Received: '?{value}'? in `over"
     with pytest.raises(UserError, match=words):
         load_train_config(None, {"model.name": "ca"}, [override])
     assert load_train_config(None, {"model.name": owners}, [override])

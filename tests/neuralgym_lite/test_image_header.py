@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
-from neuralgym_lite.images import SUFFIXES, ImageError, Picture, read_picture, write_picture
+from neuralgym_lite.image_writing import write_picture
+from neuralgym_lite.images import SUFFIXES, ImageError, Picture, read_picture
 
 XMP = b'<x:xmpmeta><rdf:Description tiff:Orientation="6" dc:creator="me"/></x:xmpmeta>'
 THUMBNAIL = b"\xff\xd8\xff-a-small-picture-of-what-was-there"
