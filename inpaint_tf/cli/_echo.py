@@ -1,4 +1,4 @@
-"""The one way in which commands print: names of files may hold anything, and terminals obey."""
+"""Printing: names of files may hold any characters, and a terminal obeys some of them."""
 
 from __future__ import annotations
 
@@ -11,23 +11,17 @@ from neuralgym_lite.errors import printable
 
 
 def echo(*cells: object, err: bool = False, file: TextIO | None = None) -> None:
-    """Print one line; what is not printable in it is escaped.
-
-    Args:
-        cells: printed with tabs between them.
-        err: whether to print to stderr.
-        file: where to print instead.
-    """
+    """Print one line, with tabs between cells. Characters that are not printable are escaped."""
     click.echo("\t".join(map(printable, cells)), err=err, file=file)
 
 
-def echo_json(data: Any, indent: int | None = 2, file: TextIO | None = None) -> None:
-    """Print a JSON document.
+def echo_lines(text: str) -> None:
+    """Print a text of several lines."""
+    for line in text.rstrip("\n").split("\n"):
+        echo(line)
 
-    Args:
-        data: of JSON types.
-        indent: spaces of a level; None for one line.
-        file: where to print instead of stdout.
-    """
-    # The one control character that `json` leaves as it is; it can be in strings alone.
+
+def echo_json(data: Any, indent: int | None = 2, file: TextIO | None = None) -> None:
+    """Print a JSON document. With `indent=None` it is one line."""
+    # `json` does not escape this control character, which occurs in strings alone.
     click.echo(json.dumps(data, indent=indent).replace("\x7f", "\\u007f"), file=file)

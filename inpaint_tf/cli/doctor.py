@@ -7,11 +7,12 @@ import sys
 import click
 
 from inpaint_tf.cli._echo import echo, echo_json
+from inpaint_tf.cli._options import json_option
 from neuralgym_lite.backend import import_backend
 
 
 @click.command("doctor")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option(help="Print JSON.")
 def command(as_json: bool) -> None:
     """Check this machine: versions, devices, precision, a short training, what is missing.
 

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from inpaint_tf.cli._echo import echo, echo_json
+from inpaint_tf.cli import _options
+from inpaint_tf.cli._echo import echo, echo_json, echo_lines
+from inpaint_tf.cli._options import PATH, json_option
 from inpaint_tf.model_source import MAX_SIDE, ModelSource
 from neuralgym_lite.backend import import_backend
 from neuralgym_lite.errors import UserError
@@ -28,57 +30,34 @@ if TYPE_CHECKING:
 @click.option(
     "--data-dir",
     metavar="DIR",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Where the data set lies. Without --dataset and a run that names one: any folder.",
 )
-@click.option(
-    "--mask",
-    metavar="center|hole|strokes",
-    default="center",
-    show_default=True,
-    help="Square in the middle; squares, or strokes of a brush, at fixed random places.",
-)
+@_options.mask_kind
 @click.option(
     "--image-size",
-    type=click.IntRange(min=16, max=MAX_SIDE),
+    type=click.IntRange(16, MAX_SIDE),
     help="Side in pixels. Default: the run's, else 256.",
 )
-@click.option(
-    "--limit", type=click.IntRange(min=1, max=10**9), help="Take N photographs of the test split."
-)
-@click.option("--batch-size", type=click.IntRange(min=1, max=4096), default=8, show_default=True)
-@click.option("--seed", type=click.IntRange(min=0, max=2**32 - 1), default=0, show_default=True)
+@_options.limit
+@_options.batch_size
+@_options.seed
 @click.option(
     "--out",
     metavar="DIR",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Folder for the results. Default: 'evaluation' in the run folder, else here.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-@click.option(
-    "--baselines/--no-baselines",
-    default=True,
-    show_default=True,
-    help="Score 'ns' and 'telea' as well.",
-)
+@json_option(help="Print JSON instead of a table.")
+@click.option("--baselines/--no-baselines", default=True, help="Score 'ns' and 'telea' as well.")
 @click.option("--blend", is_flag=True, help="Score each FROM as `fill --blend` fills, too.")
 @click.option(
     "--detail/--no-detail",
     default=None,
     help="Score each FROM as `fill --detail` or `fill --no-detail` fills.",
 )
-@click.option(
-    "--lpips-weights",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="Weights of LPIPS. Default: $INPAINT_TF_WEIGHTS, then the cache folder.",
-)
-def command(
-    sources: tuple[str, ...],
-    out: Path | None,
-    as_json: bool,
-    **options: Any,
-) -> None:
+@_options.lpips_weights
+def command(sources: tuple[str, ...], out: Path | None, as_json: bool, **options: Any) -> None:
     """Score each FROM on the test split: a run folder, a name, a saved model, 'ns' or 'telea'.
 
     All fill the same holes. The table goes to stdout; report.html, metrics.json, per_image.csv and
@@ -90,22 +69,18 @@ def command(
 
     with _folder_for_results(out or _default_out(sources[0])) as folder:
         with Progress() as progress:
-            evaluation = api.evaluate(
-                sources,
-                **options,
-                log=functools.partial(echo, err=True),
-                on_progress=_bar(progress),
-            )
+            log = functools.partial(echo, err=True)
+            evaluation = api.evaluate(sources, **options, log=log, on_progress=_bar(progress))
         try:
             evaluation.write(folder)
         finally:
             if as_json:
                 echo_json(evaluation.to_json())
             else:
-                for line in render_table(evaluation).split("\n"):
-                    echo(line)
+                echo_lines(render_table(evaluation))
     echo(f"Wrote report.html, metrics.json, per_image.csv and grid.png to '{folder}'.", err=True)
-    if _print_failures(evaluation):
+    if evaluation.failed or evaluation.broken:
+        print_failures(evaluation)
         sys.exit(1)
 
 
@@ -125,18 +100,18 @@ def _folder_for_results(path: Path) -> Iterator[Path]:
         raise
 
 
-def _print_failures(evaluation: Evaluation) -> bool:
-    """Print to stderr what could not be read or filled; return whether there was anything."""
+def print_failures(evaluation: Evaluation) -> None:
+    """Print to stderr what could not be read or filled."""
     for message in evaluation.failed.values():
         echo(f"Left out: {message}", err=True)
     for method, reasons in evaluation.broken.items():
         for key, reason in reasons.items():
             echo(f"'{method}' failed on {key}: {reason}", err=True)
     results = sum(map(len, evaluation.broken.values()))
-    if evaluation.failed or results:
-        unread = len(evaluation.failed)
-        echo(f"In all: {unread} photographs left out, {results} results failed.", err=True)
-    return bool(evaluation.failed or evaluation.broken)
+    echo(
+        f"In all: {len(evaluation.failed)} photographs left out, {results} results failed.",
+        err=True,
+    )
 
 
 def _bar(progress: Progress) -> Callable[[int, int, str], None]:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from inpaint_tf.cli._echo import echo, echo_json
-from inpaint_tf.cli._options import to_pixels
+from inpaint_tf.cli._options import PATH, json_option, max_pixels
 from neuralgym_lite.backend import import_backend
 
 
@@ -19,34 +19,25 @@ from neuralgym_lite.backend import import_backend
     "--out",
     metavar="DIR",
     required=True,
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Folder of the model; a new version goes to DIR/1, DIR/2 and so on.",
 )
 @click.option(
     "--format",
     type=click.Choice(["saved_model", "onnx", "tflite"]),
     default="saved_model",
-    show_default=True,
     help="For TF Serving, or one file for ONNX Runtime or TensorFlow Lite.",
 )
 @click.option(
     "--precision",
     type=click.Choice(["float32", "bfloat16"]),
     default="float32",
-    show_default=True,
     help="What is computed in; bfloat16 is faster where the processor has it, and less exact.",
 )
-@click.option(
-    "--max-megapixels",
-    "max_pixels",
-    metavar="N",
-    type=click.IntRange(min=1),
-    default=4,
-    show_default=True,
-    callback=to_pixels,
-    help="Let the served model refuse larger photographs, before they are decoded.",
+@max_pixels(
+    default=4, help="Let the served model refuse larger photographs, before they are decoded."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
+@json_option(help="Print a JSON object.")
 def command(source: str, out: Path, as_json: bool, **options: Any) -> None:
     """Export a network: a run folder, a name, an imported folder or a saved model.
 

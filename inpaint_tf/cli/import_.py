@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from inpaint_tf.cli._echo import echo
+from inpaint_tf.cli._options import PATH
 from neuralgym_lite.backend import import_backend
 from neuralgym_lite.errors import UserError
 
@@ -17,24 +18,23 @@ if TYPE_CHECKING:
 
 
 @click.command("import")
-@click.argument("checkpoint", type=click.Path(path_type=Path))
+@click.argument("checkpoint", type=PATH)
 @click.option(
     "--out",
     metavar="DIR",
     required=True,
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="New folder for the model; give it to `fill --model`.",
 )
 @click.option(
     "--critics",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="File of the critics.  [default: dis_X.pt beside gen_X.pt, or in the same file]",
 )
 @click.option(
     "--mask",
     default="hole",
-    show_default=True,
     help="What the weights were trained on: hole, mosaic, hole_ns or hole_telea.",
 )
 @click.option("--licence", metavar="TEXT", help="Licence of the weights, for the model card.")
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     "--probe",
     "probe_file",
     metavar="NPZ",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Arrays masked_input and mask (RGB in [-1, 1]), and x_stage1 and x_stage2 as the source "
     "gave them for those. A model that differs by more than 3e-4 is refused.",
 )

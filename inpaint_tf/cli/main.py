@@ -88,7 +88,7 @@ def _run(command: click.Command) -> int:
     """Run the command line, print what went wrong, and return the exit code."""
     try:
         with _insisting_on_interrupts():
-            command.main(standalone_mode=False)
+            command.main(standalone_mode=False, show_default=True)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         return error.exit_code

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from inpaint_tf.cli._echo import echo
+from inpaint_tf.cli import _options
+from inpaint_tf.cli._echo import echo_lines
+from inpaint_tf.cli._options import COUNT, PATH, add_options
+from inpaint_tf.cli.evaluate import print_failures
 from neuralgym_lite.backend import import_backend
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.images import Picture, atomic_path, atomic_write, read_mask, read_rgb
@@ -19,41 +21,23 @@ from neuralgym_lite.progress import Progress
 if TYPE_CHECKING:
     from inpaint_tf.report.figures import Images
 
-_PATH = click.Path(path_type=Path)
-_out = click.option("--out", required=True, type=_PATH, help="PNG to write.")
-_dataset = (
-    click.option("--dataset", default="animals", show_default=True),
-    click.option("--data-dir", type=_PATH, help="Where the data set is."),
-    click.option(
-        "--mask", default="center", show_default=True, metavar="center|hole|strokes", help="Holes."
-    ),
-    click.option(
-        "--image-size", type=click.IntRange(min=16), default=256, show_default=True, help="Pixels."
-    ),
-    click.option("--seed", default=0, show_default=True, help="Random seed of the holes."),
+_out = click.option("--out", required=True, type=PATH, help="PNG to write.")
+_data_dir = click.option("--data-dir", type=PATH, help="Where the data set is.")
+_models = click.argument("sources", metavar="MODEL...", nargs=-1, required=True)
+_with_data_set = add_options(
+    click.option("--dataset", default="animals"),
+    _data_dir,
+    _options.mask_kind,
+    click.option("--image-size", type=click.IntRange(min=16), default=256, help="Pixels."),
+    _options.seed,
 )
-_photographs = (
-    *_dataset,
+_with_photographs = add_options(
+    _with_data_set,
     click.option(
-        "--count",
-        type=click.IntRange(min=1),
-        default=6,
-        show_default=True,
-        help="Number of test photographs, chosen at random.",
+        "--count", type=COUNT, default=6, help="Number of test photographs, chosen at random."
     ),
     _out,
 )
-
-
-def _with(options: tuple[Callable[..., Any], ...]) -> Callable[[Any], Any]:
-    """Return a decorator that gives a command several options."""
-
-    def decorate(function: Any) -> Any:
-        for option in reversed(options):
-            function = option(function)
-        return function
-
-    return decorate
 
 
 @click.group("report")
@@ -67,22 +51,21 @@ def command() -> None:
 )
 @click.option(
     "--runs",
-    type=_PATH,
+    type=PATH,
     default=Path("runs"),
-    show_default=True,
     help="Folder that is searched for the rows that no --row names.",
 )
-@_with(_dataset)
-@click.option("--limit", type=click.IntRange(min=1), help="Number of test photographs.")
+@_with_data_set
+@_options.limit
 @click.option(
     "--all-photographs", is_flag=True, help="Use the training split too (for NS and TELEA)."
 )
-@click.option("--batch-size", type=click.IntRange(min=1), default=8, show_default=True)
-@click.option("--lpips-weights", type=_PATH, help="Weights file of LPIPS.")
+@_options.batch_size
+@_options.lpips_weights
 @click.option(
     "--paper-definitions", is_flag=True, help="Print our scores by the paper's definitions."
 )
-@click.option("--out", type=_PATH, help="Folder for table2.md and the evaluation.")
+@click.option("--out", type=PATH, help="Folder for table2.md and the evaluation.")
 def table2(
     rows: tuple[str, ...],
     runs: Path,
@@ -144,26 +127,22 @@ def table2(
         )
     trained = {each["name"]: f"{each['iteration']:,}" for each in models if "iteration" in each}
     tables = {paper: render_table2(evaluation, trained, paper) for paper in (False, True)}
-    for line in tables[paper_definitions].splitlines():
-        echo(line)
+    echo_lines(tables[paper_definitions])
     if out:
         evaluation.write(out)
         atomic_write(out / "table2.md", f"{tables[False]}\n\n{tables[True]}\n".encode())
-    failures = [*evaluation.failed.values(), *evaluation.broken]
-    for message in failures:
-        echo(f"Failed: {message}", err=True)
-    if failures:
+    if evaluation.failed or evaluation.broken:
+        print_failures(evaluation)
         sys.exit(1)
 
 
 @command.command("curves")
-@click.argument("runs", nargs=-1, required=True, type=_PATH)
+@click.argument("runs", nargs=-1, required=True, type=PATH)
 @click.option(
     "--scalar",
     "scalars",
     multiple=True,
     default=("loss", "train_loss,val_loss", "val_mse", "val_l1"),
-    show_default=True,
     help="Scalar to plot in a panel of its own. Names joined by commas share a panel.",
 )
 @_out
@@ -178,8 +157,8 @@ def curves(runs: tuple[Path, ...], scalars: tuple[str, ...], out: Path) -> None:
 
 
 @command.command("training-page")
-@click.argument("runs", nargs=-1, required=True, type=_PATH)
-@click.option("--out", required=True, type=_PATH, help="HTML file to write.")
+@click.argument("runs", nargs=-1, required=True, type=PATH)
+@click.option("--out", required=True, type=PATH, help="HTML file to write.")
 def training_page(runs: tuple[Path, ...], out: Path) -> None:
     """Write an HTML page that shows how RUNS, each trained from the one before, went.
 
@@ -197,8 +176,8 @@ def figures() -> None:
 
 
 @figures.command("compare")
-@click.argument("sources", metavar="MODEL...", nargs=-1, required=True)
-@_with(_photographs)
+@_models
+@_with_photographs
 def compare(sources: tuple[str, ...], out: Path, **chosen: Any) -> None:
     """Figure 9: one row for each photograph, one column for each MODEL."""
     import_backend()
@@ -211,7 +190,7 @@ def compare(sources: tuple[str, ...], out: Path, **chosen: Any) -> None:
 
 @figures.command("attention")
 @click.argument("source", metavar="MODEL")
-@_with(_photographs)
+@_with_photographs
 def attention(source: str, out: Path, **chosen: Any) -> None:
     """Figure 8: masked input, result and attention map of MODEL."""
     import_backend()
@@ -222,12 +201,12 @@ def attention(source: str, out: Path, **chosen: Any) -> None:
 
 
 @figures.command("remove")
-@click.argument("sources", metavar="MODEL...", nargs=-1, required=True)
-@click.option("--photograph", required=True, type=_PATH)
-@click.option("--mask", "mask_file", type=_PATH, help="Mask file; white is removed.")
+@_models
+@click.option("--photograph", required=True, type=PATH)
+@click.option("--mask", "mask_file", type=PATH, help="Mask file; white is removed.")
 @click.option("--box", "boxes", multiple=True, metavar="LEFT,TOP,RIGHT,BOTTOM")
 @click.option("--polygon", "polygons", multiple=True, metavar="X,Y,X,Y,X,Y...")
-@click.option("--mask-out", type=_PATH, help="Save the combined mask as this PNG.")
+@click.option("--mask-out", type=PATH, help="Save the combined mask as this PNG.")
 @_out
 def remove(
     sources: tuple[str, ...],
@@ -264,12 +243,12 @@ def remove(
 @click.option(
     "--evaluation",
     "folder",
-    type=_PATH,
+    type=PATH,
     help="Folder of its evaluation. [default: MODEL/evaluation]",
 )
-@click.option("--data-dir", type=_PATH, help="Where the data set is.")
-@click.option("--metric", default="mse_hole_255", show_default=True)
-@click.option("--count", type=click.IntRange(min=1), default=4, show_default=True)
+@_data_dir
+@click.option("--metric", default="mse_hole_255")
+@click.option("--count", type=COUNT, default=4)
 @_out
 def worst(
     source: str, folder: Path | None, data_dir: Path | None, metric: str, count: int, out: Path

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from inpaint_tf.cli._echo import echo, echo_json
+from inpaint_tf.cli._options import json_option
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.progress import Progress, Track
 
@@ -18,7 +19,7 @@ def command() -> None:
 
 
 @command.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option(help="Print JSON.")
 def list_weights(as_json: bool) -> None:
     """List what `--model` takes by name, then the weights of metrics and where they were found."""
     from inpaint_tf import weights

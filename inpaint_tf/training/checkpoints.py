@@ -149,12 +149,13 @@ class Checkpoints:
         if (self.run.checkpoints / BROKEN).is_dir():
             raise UserError(
                 f"Run '{run}' has no whole checkpoint left; the damaged ones are in "
-                f"'{self.run.checkpoints / BROKEN}'. Bring one back, or start again: --overwrite."
+                f"'{self.run.checkpoints / BROKEN}'. Bring one back, or start again with "
+                "`overwrite`."
             )
         if parent:
             raise UserError(
                 f"Run '{run}' has no checkpoint with the weights of '{parent['source']}', from "
-                "which it was to start. Start it again: 'inpaint-tf finetune' with --overwrite."
+                "which it was to start. Finetune again with `overwrite`."
             )
 
     def load(self, checkpoint: Path) -> None:
@@ -174,7 +175,7 @@ class Checkpoints:
             self._set_rates()
 
     def _set_rates(self) -> None:
-        # A checkpoint has those that it was saved with; --force may have given others.
+        # A checkpoint has those that it was saved with; `force` may have given others.
         optimizers = (self.trainer.optimizer, self.trainer.critic_optimizer)
         for optimizer, rate in zip(optimizers, self.config.optimizer.rates(), strict=True):
             if optimizer is not None:
@@ -182,7 +183,7 @@ class Checkpoints:
 
     def _check(self, checkpoint: Path, meta: Mapping[str, Any]) -> None:
         manifest = self.run.read_manifest()
-        # Settings that --force replaced count as this run's own, too.
+        # Settings that `force` replaced count as this run's own, too.
         earlier = manifest.get("earlier", [])
         known = [self.config, *(load_config(TrainConfig, base=each["config"]) for each in earlier)]
         ours = to_flat(self.config)
@@ -192,13 +193,13 @@ class Checkpoints:
             name = differences[0][0]
             raise UserError(
                 f"Checkpoint '{checkpoint}' was saved with {name}={meta['config'][name]}, and the "
-                f"run has {ours.get(name)}. Pass --force to take it all the same."
+                f"run has {ours.get(name)}. Pass `force` to take it all the same."
             )
         data = [manifest["data"], *(each["data"] for each in earlier)]
         if meta["fingerprint"] not in [each["fingerprint"] for each in data]:
             raise UserError(
                 f"Checkpoint '{checkpoint}' was trained on other photographs "
-                f"(fingerprint {meta['fingerprint'][:12]}). Pass --force to take it all the same."
+                f"(fingerprint {meta['fingerprint'][:12]}). Pass `force` to take it all the same."
             )
 
     def _write(self, taken: state.State, weights: list[Any], meta: Mapping[str, Any]) -> None:
@@ -218,7 +219,7 @@ class Checkpoints:
             raise UserError(
                 f"Checkpoint '{self.run.checkpoints / name}' cannot be written: "
                 f"{error.strerror or error}. Those before it are whole: make room, and go on "
-                "with --resume."
+                "with `resume`."
             ) from error
 
 

@@ -135,8 +135,7 @@ def start_from(
     if config.strategy == "multiworker":
         raise UserError(
             "A finetuned run is begun on one machine: leave out `strategy=multiworker`, stop it "
-            "with Ctrl-C, and resume it with 'inpaint-tf train --resume --strategy multiworker' on "
-            "each."
+            "with Ctrl-C, and go on with `resume` and `strategy=multiworker` on each machine."
         )
     config = resolve(config)
     trainer = make_trainer(config)

@@ -150,7 +150,7 @@ class RoundDataset:
             raise self._fail(
                 f"{len(self._bad)} of {len(self.photos.train)} photographs of "
                 f"'{self.photos.where}' cannot be read: {names}{more}. Replace them, or allow "
-                "more: --set max_bad_photos=0.2."
+                "more: `max_bad_photos=0.2`."
             )
 
     def _fail(self, message: str) -> UserError:

@@ -110,8 +110,8 @@ def resume(
         falls = name == "iterations" and stored.optimizer.decay != "none"
         if value != before and (falls or name not in MAY_CHANGE) and not force:
             raise UserError(
-                f"Run '{path}' has {name}={before}, not {value}. Leave it out to "
-                "resume, start a new run, or pass --force."
+                f"Run '{path}' has {name}={before}, not {value}. Leave it out to resume, start a "
+                "new run, or pass `force`."
             )
     check(config)
     check_strategy(config.strategy)

@@ -69,7 +69,7 @@ def train(run: RunFolder, config: TrainConfig, progress: Progress, force: bool =
     if config.precision == "mixed_bfloat16" and emulates_bfloat16():
         progress.log(
             "This machine emulates bfloat16: an iteration takes many times as long as in float32. "
-            "A new run with --precision auto, or without the option, takes what is fast."
+            "A new run with precision auto, which is the default, takes what is fast."
         )
     strategy = make_strategy(config.strategy)
     check_batch(config, strategy.num_replicas_in_sync)
@@ -83,7 +83,7 @@ def train(run: RunFolder, config: TrainConfig, progress: Progress, force: bool =
         if not agree_on(iteration, strategy):
             raise UserError(
                 f"The machines have different checkpoints; here '{run.path}' is at iteration "
-                f"{iteration}. Give all of them the same --run-dir, on a disk that they share."
+                f"{iteration}. Give all of them the same `run_dir`, on a disk that they share."
             )
         if chief and iteration < last:
             preview = Preview(trainer.generator, photos, config, skipped.add)
@@ -214,7 +214,7 @@ def _describe(error: NotFiniteError, config: TrainConfig, rounds: RoundDataset) 
     names = ", ".join(dict.fromkeys(keys))
     advice = "Lower optimizer.learning_rate"
     if config.on_nan == "stop":
-        advice += ", or let such a run go back by itself: --set on_nan=rollback"
+        advice += ", or let such a run go back by itself: `on_nan=rollback`"
     return (
         f"{error} The weights before it are in the last checkpoint. {advice}. "
         f"The photographs of that round: {names}."
@@ -226,15 +226,15 @@ def check_batch(config: TrainConfig, replicas: int) -> None:
     if config.batch_size % replicas:
         raise UserError(
             f"Strategy '{config.strategy}' has {replicas} replicas, which cannot have equal shares "
-            f"of batch_size={config.batch_size}. Go on with --resume --strategy single, or start a "
-            f"new run whose batch size is a multiple of {replicas}."
+            f"of batch_size={config.batch_size}. Go on with `resume` and `strategy=single`, or "
+            f"start a new run whose batch size is a multiple of {replicas}."
         )
 
 
 def check_data(run: RunFolder, photos: PhotoSet) -> None:
     """Raise a UserError if a run was started on other photographs than these."""
     recorded = run.read_manifest()["data"]
-    way_out = "Bring them back, start a new run, or pass --force."
+    way_out = "Bring them back, start a new run, or pass `force`."
     if photos.fingerprint() != recorded["fingerprint"]:
         raise UserError(
             f"Run '{run.path}' was started on other photographs than '{photos.where}' has now "

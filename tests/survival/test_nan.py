@@ -106,7 +106,7 @@ def test_stops_in_its_round_and_says_where(tmp_path, poison, cls, name, change, 
     assert f"At iteration {BAD_ROUND + 1} '" in text
     assert text.split("'")[1] in scalars
     assert "became nan" in text
-    assert "--set on_nan=rollback" in text
+    assert "`on_nan=rollback`" in text
     assert all(key in text for key in _keys_of_round(config, BAD_ROUND))
     assert latest_checkpoint(run.checkpoints).name == "iteration-00000004"
     numbers = [json.loads(line)["iteration"] for line in run.scalars.read_text().splitlines()]

@@ -220,7 +220,9 @@ def test_another_architecture(parent_run, tmp_path, flags, message):
 
 def test_several_machines(parent_run, tmp_path):
     parent = open_initial_weights(parent_run.path)
-    with pytest.raises(UserError, match="begun on one machine.*train --resume"):
+    with pytest.raises(
+        UserError, match="begun on one machine.*`resume` and `strategy=multiworker`"
+    ):
         start_from(parent, settings(parent, "strategy=multiworker"), tmp_path / "child")
     assert not (tmp_path / "child").exists()
 
