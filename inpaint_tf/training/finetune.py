@@ -70,10 +70,8 @@ class InitialWeights:
 
 def weights_sha256(network: keras.Model) -> str:
     """Return the SHA-256 of a network's weights, which identifies the parent in a manifest."""
-    digest = hashlib.sha256()
-    for weight in network.get_weights():
-        digest.update(weight.tobytes())
-    return digest.hexdigest()
+    weights = b"".join(weight.tobytes() for weight in network.get_weights())
+    return hashlib.sha256(weights).hexdigest()
 
 
 def open_initial_weights(source: str | Path) -> InitialWeights:
@@ -140,7 +138,7 @@ def start_from(
     config = resolve(config)
     trainer = make_trainer(config)
     wider = can_widen(parent.generator, trainer.generator)
-    _check_architecture(parent, trainer.generator, {"width"} if wider else set())
+    _check_architecture(parent, trainer.generator, wider)
     with_critics = bool(parent.critics) and not generator_only
     if with_critics:
         _check_critics(parent, trainer.critics)
@@ -157,7 +155,7 @@ def start_from(
 
 def _settings_of(generator: InpaintingModel, critics: Mapping[str, keras.Model]) -> dict[str, Any]:
     """Return the settings that can be read from networks that have no run."""
-    name = next(name for name, kind in MODELS.items() if type(generator) is kind)
+    name = _name_of(generator)
     mode = generator.mask_mode
     settings = {
         "model.name": name,
@@ -184,8 +182,15 @@ def _settings_of(generator: InpaintingModel, critics: Mapping[str, keras.Model])
     return settings
 
 
-def _check_architecture(parent: InitialWeights, generator: InpaintingModel, free: set[str]) -> None:
-    theirs, ours = (_architecture(model) for model in (parent.generator, generator))
+def _name_of(model: InpaintingModel) -> str:
+    return next(name for name, kind in MODELS.items() if type(model) is kind)
+
+
+def _check_architecture(parent: InitialWeights, generator: InpaintingModel, wider: bool) -> None:
+    theirs, ours = (
+        {"model": _name_of(model), **model.get_config()} for model in (parent.generator, generator)
+    )
+    free = _NOT_ARCHITECTURE | ({"width"} if wider else set())
     wrong = [key for key in theirs if key not in free and theirs[key] != ours.get(key)]
     if wrong:
         has = ", ".join(f"{key} {theirs[key]}" for key in wrong)
@@ -194,13 +199,6 @@ def _check_architecture(parent: InitialWeights, generator: InpaintingModel, free
             f"'{parent.source}' is another network than the settings ask for: it has {has}; they "
             f"have {asked}. Leave out those settings to finetune it."
         )
-
-
-def _architecture(model: InpaintingModel) -> dict[str, Any]:
-    name = next(name for name, kind in MODELS.items() if type(model) is kind)
-    config = model.get_config()
-    options = {key: config[key] for key in sorted(config.keys() - _NOT_ARCHITECTURE)}
-    return {"model": name, **options}
 
 
 def _check_critics(parent: InitialWeights, critics: Mapping[str, keras.Model]) -> None:

@@ -81,17 +81,15 @@ class PreviewCallback(IterationCallback):
     def draw(self) -> None:
         """Write a preview of the current weights."""
         with self.model.averaged():
-            result = self.preview.run()
-            self.scores = {**result.scores, **self.validation.run()}
+            scores, pictures = self.preview.run()
+            self.scores = {**scores, **self.validation.run()}
         self._drawn_at = self.iteration
-        for name, picture in (
-            (f"iteration-{self.iteration:08d}", result.grid),
-            (f"filled-{self.iteration:08d}", result.filled),
-            ("truth", result.truth),
-        ):
-            write_picture(self.run.images / f"{name}.png", Picture(picture))
+        images, number = self.run.images, f"{self.iteration:08d}"
+        write_picture(images / f"iteration-{number}.png", Picture(pictures["grid"]))
+        write_picture(images / f"filled-{number}.png", Picture(pictures["filled"]))
+        write_picture(images / "truth.png", Picture(pictures["truth"]))
         with self.run.validation.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"iteration": self.iteration, **self.scores}) + "\n")
         events = EventFile(self.run.tensorboard)
-        events.image(self.iteration, "preview", result.grid)
+        events.image(self.iteration, "preview", pictures["grid"])
         events.scalars(self.iteration, self.scores)

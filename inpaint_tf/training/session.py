@@ -65,18 +65,24 @@ def train(run: RunFolder, config: TrainConfig, progress: Progress, force: bool =
     photos = open_run_photos(config, progress.log)
     chief = is_chief(config.strategy)
     if chief and not force:
-        check_data(run, photos)
+        _check_data(run, photos)
     if config.precision == "mixed_bfloat16" and emulates_bfloat16():
         progress.log(
             "This machine emulates bfloat16: an iteration takes many times as long as in float32. "
             "A new run with precision auto, which is the default, takes what is fast."
         )
     strategy = make_strategy(config.strategy)
-    check_batch(config, strategy.num_replicas_in_sync)
+    _check_batch(config, strategy.num_replicas_in_sync)
     with strategy.scope():
         trainer = make_trainer(config)
-    last = last_iteration(config.iterations, config)
-    skipped = _SkippedPhotos(progress)
+    last = _last_iteration(config.iterations, config)
+    skipped: set[str] = set()
+
+    def skip(error: Exception) -> None:
+        if str(error) not in skipped:
+            skipped.add(str(error))
+            progress.log(f"Skipped: {error}")
+
     with Background() as background, lost_workers():
         checkpoints = Checkpoints(run, trainer, config, background, writes=chief)
         iteration, order = checkpoints.restore(progress.log, force)
@@ -86,7 +92,7 @@ def train(run: RunFolder, config: TrainConfig, progress: Progress, force: bool =
                 f"{iteration}. Give all of them the same `run_dir`, on a disk that they share."
             )
         if chief and iteration < last:
-            preview = Preview(trainer.generator, photos, config, skipped.add)
+            preview = Preview(trainer.generator, photos, config, skip)
             validation = Validation(trainer, photos, config)
         if chief:  # Not earlier: nothing can refuse the settings any more.
             remember(run, config, photos if force else None)
@@ -104,22 +110,21 @@ def train(run: RunFolder, config: TrainConfig, progress: Progress, force: bool =
             previews = PreviewCallback(
                 run, preview, validation, config.preview_every, early, last, **counting
             )
+            every = config.checkpoint_every
             return [
                 FiniteGuard(**counting),
                 ScalarLog(run.scalars, **counting),
                 TensorBoardScalars(run.tensorboard, every=10 * config.n_critic, **counting),
                 Health(HEALTH_RULES, progress.log, **counting),
                 previews,
-                CheckpointCallback(
-                    checkpoints, order, previews, config.checkpoint_every, last, **counting
-                ),
+                CheckpointCallback(checkpoints, order, previews, every, last, **counting),
                 ProgressBar(config.iterations, progress, SHOWN_SCALARS, **counting),
             ]
 
         for rollbacks in range(config.max_rollbacks + 1):
-            rounds = RoundDataset(photos, config, skipped.add, order)
+            rounds = RoundDataset(photos, config, skip, order)
             try:
-                iteration = run_phases(trainer, config, rounds, iteration, make_callbacks)
+                iteration = _run_phases(trainer, config, rounds, iteration, make_callbacks)
                 break
             except NotFiniteError as error:
                 message = _describe(error, config, rounds)
@@ -131,37 +136,22 @@ def train(run: RunFolder, config: TrainConfig, progress: Progress, force: bool =
                 iteration, saved_order = checkpoints.restore(progress.log, force)
                 order = max(order, saved_order) + 1
                 progress.log(f"{message} Back to iteration {iteration}, with other photographs.")
-        if skipped.messages:
+        if skipped:
             count = len(photos.train) + len(photos.test)
-            progress.log(f"{len(skipped.messages)} of {count} photographs could not be read.")
+            progress.log(f"{len(skipped)} of {count} photographs could not be read.")
         return iteration >= last
 
 
-def run_phases(
+def _run_phases(
     trainer: Trainer,
     config: TrainConfig,
     rounds: RoundDataset,
     iteration: int,
     make_callbacks: MakeCallbacks,
 ) -> int:
-    """Train through the phases of a run.
-
-    Args:
-        trainer: Has the weights of `iteration`.
-        config: Settings of the run.
-        rounds: Makes the data.
-        iteration: Iterations done before.
-        make_callbacks: Returns the callbacks of a phase that begins at an iteration.
-
-    Returns:
-        The iteration reached: the last one, or an earlier one if a signal came.
-
-    Raises:
-        NotFiniteError: If a scalar is not finite.
-        UserError: If no photographs are left, or a checkpoint cannot be written.
-    """
+    """Train from an iteration on. Return the last one, or an earlier one if a signal came."""
     for phase in trainer.phases(config):
-        stop = last_iteration(phase.stop, config)
+        stop = _last_iteration(phase.stop, config)
         if iteration >= stop:
             continue
         trainer.enter(phase)
@@ -189,29 +179,15 @@ def run_phases(
     return iteration
 
 
-def last_iteration(stop: int, config: TrainConfig) -> int:
+def _last_iteration(stop: int, config: TrainConfig) -> int:
     """Return the last iteration up to `stop` that ends a round."""
     return stop - stop % config.n_critic
 
 
-class _SkippedPhotos:
-    """Logs each photograph that cannot be read once."""
-
-    def __init__(self, progress: Progress) -> None:
-        self.progress = progress
-        self.messages: set[str] = set()
-
-    def add(self, error: Exception) -> None:
-        if str(error) not in self.messages:
-            self.messages.add(str(error))
-            self.progress.log(f"Skipped: {error}")
-
-
 def _describe(error: NotFiniteError, config: TrainConfig, rounds: RoundDataset) -> str:
     """Return a message with the photographs of the round of an error, and what to do."""
-    first = error.iteration - config.n_critic
-    keys = [key for i in range(first, error.iteration) for key in rounds.keys(i)]
-    names = ", ".join(dict.fromkeys(keys))
+    batches = range(error.iteration - config.n_critic, error.iteration)
+    names = ", ".join(dict.fromkeys(key for index in batches for key in rounds.keys(index)))
     advice = "Lower optimizer.learning_rate"
     if config.on_nan == "stop":
         advice += ", or let such a run go back by itself: `on_nan=rollback`"
@@ -221,7 +197,7 @@ def _describe(error: NotFiniteError, config: TrainConfig, rounds: RoundDataset) 
     )
 
 
-def check_batch(config: TrainConfig, replicas: int) -> None:
+def _check_batch(config: TrainConfig, replicas: int) -> None:
     """Raise a UserError if a batch cannot be divided into equal shares, which the losses need."""
     if config.batch_size % replicas:
         raise UserError(
@@ -231,7 +207,7 @@ def check_batch(config: TrainConfig, replicas: int) -> None:
         )
 
 
-def check_data(run: RunFolder, photos: PhotoSet) -> None:
+def _check_data(run: RunFolder, photos: PhotoSet) -> None:
     """Raise a UserError if a run was started on other photographs than these."""
     recorded = run.read_manifest()["data"]
     way_out = "Bring them back, start a new run, or pass `force`."

@@ -86,7 +86,7 @@ def in_image(result, poison):
         (AdversarialTrainer, "critic_loss", in_loss, {"wgan_d", "wgan_gp", "d_total", "d_norm"}),
         (AdversarialTrainer, "generator_loss", in_loss, {"wgan_g", "g_total", "g_norm"}),
         pytest.param(
-            *(AdversarialTrainer, "reconstruction", in_loss, {"l1", "ae", "loss"}),
+            *(AdversarialTrainer, "reconstruction_loss", in_loss, {"l1", "ae", "loss"}),
             marks=pytest.mark.full,
         ),
         (Trainer, "generator_gradients", in_one_gradient, {"g_norm"}),
