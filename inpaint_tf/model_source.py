@@ -26,12 +26,7 @@ CLASSICAL = {
 CRITICS = ("local_critic", "global_critic")
 # The file by which an exported version is known.
 EXPORT_FILES = {"saved_model": "saved_model.pb", "onnx": "model.onnx", "tflite": "model.tflite"}
-MAX_SIDE = 8192  # pixels
-_DATA_TYPES: dict[str, tuple[type, ...]] = {
-    "dataset": (str, type(None)),
-    "dir": (str, type(None)),
-    "image_size": (int, type(None)),
-}
+MAX_SIDE = 8192  # Pixels of an image in training and in an evaluation.
 
 
 def presets() -> dict[str, str]:
@@ -198,26 +193,6 @@ class ModelSource:
             known["trained on"] = self.run.read_config().get("data", {}).get("dataset")
         return {**known, "sha256": hashlib.sha256(self.generator_file.read_bytes()).hexdigest()}
 
-    def data_settings(self) -> dict[str, Any]:
-        """Return the section `data` of a run's settings; nothing for anything else.
-
-        Raises:
-            UserError: if the settings are damaged.
-        """
-        if self.run is None:
-            return {}
-        try:
-            data = dict(self.run.read_config().get("data", {}))
-            wrong = [key for key, kinds in _DATA_TYPES.items() if type(data.get(key)) not in kinds]
-            if wrong:
-                raise TypeError(f"data.{wrong[0]} is {str(data.get(wrong[0]))[:80]!r}")
-            if not 16 <= (data.get("image_size") or 256) <= MAX_SIDE:
-                raise ValueError(f"data.image_size is {data['image_size']}")
-            return data
-        except (ValueError, TypeError) as error:
-            file = self.path / "config.json"
-            raise UserError(f"'{file}' is no config of a run: {error}") from error
-
 
 def newest_checkpoint(run: RunFolder) -> Path:
     """Return the folder of a run's newest checkpoint, which is complete.
@@ -240,15 +215,11 @@ def newest_checkpoint(run: RunFolder) -> Path:
 
 
 def _export_format(path: Path) -> str:
-    """Return the format of an exported model, or an empty string.
-
-    Args:
-        path: a version, a folder of numbered versions, or a file.
-    """
+    """Return the format of a version, a folder of versions or a file; empty if it is no export."""
     if path.is_file():
         return path.suffix[1:] if path.suffix in (".onnx", ".tflite") else ""
     folders = [path, *(each for each in path.glob("[0-9]*") if each.name.isdecimal())]
-    formats = (
-        name for name, file in EXPORT_FILES.items() if any((f / file).is_file() for f in folders)
-    )
-    return next(formats, "")
+    for name, file in EXPORT_FILES.items():
+        if any((folder / file).is_file() for folder in folders):
+            return name
+    return ""

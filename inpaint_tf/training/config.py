@@ -13,10 +13,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from inpaint_tf.masks import GREY, HoleShape, MaskMode
+from inpaint_tf.model_source import MAX_SIDE
 from neuralgym_lite.config import Config, ForeignKey, to_flat
 from neuralgym_lite.errors import UserError, did_you_mean
 
-MAX_SIDE = 8192
 Positive = Annotated[int, Field(ge=1, le=10**9)]
 Count = Annotated[int, Field(ge=0, le=10**9)]
 Pixels = Annotated[int, Field(ge=1, le=MAX_SIDE)]
