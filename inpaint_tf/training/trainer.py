@@ -79,7 +79,13 @@ class Trainer(keras.Model):
     @classmethod
     def make(cls, config: TrainConfig, generator: InpaintingModel) -> Trainer:
         """Make the trainer of a run, with its critics."""
-        return cls(generator, config.loss, config.n_critic)
+        critics = cls.make_critics(config, generator.dtype_policy)
+        return cls(generator, **critics, loss=config.loss, n_critic=config.n_critic)
+
+    @classmethod
+    def make_critics(cls, config: TrainConfig, dtype: Any) -> dict[str, Any]:
+        """Make the critics of a run, by the arguments of this class that take them."""
+        return {}
 
     @property
     def critics(self) -> dict[str, keras.Model]:
