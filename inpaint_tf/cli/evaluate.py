@@ -70,7 +70,7 @@ def command(sources: tuple[str, ...], out: Path | None, as_json: bool, **options
     with _folder_for_results(out or _default_out(sources[0])) as folder:
         with Progress() as progress:
             log = functools.partial(echo, err=True)
-            evaluation = api.evaluate(sources, **options, log=log, on_progress=_bar(progress))
+            evaluation = api.evaluate(sources, **options, log=log, on_progress=bar(progress))
         try:
             evaluation.write(folder)
         finally:
@@ -114,7 +114,8 @@ def print_failures(evaluation: Evaluation) -> None:
     )
 
 
-def _bar(progress: Progress) -> Callable[[int, int, str], None]:
+def bar(progress: Progress) -> Callable[[int, int, str], None]:
+    """Return what shows how many results are finished, of how many, and of which method."""
     track: Track | None = None
 
     def advance(done: int, total: int, name: str) -> None:

@@ -11,7 +11,7 @@ import click
 from inpaint_tf.cli import _options
 from inpaint_tf.cli._echo import echo_lines
 from inpaint_tf.cli._options import COUNT, PATH, add_options
-from inpaint_tf.cli.evaluate import print_failures
+from inpaint_tf.cli.evaluate import bar, print_failures
 from neuralgym_lite.backend import import_backend
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.images import Picture, atomic_path, atomic_write, read_mask, read_rgb
@@ -19,6 +19,8 @@ from neuralgym_lite.images import write_picture as write
 from neuralgym_lite.progress import Progress
 
 if TYPE_CHECKING:
+    from inpaint_tf.data import PhotoSet
+    from inpaint_tf.masks import EvaluationMasks
     from inpaint_tf.report.figures import Images
 
 _out = click.option("--out", required=True, type=PATH, help="PNG to write.")
@@ -69,17 +71,12 @@ def command() -> None:
 def table2(
     rows: tuple[str, ...],
     runs: Path,
-    dataset: str,
-    data_dir: Path | None,
-    mask: str,
-    image_size: int,
-    seed: int,
     limit: int | None,
-    all_photographs: bool,
     batch_size: int,
     lpips_weights: Path | None,
     paper_definitions: bool,
     out: Path | None,
+    **chosen: Any,
 ) -> None:
     """Print Table II of the paper beside the same rows measured here.
 
@@ -89,44 +86,29 @@ def table2(
     """
     import_backend()
     import inpaint_tf
-    from inpaint_tf.data import open_photos
-    from inpaint_tf.data.split import draw
-    from inpaint_tf.masks import EvaluationMasks
     from inpaint_tf.metrics.lpips_weights import weights_from
+    from inpaint_tf.report import table2 as table
     from inpaint_tf.report.evaluation import evaluate
-    from inpaint_tf.report.table2 import (
-        RAW,
-        TABLE2_METRICS,
-        RowFiller,
-        find_sources,
-        parse_row,
-        render_table2,
-    )
 
-    sources = {**find_sources(runs), **dict(map(parse_row, rows))}
+    sources = {**table.find_sources(runs), **dict(map(table.parse_row, rows))}
     if "Autoencoder" in sources:
-        sources[RAW] = sources["Autoencoder"]
-    photos = open_photos(dataset, data_dir)
-    keys = (*photos.test, *(photos.train if all_photographs else ()))
-    keys = draw(keys, limit or len(keys))
-    fillers = [RowFiller(name, inpaint_tf.load(source)) for name, source in sources.items()]
+        sources[table.RAW] = sources["Autoencoder"]
+    photos, keys, masks = _draw(count=limit, **chosen)
+    fillers = [table.RowFiller(name, inpaint_tf.load(source)) for name, source in sources.items()]
     models = [{**each.inpainter.provenance(), "name": each.name} for each in fillers]
     with weights_from(lpips_weights), Progress() as progress:
-        track = progress.track(len(keys), "photographs")
         evaluation = evaluate(
             fillers,
             photos,
-            EvaluationMasks(mask, len(keys), image_size, seed),
+            masks,
             batch_size,
             keys=keys,
-            metrics=TABLE2_METRICS,
-            settings={"models": models, "mask": mask, "seed": seed},
-            on_progress=lambda done, total, name: track.advance(
-                done * len(keys) // total - track.done, name
-            ),
+            metrics=table.TABLE2_METRICS,
+            settings={"models": models, "mask": chosen["mask"], "seed": chosen["seed"]},
+            on_progress=bar(progress),
         )
     trained = {each["name"]: f"{each['iteration']:,}" for each in models if "iteration" in each}
-    tables = {paper: render_table2(evaluation, trained, paper) for paper in (False, True)}
+    tables = {paper: table.render_table2(evaluation, trained, paper) for paper in (False, True)}
     echo_lines(tables[paper_definitions])
     if out:
         evaluation.write(out)
@@ -262,17 +244,29 @@ def worst(
     write(out, Picture(worst_figure(inpaint_tf.load(source), folder, metric, count, data_dir)))
 
 
-def _test_photographs(
-    dataset: str, data_dir: Path | None, mask: str, image_size: int, seed: int, count: int
-) -> tuple[list[Images], list[Images]]:
-    """Return photographs of the test split, and a hole for each."""
+def _draw(
+    dataset: str,
+    data_dir: Path | None,
+    mask: str,
+    image_size: int,
+    seed: int,
+    count: int | None,
+    all_photographs: bool = False,
+) -> tuple[PhotoSet, tuple[str, ...], EvaluationMasks]:
+    """Return a data set, the keys of some of its test photographs, and a hole for each."""
     from inpaint_tf.data import open_photos
     from inpaint_tf.data.split import draw
     from inpaint_tf.masks import EvaluationMasks
 
     photos = open_photos(dataset, data_dir)
-    keys = draw(photos.test, count)
-    masks = EvaluationMasks(mask, len(keys), image_size, seed)
+    keys = (*photos.test, *(photos.train if all_photographs else ()))
+    keys = draw(keys, count or len(keys))
+    return photos, keys, EvaluationMasks(mask, len(keys), image_size, seed)
+
+
+def _test_photographs(image_size: int, **chosen: Any) -> tuple[list[Images], list[Images]]:
+    """Return photographs of the test split, and a hole for each."""
+    photos, keys, masks = _draw(image_size=image_size, **chosen)
     return [photos.load(key, image_size) for key in keys], [masks[i] for i in range(len(keys))]
 
 

@@ -17,8 +17,8 @@ from neuralgym_lite.images import Picture, write_picture
 class PreviewCallback(IterationCallback):
     """Writes pictures, scores and validation losses to the run folder.
 
-    It does so at the beginning of a run, at `early` iterations, at multiples of `every`, and when
-    training ends. It uses the average of the generator's weights, if the trainer keeps one.
+    It does so at the beginning of a run, at `early` iterations, at multiples of `every`, and at the
+    end of each phase. It uses the average of the generator's weights, if the trainer keeps one.
 
     Args:
         run: The run folder.
@@ -26,7 +26,6 @@ class PreviewCallback(IterationCallback):
         validation: Computes the losses.
         every: Iterations from one preview to the next.
         early: Iteration of an additional preview, which shows soon whether the data are right.
-        last_iteration: Iteration at which the run ends.
         counting: Keywords of `IterationCallback`.
 
     Attributes:
@@ -42,7 +41,6 @@ class PreviewCallback(IterationCallback):
         validation: Validation,
         every: int,
         early: int,
-        last_iteration: int,
         **counting: int,
     ) -> None:
         super().__init__(every, **counting)
@@ -50,7 +48,6 @@ class PreviewCallback(IterationCallback):
         self.preview = preview
         self.validation = validation
         self.early = early
-        self.last_iteration = last_iteration
         self.scores: dict[str, float] = {}
         self._drawn_at: int | None = None
 
@@ -73,9 +70,8 @@ class PreviewCallback(IterationCallback):
         self.draw()
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
-        """Draw the last preview of the run."""
-        ends = self.model.stop_training or self.iteration >= self.last_iteration
-        if ends and self._drawn_at != self.iteration:
+        """Draw the last preview of a phase."""
+        if self._drawn_at != self.iteration:
             self.draw()
 
     def draw(self) -> None:

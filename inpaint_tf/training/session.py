@@ -108,16 +108,17 @@ def train(run: RunFolder, config: TrainConfig, progress: Progress, force: bool =
                 return [FiniteGuard(**counting)]
             early = FIRST_PREVIEW * config.n_critic
             previews = PreviewCallback(
-                run, preview, validation, config.preview_every, early, last, **counting
+                run, preview, validation, config.preview_every, early, **counting
             )
-            every = config.checkpoint_every
             return [
                 FiniteGuard(**counting),
                 ScalarLog(run.scalars, **counting),
                 TensorBoardScalars(run.tensorboard, every=10 * config.n_critic, **counting),
                 Health(HEALTH_RULES, progress.log, **counting),
                 previews,
-                CheckpointCallback(checkpoints, order, previews, every, last, **counting),
+                CheckpointCallback(
+                    checkpoints, order, previews, config.checkpoint_every, **counting
+                ),
                 ProgressBar(config.iterations, progress, SHOWN_SCALARS, **counting),
             ]
 

@@ -212,11 +212,9 @@ class Trainer(keras.Model):
             setattr(self, "train_step", step)  # noqa: B010 - the type of a method is fixed
 
     def _symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
-        # Everything is built. Keras would take a round to find out, and cannot on several machines.
-        return
+        """Do nothing: all is built. Keras would take a round, and fails on several machines."""
 
-    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
-        return
+    _maybe_symbolic_build = _symbolic_build
 
     def call(self, inputs: Any) -> Any:
         """Run the generator."""
