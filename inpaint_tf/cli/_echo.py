@@ -10,9 +10,14 @@ import click
 from neuralgym_lite.errors import printable
 
 
-def echo(*cells: object, err: bool = False, file: TextIO | None = None) -> None:
+def echo(*cells: object, file: TextIO | None = None) -> None:
     """Print one line, with tabs between cells. Characters that are not printable are escaped."""
-    click.echo("\t".join(map(printable, cells)), err=err, file=file)
+    click.echo("\t".join(map(printable, cells)), file=file)
+
+
+def tell(text: object) -> None:
+    """Print one line to stderr."""
+    click.echo(printable(text), err=True)
 
 
 def echo_lines(text: str) -> None:

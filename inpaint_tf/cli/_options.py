@@ -16,6 +16,7 @@ PATH = click.Path(path_type=Path)
 COUNT = click.IntRange(min=1)
 
 json_option = functools.partial(click.option, "--json", "as_json", is_flag=True)
+out_folder = functools.partial(click.option, "--out", metavar="DIR", required=True, type=PATH)
 mask_kind = click.option(
     "--mask",
     metavar="center|hole|strokes",

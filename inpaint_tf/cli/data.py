@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import statistics
 import sys
 from collections import Counter, defaultdict
@@ -11,7 +10,7 @@ from typing import Any, TypeAlias
 
 import click
 
-from inpaint_tf.cli._echo import echo, echo_json
+from inpaint_tf.cli._echo import echo, echo_json, tell
 from inpaint_tf.cli._options import PATH, json_option
 from inpaint_tf.data import PhotoSet, names, open_photos
 from inpaint_tf.data.photo_set import list_keys
@@ -60,10 +59,10 @@ def get(name: str) -> None:
     """Download the data set NAME into the cache folder and print where it is."""
     folder = fetch(name)
     if folder is None:
-        echo(f"Nothing has to be downloaded for data set '{name}'.", err=True)
+        tell(f"Nothing has to be downloaded for data set '{name}'.")
         return
     photos = open_photos(name, folder)
-    echo(f"{len(photos.train)} train and {len(photos.test)} test images.", err=True)
+    tell(f"{len(photos.train)} train and {len(photos.test)} test images.")
     echo(folder)
 
 
@@ -74,8 +73,8 @@ def get(name: str) -> None:
 def check(folder: Path, dataset: str | None, as_json: bool) -> None:
     """Read every image below DIR; exit with 1 if some are broken.
 
-    Tells how many there are, how large, which cannot be read, which other files are left out, which
-    are the same file twice, above all in both train and test, and how they are split.
+    Prints their number, sizes and split, which files cannot be read or are of another kind, and
+    which are the same file twice, above all in both train and test.
     """
     left_out: list[str] = []
     photos = _open(folder, dataset, left_out.append)
@@ -94,7 +93,7 @@ def check(folder: Path, dataset: str | None, as_json: bool) -> None:
 @_as_json
 def split(folder: Path, dataset: str | None, as_json: bool) -> None:
     """Print which images below DIR are train and which are test."""
-    photos = _open(folder, dataset, functools.partial(echo, err=True))
+    photos = _open(folder, dataset, tell)
     if as_json:
         echo_json({"train": photos.train, "test": photos.test})
         return
@@ -120,7 +119,7 @@ def _describe(name: str) -> dict[str, Any]:
 def _open(folder: Path, dataset: str | None, tell: Tell) -> PhotoSet:
     if dataset is None:
         dataset = "animals" if all("/" in key for key in list_keys(folder)) else "folder"
-        echo(f"Reading '{folder}' as data set '{dataset}'.", err=True)
+        tell(f"Reading '{folder}' as data set '{dataset}'.")
     return open_photos(dataset, folder, tell=tell)
 
 

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from inpaint_tf.cli._echo import echo, echo_json
+from inpaint_tf.cli._echo import echo, echo_json, tell
 from inpaint_tf.cli._options import json_option
 from neuralgym_lite.backend import import_backend
 
@@ -21,7 +21,7 @@ def command(as_json: bool) -> None:
     import_backend(prefer_gpu=True)
     from inpaint_tf.training.doctor import examine
 
-    echo("A training of two rounds takes some seconds.", err=True)
+    tell("A training of two rounds takes some seconds.")
     findings = examine()
     if as_json:
         echo_json([finding._asdict() for finding in findings])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from inpaint_tf.cli import _options
-from inpaint_tf.cli._echo import echo, echo_json, echo_lines
+from inpaint_tf.cli._echo import echo_json, echo_lines, tell
 from inpaint_tf.cli._options import PATH, json_option
 from inpaint_tf.model_source import MAX_SIDE, ModelSource
 from neuralgym_lite.backend import import_backend
@@ -69,8 +68,7 @@ def command(sources: tuple[str, ...], out: Path | None, as_json: bool, **options
 
     with _folder_for_results(out or _default_out(sources[0])) as folder:
         with Progress() as progress:
-            log = functools.partial(echo, err=True)
-            evaluation = api.evaluate(sources, **options, log=log, on_progress=bar(progress))
+            evaluation = api.evaluate(sources, **options, log=tell, on_progress=bar(progress))
         try:
             evaluation.write(folder)
         finally:
@@ -78,7 +76,7 @@ def command(sources: tuple[str, ...], out: Path | None, as_json: bool, **options
                 echo_json(evaluation.to_json())
             else:
                 echo_lines(render_table(evaluation))
-    echo(f"Wrote report.html, metrics.json, per_image.csv and grid.png to '{folder}'.", err=True)
+    tell(f"Wrote report.html, metrics.json, per_image.csv and grid.png to '{folder}'.")
     if evaluation.failed or evaluation.broken:
         print_failures(evaluation)
         sys.exit(1)
@@ -103,15 +101,12 @@ def _folder_for_results(path: Path) -> Iterator[Path]:
 def print_failures(evaluation: Evaluation) -> None:
     """Print to stderr what could not be read or filled."""
     for message in evaluation.failed.values():
-        echo(f"Left out: {message}", err=True)
+        tell(f"Left out: {message}")
     for method, reasons in evaluation.broken.items():
         for key, reason in reasons.items():
-            echo(f"'{method}' failed on {key}: {reason}", err=True)
+            tell(f"'{method}' failed on {key}: {reason}")
     results = sum(map(len, evaluation.broken.values()))
-    echo(
-        f"In all: {len(evaluation.failed)} photographs left out, {results} results failed.",
-        err=True,
-    )
+    tell(f"In all: {len(evaluation.failed)} photographs left out, {results} results failed.")
 
 
 def bar(progress: Progress) -> Callable[[int, int, str], None]:

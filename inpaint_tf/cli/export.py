@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
 from typing import Any
 
 import click
 
-from inpaint_tf.cli._echo import echo, echo_json
-from inpaint_tf.cli._options import PATH, json_option, max_pixels
+from inpaint_tf.cli._echo import echo, echo_json, tell
+from inpaint_tf.cli._options import json_option, max_pixels, out_folder
 from neuralgym_lite.backend import import_backend
 
 
 @click.command("export")
 @click.argument("source", metavar="FROM")
-@click.option(
-    "--out",
-    metavar="DIR",
-    required=True,
-    type=PATH,
-    help="Folder of the model; a new version goes to DIR/1, DIR/2 and so on.",
-)
+@out_folder(help="Folder of the model; a new version goes to DIR/1, DIR/2 and so on.")
 @click.option(
     "--format",
     type=click.Choice(["saved_model", "onnx", "tflite"]),
@@ -46,7 +39,7 @@ def command(source: str, out: Path, as_json: bool, **options: Any) -> None:
     import_backend("tensorflow")
     from inpaint_tf import api
 
-    exported = api.export(source, out, **options, log=functools.partial(echo, err=True))
+    exported = api.export(source, out, **options, log=tell)
     if as_json:
         difference = exported.difference
         found = {
@@ -59,7 +52,7 @@ def command(source: str, out: Path, as_json: bool, **options: Any) -> None:
         }
         echo_json(found, indent=None)
         return
-    echo(f"Largest difference: {exported.difference}.", err=True)
+    tell(f"Largest difference: {exported.difference}.")
     sizes = (f"{name} {size / 1e6:.2f} MB" for name, size in exported.sizes.items())
-    echo(", ".join(sizes), err=True)
+    tell(", ".join(sizes))
     echo(exported.folder)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import click
 
-from inpaint_tf.cli._echo import echo, echo_json
-from inpaint_tf.cli._options import PATH, json_option, max_pixels, with_options
+from inpaint_tf.cli._echo import echo, echo_json, tell
+from inpaint_tf.cli._options import PATH, json_option, max_pixels, out_folder, with_options
 from inpaint_tf.weights import DEFAULT
 from neuralgym_lite.backend import import_backend
 from neuralgym_lite.errors import UserError
@@ -67,13 +66,7 @@ def _to_bytes(context: click.Context, option: click.Parameter, size: str | None)
     default=DEFAULT,
     help="A name of `weights list`, a run folder, a saved model, 'ns' or 'telea'.",
 )
-@click.option(
-    "--out",
-    metavar="DIR",
-    required=True,
-    type=PATH,
-    help="Folder for the filled photographs; they keep their names and formats.",
-)
+@out_folder(help="Folder for the filled photographs; they keep their names and formats.")
 @click.option(
     "--attention-map",
     is_flag=True,
@@ -125,7 +118,7 @@ def command(
     from inpaint_tf.inference.photographs import fill_photographs, plan_jobs
     from neuralgym_lite.progress import Progress
 
-    jobs = plan_jobs(inputs, mask, out, attention_map, functools.partial(echo, err=True))
+    jobs = plan_jobs(inputs, mask, out, attention_map, tell)
     inpainter = inpaint_tf.load(source, memory=memory, coarse_at=coarse_at)
     if attention_map and not inpainter.has_attention:
         raise UserError(f"Model '{source}' has no attention; leave out --attention-map")
@@ -154,7 +147,7 @@ def command(
     if len(jobs) == len(failed) == 1:
         raise UserError(failed[0])
     if failed:
-        echo(f"{len(failed)} of {len(jobs)} photographs failed.", err=True)
+        tell(f"{len(failed)} of {len(jobs)} photographs failed.")
         sys.exit(1)
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import click
 
 from inpaint_tf.cli import __path__
-from inpaint_tf.cli._echo import echo
+from inpaint_tf.cli._echo import tell
 from inpaint_tf.cli._options import with_options
 from neuralgym_lite.errors import UserError, did_you_mean, reason_of
 
@@ -93,17 +93,17 @@ def _run(command: click.Command) -> int:
         click.echo(error.format_message(), err=True)
         return error.exit_code
     except click.ClickException as error:
-        echo(f"Error: {error.format_message()}", err=True)
+        tell(f"Error: {error.format_message()}")
         return error.exit_code
     except UserError as error:
-        echo(f"Error: {error}", err=True)
+        tell(f"Error: {error}")
         return USAGE_ERROR
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
-        echo(f"Error: {place}{reason_of(error)}", err=True)
+        tell(f"Error: {place}{reason_of(error)}")
         return USAGE_ERROR
     except click.Abort:
-        echo("Stopped.", err=True)
+        tell("Stopped.")
         return INTERRUPTED
     return 0
 
