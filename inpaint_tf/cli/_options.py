@@ -27,9 +27,7 @@ seed = click.option(
     "--seed", type=click.IntRange(0, 2**32 - 1), default=0, help="Random seed of the holes."
 )
 batch_size = click.option("--batch-size", type=click.IntRange(1, 4096), default=8)
-limit = click.option(
-    "--limit", type=click.IntRange(1, 10**9), help="Take N photographs of the test split."
-)
+limit = click.option("--limit", type=click.IntRange(1, 10**9), help="Score N of the photographs.")
 lpips_weights = click.option(
     "--lpips-weights",
     metavar="FILE",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -52,23 +53,21 @@ def get(name: str, source: str | None) -> None:
     if name in weights.names():
         raise UserError(f"'{name}' comes with the install; give it to --model.")
     with Progress() as progress:
-        path = fetch(name, source, _Bars(progress).advance)
+        path = fetch(name, source, _bars(progress))
     echo(path)
 
 
-class _Bars:
-    """One bar for each file, in megabytes."""
+def _bars(progress: Progress) -> Callable[[str, int, int | None], None]:
+    """Return what shows one bar for each file, in megabytes."""
+    tracks: dict[str, Track] = {}
 
-    def __init__(self, progress: Progress) -> None:
-        self.progress = progress
-        self.tracks: dict[str, Track] = {}
+    def advance(file: str, done: int, total: int | None) -> None:
+        if file not in tracks:
+            progress.log(f"Downloading {file}")
+            tracks[file] = progress.track(_megabytes(total or 0), "MB")
+        tracks[file].advance(_megabytes(done) - tracks[file].done)
 
-    def advance(self, file: str, done: int, total: int | None) -> None:
-        if file not in self.tracks:
-            self.progress.log(f"Downloading {file}")
-            self.tracks[file] = self.progress.track(_megabytes(total or 0), "MB")
-        track = self.tracks[file]
-        track.advance(_megabytes(done) - track.done)
+    return advance
 
 
 def _megabytes(count: int) -> int:

@@ -150,7 +150,10 @@ def make_trainer(config: TrainConfig) -> Trainer:
     """Make the networks and optimizers of a run, compiled. Call it in the scope of the strategy."""
     policy = choose_precision(config.precision)
     keras.utils.set_random_seed(config.seed)
-    trainer = TRAINERS[config.model.name].make(config, make_generator(config, policy))
+    generator = make_generator(config, policy)
+    kind = TRAINERS[config.model.name]
+    critics = kind.make_critics(config, generator.dtype_policy)
+    trainer = kind(generator, **critics, loss=config.loss, n_critic=config.n_critic)
     compile_trainer(trainer, config)
     trainer.enter(trainer.phases(config)[0])
     return trainer

@@ -77,14 +77,8 @@ class Trainer(keras.Model):
     # For subclasses to override.
 
     @classmethod
-    def make(cls, config: TrainConfig, generator: InpaintingModel) -> Trainer:
-        """Make the trainer of a run, with its critics."""
-        critics = cls.make_critics(config, generator.dtype_policy)
-        return cls(generator, **critics, loss=config.loss, n_critic=config.n_critic)
-
-    @classmethod
     def make_critics(cls, config: TrainConfig, dtype: Any) -> dict[str, Any]:
-        """Make the critics of a run, by the arguments of this class that take them."""
+        """Make the critics of a run, under the names of the arguments that take them."""
         return {}
 
     @property
