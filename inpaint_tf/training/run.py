@@ -196,9 +196,9 @@ def resolve(config: TrainConfig) -> TrainConfig:
     if config.mask.color == "mean":
         color = _mean_color(open_run_photos(config))
         changes["mask"] = config.mask.model_copy(update={"color": color})
-    trainer = TRAINERS[config.model.name]
-    if len(trainer.phases(config)) > 1:
-        changes["phases"] = config.phases.resolve(config.iterations, trainer.phase_shares)
+    kind = TRAINERS[config.model.name]
+    if any(kind.phase_shares) or len(kind.phases(config)) > 1:
+        changes["phases"] = config.phases.resolve(config.iterations, kind.phase_shares)
     return config.model_copy(update=changes)
 
 

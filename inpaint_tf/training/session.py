@@ -75,7 +75,7 @@ def train(run: RunFolder, config: TrainConfig, progress: Progress, force: bool =
     _check_batch(config, strategy.num_replicas_in_sync)
     with strategy.scope():
         trainer = make_trainer(config)
-    last = _last_iteration(config.iterations, config)
+    last = trainer.phases(config)[-1].stop
     skipped: set[str] = set()
 
     def skip(error: Exception) -> None:
@@ -152,11 +152,10 @@ def _run_phases(
 ) -> int:
     """Train from an iteration on. Return the last one, or an earlier one if a signal came."""
     for phase in trainer.phases(config):
-        stop = _last_iteration(phase.stop, config)
-        if iteration >= stop:
+        if iteration >= phase.stop:
             continue
         trainer.enter(phase)
-        first_round, last_round = iteration // config.n_critic, stop // config.n_critic
+        first_round, last_round = iteration // config.n_critic, phase.stop // config.n_critic
         callbacks = make_callbacks(iteration)
         signals = StopOnSignal()
         try:
@@ -178,11 +177,6 @@ def _run_phases(
         if signals.received:
             break
     return iteration
-
-
-def _last_iteration(stop: int, config: TrainConfig) -> int:
-    """Return the last iteration up to `stop` that ends a round."""
-    return stop - stop % config.n_critic
 
 
 def _describe(error: NotFiniteError, config: TrainConfig, rounds: RoundDataset) -> str:

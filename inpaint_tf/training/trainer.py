@@ -88,14 +88,15 @@ class Trainer(keras.Model):
 
     @classmethod
     def phases(cls, config: TrainConfig) -> tuple[Phase, ...]:
-        """Return the parts of a run: generator alone, critics alone, both."""
-        completed, learned = config.phases.stops(config.iterations, cls.phase_shares)
+        """Return the parts of a run, of whole rounds: generator alone, critics alone, both."""
+        given = (*config.phases.stops(config.iterations, cls.phase_shares), config.iterations)
+        stops = [stop - stop % config.n_critic for stop in given]
         phases = (
-            Phase(completed, trains_generator=True, trains_critics=False),
-            Phase(learned, trains_generator=False, trains_critics=True),
-            Phase(config.iterations, trains_generator=True, trains_critics=True),
+            Phase(stops[0], trains_generator=True, trains_critics=False),
+            Phase(stops[1], trains_generator=False, trains_critics=True),
+            Phase(stops[2], trains_generator=True, trains_critics=True),
         )
-        begins = (0, completed, learned)
+        begins = (0, *stops[:2])
         return tuple(each for each, begin in zip(phases, begins, strict=True) if each.stop > begin)
 
     def reconstruction_loss(self, batch: Batch, outputs: dict[str, Any]) -> tuple[Any, Logs]:
