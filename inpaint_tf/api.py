@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
@@ -183,13 +183,13 @@ def finetune(
     parent = open_initial_weights(source)
     if critics:
         parent = parent.with_critics_of(critics)
+    if generator_only:
+        parent = replace(parent, critics={})
     resolved = _load_settings(config, with_keys(settings), overrides, parent.settings)
     folder = default_run_dir(resolved)
     folder = Path(run_dir or folder.with_name(f"{folder.name}-finetuned"))
     with RunLock() as lock:
-        run, resolved = start_from(
-            parent, resolved, folder, overwrite, command, generator_only, lock
-        )
+        run, resolved = start_from(parent, resolved, folder, overwrite, command, lock)
         return _carry_out(run, resolved, verbose)
 
 

@@ -33,7 +33,7 @@ class InitialWeights:
     Attributes:
         source: a run folder, a preset, an imported folder or a `.keras` file.
         generator: its generator.
-        critics: its critics by name; empty if it has none.
+        critics: its critics by name; empty if it has none, or none are taken.
         settings: the default settings of a run that starts from it.
         iteration: of the checkpoint, if the source is a run folder.
         critics_source: where the critics come from, if not from `source`.
@@ -57,14 +57,14 @@ class InitialWeights:
             raise UserError(f"'{source}' has no critics. Give a run that was trained with some.")
         return replace(self, critics=other.critics, critics_source=other.source)
 
-    def record(self, with_critics: bool) -> dict[str, Any]:
+    def record(self) -> dict[str, Any]:
         """Return the entry for the manifest of the run."""
         return {
             "source": str(self.source),
             "iteration": self.iteration,
             "generator_sha256": weights_sha256(self.generator),
-            "critics": sorted(self.critics) if with_critics else [],
-            "critics_source": str(self.critics_source or self.source) if with_critics else None,
+            "critics": sorted(self.critics),
+            "critics_source": str(self.critics_source or self.source) if self.critics else None,
         }
 
 
@@ -107,12 +107,12 @@ def start_from(
     path: str | Path,
     overwrite: bool = False,
     command: Sequence[str] = (),
-    generator_only: bool = False,
     lock: RunLock | None = None,
 ) -> tuple[RunFolder, TrainConfig]:
     """Create a run whose first checkpoint has the weights of a parent.
 
-    The optimizers start afresh. A contextual attention model may become a multiple as wide.
+    The optimizers start afresh, and so do the critics if the parent has none. A contextual
+    attention model may become a multiple as wide.
 
     Args:
         parent: the source of the weights.
@@ -120,7 +120,6 @@ def start_from(
         path: a folder that does not exist or is empty.
         overwrite: delete an earlier run in it first.
         command: the command line, for the manifest.
-        generator_only: start with new critics.
         lock: as for `start`.
 
     Returns:
@@ -139,16 +138,15 @@ def start_from(
     trainer = make_trainer(config)
     wider = can_widen(parent.generator, trainer.generator)
     _check_architecture(parent, trainer.generator, wider)
-    with_critics = bool(parent.critics) and not generator_only
-    if with_critics:
+    if parent.critics:
         _check_critics(parent, trainer.critics)
     if wider:
         widen(parent.generator, trainer.generator, config.seed)
     else:
         trainer.generator.set_weights(parent.generator.get_weights())
-    for name, critic in trainer.critics.items() if with_critics else ():
+    for name, critic in trainer.critics.items() if parent.critics else ():
         critic.set_weights(parent.critics[name].get_weights())
-    run, config = start(config, path, overwrite, command, parent.record(with_critics), lock)
+    run, config = start(config, path, overwrite, command, parent.record(), lock)
     Checkpoints(run, trainer, config).save(iteration=0)
     return run, config
 
