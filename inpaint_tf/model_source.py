@@ -206,7 +206,7 @@ def newest_checkpoint(run: RunFolder) -> Path:
     try:
         verify(latest)
     except UserError as error:
-        # Never an older one without being asked: it would pass for the newest.
+        # An older one is not taken unasked: its results would pass for those of the newest.
         before = newest_whole(run.checkpoints)
         give = f"Give '{before / GENERATOR_FILE}' to take the one before it" if before else ""
         way_out = f"{give}, or resume the training" if before else "Resume the training"

@@ -66,7 +66,7 @@ with_run_folder = add_options(
 
 
 class SettingsCommand(click.Command):
-    """A command that answers an option which is the name of a setting with its key."""
+    """A command that names the key of a setting when it is given as an unknown option."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the options.

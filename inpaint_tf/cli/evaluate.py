@@ -110,7 +110,7 @@ def print_failures(evaluation: Evaluation) -> None:
 
 
 def bar(progress: Progress) -> Callable[[int, int, str], None]:
-    """Return what shows how many results are finished, of how many, and of which method."""
+    """Return a callback that shows the progress of `api.evaluate`."""
     track: Track | None = None
 
     def advance(done: int, total: int, name: str) -> None:

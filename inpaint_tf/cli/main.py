@@ -123,7 +123,7 @@ def _insisting_on_interrupts() -> Iterator[None]:
 
     def interrupt(number: int, frame: object) -> None:
         signal.setitimer(signal.ITIMER_REAL, _AGAIN)
-        # Whoever removes what is half-written is not disturbed, but by a second Ctrl-C.
+        # Only a second Ctrl-C interrupts the removal of half-written files.
         if number == signal.SIGINT or not isinstance(sys.exc_info()[1], KeyboardInterrupt):
             raise KeyboardInterrupt
 

@@ -58,7 +58,7 @@ def get(name: str, source: str | None) -> None:
 
 
 def _bars(progress: Progress) -> Callable[[str, int, int | None], None]:
-    """Return what shows one bar for each file, in megabytes."""
+    """Return a callback that shows the progress of each file, in megabytes."""
     tracks: dict[str, Track] = {}
 
     def advance(file: str, done: int, total: int | None) -> None:

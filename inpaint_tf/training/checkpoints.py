@@ -118,7 +118,7 @@ class Checkpoints:
         """
         latest = self._newest_whole(log)
         if latest is None:
-            if self.writes:  # Others may be here before the run folder is.
+            if self.writes:  # Other machines may start before the folder exists.
                 self._check_new()
             return 0, 0
         meta = read_meta(latest)

@@ -22,8 +22,8 @@ from neuralgym_lite.images import ImageError, to_uint8
 
 Image: TypeAlias = npt.NDArray[np.uint8]
 
-SCORED = 64  # Photographs that are scored, of which so many are in the grid:
-SHOWN = 16
+SCORED = 64  # Photographs that are scored.
+SHOWN = 16  # Of these, photographs in the grid.
 BATCH_SIZE = 8
 
 

@@ -94,7 +94,7 @@ def train(run: RunFolder, config: TrainConfig, progress: Progress, force: bool =
         if chief and iteration < last:
             preview = Preview(trainer.generator, photos, config, skip)
             validation = Validation(trainer, photos, config)
-        if chief:  # Not earlier: nothing can refuse the settings any more.
+        if chief:  # Only here, where no check can refuse the settings any more.
             remember(run, config, photos if force else None)
         if iteration >= last:
             progress.log(f"'{run.path}' has its {iteration} iterations already.")
