@@ -11,13 +11,12 @@ from neuralgym_lite.callbacks import IterationCallback
 
 
 class CheckpointCallback(IterationCallback):
-    """Saves a checkpoint at multiples of `every` iterations, and at the end of each phase.
+    """Saves a checkpoint every `checkpoint_every` iterations, and at the end of each phase.
 
     Args:
         checkpoints: Writes the files.
         order: Order of the photographs, as for `RoundDataset`.
         preview: Has the score of the checkpoint, if it ran at the same iteration.
-        every: Iterations from one checkpoint to the next.
         counting: Keywords of `IterationCallback`.
     """
 
@@ -28,10 +27,9 @@ class CheckpointCallback(IterationCallback):
         checkpoints: Checkpoints,
         order: int,
         preview: PreviewCallback,
-        every: int,
         **counting: int,
     ) -> None:
-        super().__init__(every, **counting)
+        super().__init__(checkpoints.config.checkpoint_every, **counting)
         self.checkpoints = checkpoints
         self.order = order
         self.preview = preview

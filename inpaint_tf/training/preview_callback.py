@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from inpaint_tf.training.config import TrainConfig
 from inpaint_tf.training.preview import Preview
 from inpaint_tf.training.validation import Validation
 from neuralgym_lite.callbacks import IterationCallback, drop_lines_after
@@ -13,19 +14,21 @@ from neuralgym_lite.events import EventFile
 from neuralgym_lite.experiment import RunFolder
 from neuralgym_lite.images import Picture, write_picture
 
+FIRST_PREVIEW = 20  # Rounds after which a user sees whether the data are right.
+
 
 class PreviewCallback(IterationCallback):
     """Writes pictures, scores and validation losses to the run folder.
 
-    It does so at the beginning of a run, at `early` iterations, at multiples of `every`, and at the
-    end of each phase. It uses the average of the generator's weights, if the trainer keeps one.
+    It does so at the beginning of a run, after its first rounds, every `preview_every` iterations,
+    and at the end of each phase. It uses the average of the generator's weights, if the trainer
+    keeps one.
 
     Args:
         run: The run folder.
         preview: Makes the pictures and scores.
         validation: Computes the losses.
-        every: Iterations from one preview to the next.
-        early: Iteration of an additional preview, which shows soon whether the data are right.
+        config: Settings of the run.
         counting: Keywords of `IterationCallback`.
 
     Attributes:
@@ -39,15 +42,14 @@ class PreviewCallback(IterationCallback):
         run: RunFolder,
         preview: Preview,
         validation: Validation,
-        every: int,
-        early: int,
+        config: TrainConfig,
         **counting: int,
     ) -> None:
-        super().__init__(every, **counting)
+        super().__init__(config.preview_every, **counting)
         self.run = run
         self.preview = preview
         self.validation = validation
-        self.early = early
+        self.early = FIRST_PREVIEW * config.n_critic
         self.scores: dict[str, float] = {}
         self._drawn_at: int | None = None
 

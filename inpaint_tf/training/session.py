@@ -39,7 +39,6 @@ from neuralgym_lite.pipeline import index_driven
 from neuralgym_lite.progress import Progress
 
 SHOWN_SCALARS = ("loss", "wgan_d", "wgan_gp", "bce_g", "bce_d")
-FIRST_PREVIEW = 20  # Rounds after which a user sees whether the data are right.
 
 MakeCallbacks = Callable[[int], list[IterationCallback]]
 
@@ -106,19 +105,14 @@ def train(run: RunFolder, config: TrainConfig, progress: Progress, force: bool =
             counting = {"iterations_per_step": config.n_critic, "initial_iteration": first}
             if not chief:
                 return [FiniteGuard(**counting)]
-            early = FIRST_PREVIEW * config.n_critic
-            previews = PreviewCallback(
-                run, preview, validation, config.preview_every, early, **counting
-            )
+            previews = PreviewCallback(run, preview, validation, config, **counting)
             return [
                 FiniteGuard(**counting),
                 ScalarLog(run.scalars, **counting),
                 TensorBoardScalars(run.tensorboard, every=10 * config.n_critic, **counting),
                 Health(HEALTH_RULES, progress.log, **counting),
                 previews,
-                CheckpointCallback(
-                    checkpoints, order, previews, config.checkpoint_every, **counting
-                ),
+                CheckpointCallback(checkpoints, order, previews, **counting),
                 ProgressBar(config.iterations, progress, SHOWN_SCALARS, **counting),
             ]
 

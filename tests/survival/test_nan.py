@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from inpaint_tf.training import session
+from inpaint_tf.training import preview_callback
 from inpaint_tf.training.adversarial import AdversarialTrainer
 from inpaint_tf.training.procedures import load_train_config
 from inpaint_tf.training.rounds import RoundDataset
@@ -115,7 +115,7 @@ def test_stops_in_its_round_and_says_where(tmp_path, poison, cls, name, change, 
 
 @pytest.mark.parametrize(("every", "back_to"), [(4, 4), (100, 0)], ids=["saved", "beginning"])
 def test_goes_back_if_asked_to(tmp_path, poison, capsys, monkeypatch, every, back_to):
-    monkeypatch.setattr(session, "FIRST_PREVIEW", 5)
+    monkeypatch.setattr(preview_callback, "FIRST_PREVIEW", 5)
     run, config = begin(tmp_path / "run", on_nan="rollback", checkpoint_every=every)
     poison(AdversarialTrainer, "critic_loss", in_loss)
     assert go(run, config)
