@@ -116,11 +116,11 @@ def _describe(name: str) -> dict[str, Any]:
     }
 
 
-def _open(folder: Path, dataset: str | None, tell: Tell) -> PhotoSet:
+def _open(folder: Path, dataset: str | None, on_left_out: Tell) -> PhotoSet:
     if dataset is None:
         dataset = "animals" if all("/" in key for key in list_keys(folder)) else "folder"
         tell(f"Reading '{folder}' as data set '{dataset}'.")
-    return open_photos(dataset, folder, tell=tell)
+    return open_photos(dataset, folder, tell=on_left_out)
 
 
 def _read_all(photos: PhotoSet) -> dict[str, Any]:
