@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
@@ -20,7 +20,7 @@ from inpaint_tf.model_source import CLASSICAL, MAX_SIDE, ModelSource
 from inpaint_tf.report import evaluation as scoring
 from inpaint_tf.report.result import Evaluation
 from inpaint_tf.training import session
-from inpaint_tf.training.config import TrainConfig
+from inpaint_tf.training.config import DataConfig, TrainConfig
 from inpaint_tf.training.finetune import open_initial_weights, start_from
 from inpaint_tf.training.procedures import load_train_config
 from inpaint_tf.training.run import resume as resume_run
@@ -183,13 +183,13 @@ def finetune(
     parent = open_initial_weights(source)
     if critics:
         parent = parent.with_critics_of(critics)
+    if generator_only:
+        parent = replace(parent, critics={})
     resolved = _load_settings(config, with_keys(settings), overrides, parent.settings)
     folder = default_run_dir(resolved)
     folder = Path(run_dir or folder.with_name(f"{folder.name}-finetuned"))
     with RunLock() as lock:
-        run, resolved = start_from(
-            parent, resolved, folder, overwrite, command, generator_only, lock
-        )
+        run, resolved = start_from(parent, resolved, folder, overwrite, command, lock)
         return _carry_out(run, resolved, verbose)
 
 
@@ -251,10 +251,13 @@ def evaluate(
     several = [sources] if isinstance(sources, (str, Path, Inpainter)) else list(sources)
     if not several:
         raise UserError("There is nothing to evaluate: give at least one source.")
-    recorded = next(filter(None, map(_recorded_data, several)), {})
-    dataset, folder = _dataset(dataset, data_dir, recorded)
-    size = image_size or recorded.get("image_size") or 256
-    photos = open_photos(dataset, folder, log=log)
+    recorded = next(filter(None, map(_recorded_data, several)), None)
+    if dataset is None:
+        dataset = recorded.dataset if recorded else "folder" if data_dir else "animals"
+    if data_dir is None and recorded and dataset == recorded.dataset:
+        data_dir = recorded.dir
+    size = image_size or (recorded.image_size if recorded else 256)
+    photos = open_photos(dataset, data_dir, log=log)
     keys = draw(photos.test, limit or len(photos.test))
     masks = EvaluationMasks(mask, len(keys), size, seed)
     given = {each.name if isinstance(each, Inpainter) else str(each) for each in several}
@@ -389,18 +392,8 @@ def _check_range(name: str, value: int | None, least: int, most: int | None = No
         raise UserError(f"`{name}` must be {limits}. Received: {value}")
 
 
-def _recorded_data(source: str | Path | Inpainter) -> dict[str, Any]:
+def _recorded_data(source: str | Path | Inpainter) -> DataConfig | None:
+    """Return the data settings of a run; None for anything else."""
     found = source.source if isinstance(source, Inpainter) else ModelSource.find(source)
-    return found.data_settings() if found else {}
-
-
-def _dataset(
-    dataset: str | None, data_dir: str | Path | None, recorded: Mapping[str, Any]
-) -> tuple[str, Path | None]:
-    """Return data set and folder; a recorded folder is that of the recorded data set only."""
-    named = recorded.get("dataset")
-    if dataset is None:
-        dataset = named or ("folder" if data_dir else "animals")
-    if data_dir is None and dataset == named:
-        data_dir = recorded.get("dir")
-    return dataset, Path(data_dir) if data_dir else None
+    run = found.run if found else None
+    return load_config(TrainConfig, run.path / "config.json").data if run else None

@@ -26,12 +26,7 @@ CLASSICAL = {
 }
 CRITICS = ("local_critic", "global_critic")
 _SERVERS = ("http://", "https://", "grpc://")
-MAX_SIDE = 8192  # pixels
-_DATA_TYPES: dict[str, tuple[type, ...]] = {
-    "dataset": (str, type(None)),
-    "dir": (str, type(None)),
-    "image_size": (int, type(None)),
-}
+MAX_SIDE = 8192  # Pixels of an image in training and in an evaluation.
 
 
 def presets() -> dict[str, str]:
@@ -219,26 +214,6 @@ class ModelSource:
             known["trained on"] = self.run.read_config().get("data", {}).get("dataset")
         return {**known, "sha256": hashlib.sha256(self.generator_file.read_bytes()).hexdigest()}
 
-    def data_settings(self) -> dict[str, Any]:
-        """Return the section `data` of a run's settings; nothing for anything else.
-
-        Raises:
-            UserError: if the settings are damaged.
-        """
-        if self.run is None:
-            return {}
-        try:
-            data = dict(self.run.read_config().get("data", {}))
-            wrong = [key for key, kinds in _DATA_TYPES.items() if type(data.get(key)) not in kinds]
-            if wrong:
-                raise TypeError(f"data.{wrong[0]} is {str(data.get(wrong[0]))[:80]!r}")
-            if not 16 <= (data.get("image_size") or 256) <= MAX_SIDE:
-                raise ValueError(f"data.image_size is {data['image_size']}")
-            return data
-        except (ValueError, TypeError) as error:
-            file = self.path / "config.json"
-            raise UserError(f"'{file}' is no config of a run: {error}") from error
-
 
 def newest_checkpoint(run: RunFolder) -> Path:
     """Return the folder of a run's newest checkpoint, which is complete.
@@ -252,7 +227,7 @@ def newest_checkpoint(run: RunFolder) -> Path:
     try:
         verify(latest)
     except UserError as error:
-        # Never an older one without being asked: it would pass for the newest.
+        # An older one is not taken unasked: its results would pass for those of the newest.
         before = newest_whole(run.checkpoints)
         give = f"Give '{before / GENERATOR_FILE}' to take the one before it" if before else ""
         way_out = f"{give}, or resume the training" if before else "Resume the training"

@@ -1,16 +1,61 @@
-"""Options, and the arguments of the library that they stand for."""
+"""Options that several commands have, and the arguments of the library that options stand for."""
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
+Command = TypeVar("Command", bound=Callable[..., Any])
 
-def to_pixels(ctx: click.Context, option: click.Parameter, megapixels: int) -> int:
-    """Return megapixels as pixels; a callback of an option."""
-    return megapixels * 1_000_000
+PATH = click.Path(path_type=Path)
+COUNT = click.IntRange(min=1)
+
+json_option = functools.partial(click.option, "--json", "as_json", is_flag=True)
+out_folder = functools.partial(click.option, "--out", metavar="DIR", required=True, type=PATH)
+mask_kind = click.option(
+    "--mask",
+    metavar="center|hole|strokes",
+    default="center",
+    help="Square in the middle; squares, or strokes of a brush, at fixed random places.",
+)
+seed = click.option(
+    "--seed", type=click.IntRange(0, 2**32 - 1), default=0, help="Random seed of the holes."
+)
+batch_size = click.option("--batch-size", type=click.IntRange(1, 4096), default=8)
+limit = click.option("--limit", type=click.IntRange(1, 10**9), help="Score N of the photographs.")
+lpips_weights = click.option(
+    "--lpips-weights",
+    metavar="FILE",
+    type=PATH,
+    help="Weights of LPIPS. Default: $INPAINT_TF_WEIGHTS, then the cache folder.",
+)
+max_pixels = functools.partial(
+    click.option,
+    "--max-megapixels",
+    "max_pixels",
+    metavar="N",
+    type=COUNT,
+    callback=lambda context, option, megapixels: megapixels * 1_000_000,
+)
+
+# What a command says of an option that only another command has.
+_ELSEWHERE = {"resume": "`inpaint-tf train --resume`"}
+
+
+def add_options(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
+    """Return a decorator that gives a command several options, in this order."""
+
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
 
 
 def with_options(message: str, command: click.Command | None = None) -> str:
@@ -27,7 +72,9 @@ def with_options(message: str, command: click.Command | None = None) -> str:
     """
     context = click.get_current_context(silent=True)
     command = command or (context.command if context else None)
-    options = dict(_options(command)) if command else {}
+    if command is None:
+        return message
+    options = {**_ELSEWHERE, **dict(_options(command))}
 
     def render(found: re.Match[str]) -> str:
         name, value = found.groups()

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
 from inpaint_tf.cli._echo import echo
+from inpaint_tf.cli._options import PATH, add_options
 from neuralgym_lite.backend import import_backend
 from neuralgym_lite.errors import UserError
 
@@ -17,10 +16,10 @@ if TYPE_CHECKING:
     from inpaint_tf.api import TrainedRun
 
 STOPPED_BY_SIGNAL = 75
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 _SHORT_NAMES = {"lr": "learning_rate", "critic_lr": "critic_learning_rate"}
-_OPTIONS = (
+
+with_settings = add_options(
     click.option(
         "--dataset",
         help="`inpaint-tf data list` shows them; a+b trains on both.  [default: animals]",
@@ -31,8 +30,7 @@ _OPTIONS = (
     ),
     click.option("--mask", help="hole, mosaic, hole_ns or hole_telea.  [default: hole]"),
     click.option(
-        "--model",
-        help="ca, stable-glcic, glcic, context-encoder or autoencoder.  [default: ca]",
+        "--model", help="ca, stable-glcic, glcic, context-encoder or autoencoder.  [default: ca]"
     ),
     click.option(
         "--config",
@@ -57,20 +55,18 @@ _OPTIONS = (
     click.option("--strategy", help="auto, single, mirrored or multiworker.  [default: auto]"),
     click.option("--seed", type=int, help="Seed of every random number.  [default: 0]"),
 )
-_RUN_OPTIONS = (
+with_run_folder = add_options(
     click.option(
         "--backend",
         help="tensorflow or jax.  [default: KERAS_BACKEND; else the one that sees a GPU]",
     ),
-    click.option(
-        "--run-dir", type=click.Path(path_type=Path), help="[default: runs/MODEL-DATASET-MASK]"
-    ),
+    click.option("--run-dir", type=PATH, help="[default: runs/MODEL-DATASET-MASK]"),
     click.option("--overwrite", is_flag=True, help="Clear an earlier run from the run folder."),
 )
 
 
 class SettingsCommand(click.Command):
-    """A command that answers an option which is the name of a setting with its key."""
+    """A command that names the key of a setting when it is given as an unknown option."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the options.
@@ -87,34 +83,19 @@ class SettingsCommand(click.Command):
             raise
 
 
-def _keys_of_option(option: str) -> list[str]:
-    """Return the keys of the settings that an option names, of any model."""
+def _keys_of_option(option: str) -> dict[str, None]:
+    """Return the keys of the settings that an option names, of any model, in order."""
     import_backend()
     from inpaint_tf.training.config import MODEL_CONFIGS
     from neuralgym_lite.config import key_paths
 
     name = option.lstrip("-").replace("-", "_")
     name = _SHORT_NAMES.get(name, name)
-    found = [key for kind in MODEL_CONFIGS.values() for key in key_paths(kind, name)]
-    return list(dict.fromkeys(found))
-
-
-def with_settings(command: Command) -> Command:
-    """Add the options of the settings to a command."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
-
-
-def with_run_folder(command: Command) -> Command:
-    """Add the options of a run to a command: its backend and its folder."""
-    for option in reversed(_RUN_OPTIONS):
-        command = option(command)
-    return command
+    return dict.fromkeys(key for kind in MODEL_CONFIGS.values() for key in key_paths(kind, name))
 
 
 def report(run: TrainedRun) -> None:
     """Print the folder of a run; exit with 75 if a signal stopped it."""
-    echo(str(run.run_dir))
+    echo(run.run_dir)
     if not run.finished:
         sys.exit(STOPPED_BY_SIGNAL)

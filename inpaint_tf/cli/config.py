@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from inpaint_tf.cli._echo import echo
+from inpaint_tf.cli._echo import echo, echo_lines
 from inpaint_tf.cli._settings import SettingsCommand, with_settings
 from neuralgym_lite.backend import import_backend
 from neuralgym_lite.errors import UserError
@@ -44,5 +44,4 @@ def command(
     config = load_train_config(name or config_file, with_keys(options), overrides)
     if name and name in configs.names():
         echo(f"# {configs.summary(name)}")
-    for line in to_documented_yaml(config).splitlines():
-        echo(line)
+    echo_lines(to_documented_yaml(config))

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 import statistics
 import sys
 from collections import Counter, defaultdict
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import click
 
-from inpaint_tf.cli._echo import echo, echo_json
-from inpaint_tf.cli._options import with_options
+from inpaint_tf.cli._echo import echo, echo_json, tell
+from inpaint_tf.cli._options import PATH, json_option, with_options
 from inpaint_tf.cli.train import command as train
 from inpaint_tf.data import PhotoSet, names, open_photos
 from inpaint_tf.data.photo_set import list_keys
@@ -24,13 +22,13 @@ from neuralgym_lite.image_folders import Log
 from neuralgym_lite.images import ImageError
 from neuralgym_lite.progress import Progress
 
-Group: TypeAlias = dict[str, list[str]]  # keys by split
+Group: TypeAlias = dict[str, list[str]]  # keys of equal files by split
 
 _SHOWN = 20  # groups of equal files, and files of one
 _EVERY = 10.0  # seconds between two lines of progress
 
-_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-_folder = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+_as_json = json_option(help="Print JSON.")
+_folder = click.argument("folder", metavar="DIR", type=PATH)
 _dataset = click.option(
     "--dataset",
     metavar="NAME",
@@ -66,10 +64,10 @@ def get(name: str) -> None:
     except UserError as error:
         raise UserError(_with_options_of_train(error)) from error
     if folder is None:
-        echo(f"Nothing has to be downloaded for data set '{name}'.", err=True)
+        tell(f"Nothing has to be downloaded for data set '{name}'.")
         return
     photos = open_photos(name, folder)
-    echo(f"{len(photos.train)} train and {len(photos.test)} test images.", err=True)
+    tell(f"{len(photos.train)} train and {len(photos.test)} test images.")
     echo(folder)
 
 
@@ -80,17 +78,17 @@ def get(name: str) -> None:
 def check(folder: Path, dataset: str | None, as_json: bool) -> None:
     """Read every image below DIR; exit with 1 if some are broken.
 
-    Tells how many there are, how large, which cannot be read, which other files are left out, which
-    are the same file twice, above all in both train and test, and how they are split.
+    Prints their number, sizes and split, which files cannot be read or are of another kind, and
+    which are the same file twice, above all in both train and test.
     """
     left_out: list[str] = []
     photos = _open(folder, dataset, left_out.append)
-    report = _read_all(photos, left_out)
+    report = {**_read_all(photos), "left_out": left_out}
     if as_json:
-        echo_json(_to_json(photos, report))
+        echo_json(report)
     else:
-        _print_report(photos, report)
-    if report.broken:
+        _print_report(report)
+    if report["broken"]:
         sys.exit(1)
 
 
@@ -100,23 +98,13 @@ def check(folder: Path, dataset: str | None, as_json: bool) -> None:
 @_as_json
 def split(folder: Path, dataset: str | None, as_json: bool) -> None:
     """Print which images below DIR are train and which are test."""
-    photos = _open(folder, dataset, functools.partial(echo, err=True))
+    photos = _open(folder, dataset, tell)
     if as_json:
         echo_json({"train": photos.train, "test": photos.test})
         return
     for name, keys in (("train", photos.train), ("test", photos.test)):
         for key in keys:
             echo(name, key)
-
-
-@dataclass(frozen=True)
-class _Report:
-    sizes: list[tuple[int, int]]  # (height, width) of each image that could be read
-    broken: dict[str, str]  # key -> what is wrong with it
-    n_bytes: int
-    classes: dict[str, int]
-    equal: list[Group]  # files of the same bytes
-    left_out: list[str]  # which files are of no kind that is read, a line a folder
 
 
 def _describe(name: str) -> dict[str, Any]:
@@ -140,11 +128,12 @@ def _with_options_of_train(error: UserError) -> str:
 def _open(folder: Path, dataset: str | None, log: Log) -> PhotoSet:
     if dataset is None:
         dataset = "animals" if all("/" in key for key in list_keys(folder)) else "folder"
-        echo(f"Reading '{folder}' as data set '{dataset}'.", err=True)
+        tell(f"Reading '{folder}' as data set '{dataset}'.")
     return open_photos(dataset, folder, log=log)
 
 
-def _read_all(photos: PhotoSet, left_out: list[str]) -> _Report:
+def _read_all(photos: PhotoSet) -> dict[str, Any]:
+    """Read every image, and return what `--json` prints about them."""
     keys = sorted(photos.train + photos.test)
     file_sizes = {key: photos.file_size(key) for key in keys}
     often = Counter(file_sizes.values())
@@ -155,33 +144,37 @@ def _read_all(photos: PhotoSet, left_out: list[str]) -> _Report:
         track = progress.track(len(keys), "images")
         for key in keys:
             try:
-                height, width, _ = photos.load_full(key).shape
+                sizes.append(photos.load_full(key).shape[:2])
             except ImageError as error:
                 broken[key] = str(error)
             else:
-                sizes.append((height, width))
                 if often[file_sizes[key]] > 1:
                     same[file_sha256(photos.path(key))].append(key)
             track.advance()
     has_classes = photos.name == "animals"
-    return _Report(
-        sizes=sizes,
-        broken=broken,
-        n_bytes=sum(file_sizes.values()),
-        classes=dict(Counter(key.partition("/")[0] for key in keys)) if has_classes else {},
-        equal=_by_split(photos, [group for group in same.values() if len(group) > 1]),
-        left_out=left_out,
-    )
+    return {
+        "dataset": photos.name,
+        "root": str(photos.root or ""),
+        "images": len(keys),
+        "bytes": sum(file_sizes.values()),
+        "train": len(photos.train),
+        "test": len(photos.test),
+        "fingerprint": photos.fingerprint(),
+        "sizes": {
+            name: {"min": min(sides), "median": statistics.median(sides), "max": max(sides)}
+            for name, sides in zip(("height", "width"), zip(*sizes, strict=True), strict=False)
+        },
+        "classes": Counter(key.partition("/")[0] for key in keys) if has_classes else {},
+        "broken": broken,
+        "duplicates": _by_split(photos, [group for group in same.values() if len(group) > 1]),
+    }
 
 
 def _by_split(photos: PhotoSet, groups: list[list[str]]) -> list[Group]:
-    """Part each group into train and test; those that are in both come first."""
-    test = set(photos.test)
+    """Split each group into train and test; those that are in both come first."""
+    splits = {"train": set(photos.train), "test": set(photos.test)}
     parted = [
-        {
-            "train": [key for key in group if key not in test],
-            "test": [key for key in group if key in test],
-        }
+        {name: [key for key in group if key in split] for name, split in splits.items()}
         for group in groups
     ]
     return sorted(parted, key=lambda group: not _in_both(group))
@@ -191,49 +184,22 @@ def _in_both(group: Group) -> bool:
     return all(group.values())
 
 
-def _to_json(photos: PhotoSet, report: _Report) -> dict[str, Any]:
-    return {
-        "dataset": photos.name,
-        "root": str(photos.root),
-        "images": len(report.sizes) + len(report.broken),
-        "bytes": report.n_bytes,
-        "train": len(photos.train),
-        "test": len(photos.test),
-        "fingerprint": photos.fingerprint(),
-        "sizes": _size_ranges(report.sizes),
-        "classes": report.classes,
-        "broken": report.broken,
-        "left_out": report.left_out,
-        "duplicates": report.equal,
-    }
-
-
-def _size_ranges(sizes: list[tuple[int, int]]) -> dict[str, dict[str, float]]:
-    if not sizes:
-        return {}
-    heights, widths = zip(*sizes, strict=True)
-    return {
-        name: {"min": min(sides), "median": statistics.median(sides), "max": max(sides)}
-        for name, sides in (("height", heights), ("width", widths))
-    }
-
-
-def _print_report(photos: PhotoSet, report: _Report) -> None:
-    count = len(report.sizes) + len(report.broken)
-    echo(f"folder   {photos.root or ''}")
-    echo(f"images   {count} ({report.n_bytes / 1e6:.1f} MB), {len(report.broken)} broken")
-    echo(f"split    {len(photos.train)} train, {len(photos.test)} test ('{photos.name}')")
-    for name, side in _size_ranges(report.sizes).items():
+def _print_report(report: dict[str, Any]) -> None:
+    broken, classes = report["broken"], report["classes"]
+    echo(f"folder   {report['root']}")
+    echo(f"images   {report['images']} ({report['bytes'] / 1e6:.1f} MB), {len(broken)} broken")
+    echo(f"split    {report['train']} train, {report['test']} test ('{report['dataset']}')")
+    for name, side in report["sizes"].items():
         echo(f"{name:<9}{side['min']} to {side['max']} px, median {side['median']:g}")
-    if report.classes:
-        echo(f"classes  {len(report.classes)}")
-    for name, images in report.classes.items():
+    if classes:
+        echo(f"classes  {len(classes)}")
+    for name, images in classes.items():
         echo(f"  {images:>6}  {name}")
-    for message in report.broken.values():
+    for message in broken.values():
         echo(f"broken   {message}")
-    for line in report.left_out:
+    for line in report["left_out"]:
         echo(f"others   {line}")
-    _print_equal(report.equal)
+    _print_equal(report["duplicates"])
 
 
 def _print_equal(groups: list[Group]) -> None:

@@ -6,12 +6,13 @@ import sys
 
 import click
 
-from inpaint_tf.cli._echo import echo, echo_json
+from inpaint_tf.cli._echo import echo, echo_json, tell
+from inpaint_tf.cli._options import json_option
 from neuralgym_lite.backend import import_backend
 
 
 @click.command("doctor")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option(help="Print JSON.")
 def command(as_json: bool) -> None:
     """Check this machine: versions, devices, precision, a short training, what is missing.
 
@@ -20,7 +21,7 @@ def command(as_json: bool) -> None:
     import_backend(prefer_gpu=True)
     from inpaint_tf.training.doctor import examine
 
-    echo("A training of two rounds takes some seconds.", err=True)
+    tell("A training of two rounds takes some seconds.")
     findings = examine()
     if as_json:
         echo_json([finding._asdict() for finding in findings])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from inpaint_tf.cli._echo import echo, echo_json
+from inpaint_tf.cli import _options
+from inpaint_tf.cli._echo import echo_json, echo_lines, tell
+from inpaint_tf.cli._options import PATH, json_option
 from inpaint_tf.model_source import MAX_SIDE, ModelSource
 from neuralgym_lite.backend import import_backend
 from neuralgym_lite.errors import UserError
@@ -28,57 +29,34 @@ if TYPE_CHECKING:
 @click.option(
     "--data-dir",
     metavar="DIR",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Where the data set lies. Without --dataset and a run that names one: any folder.",
 )
-@click.option(
-    "--mask",
-    metavar="center|hole|strokes",
-    default="center",
-    show_default=True,
-    help="Square in the middle; squares, or strokes of a brush, at fixed random places.",
-)
+@_options.mask_kind
 @click.option(
     "--image-size",
-    type=click.IntRange(min=16, max=MAX_SIDE),
+    type=click.IntRange(16, MAX_SIDE),
     help="Side in pixels. Default: the run's, else 256.",
 )
-@click.option(
-    "--limit", type=click.IntRange(min=1, max=10**9), help="Take N photographs of the test split."
-)
-@click.option("--batch-size", type=click.IntRange(min=1, max=4096), default=8, show_default=True)
-@click.option("--seed", type=click.IntRange(min=0, max=2**32 - 1), default=0, show_default=True)
+@_options.limit
+@_options.batch_size
+@_options.seed
 @click.option(
     "--out",
     metavar="DIR",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Folder for the results. Default: 'evaluation' in the run folder, else here.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-@click.option(
-    "--baselines/--no-baselines",
-    default=True,
-    show_default=True,
-    help="Score 'ns' and 'telea' as well.",
-)
+@json_option(help="Print JSON instead of a table.")
+@click.option("--baselines/--no-baselines", default=True, help="Score 'ns' and 'telea' as well.")
 @click.option("--blend", is_flag=True, help="Score each FROM as `fill --blend` fills, too.")
 @click.option(
     "--detail/--no-detail",
     default=None,
     help="Score each FROM as `fill --detail` or `fill --no-detail` fills.",
 )
-@click.option(
-    "--lpips-weights",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="Weights of LPIPS. Default: $INPAINT_TF_WEIGHTS, then the cache folder.",
-)
-def command(
-    sources: tuple[str, ...],
-    out: Path | None,
-    as_json: bool,
-    **options: Any,
-) -> None:
+@_options.lpips_weights
+def command(sources: tuple[str, ...], out: Path | None, as_json: bool, **options: Any) -> None:
     """Score each FROM on the test split.
 
     FROM is a run folder, a name of `weights list`, a saved or exported model, the URL of one in
@@ -91,22 +69,17 @@ def command(
 
     with _folder_for_results(out or _default_out(sources[0])) as folder:
         with Progress() as progress:
-            evaluation = api.evaluate(
-                sources,
-                **options,
-                log=functools.partial(echo, err=True),
-                on_progress=_bar(progress),
-            )
+            evaluation = api.evaluate(sources, **options, log=tell, on_progress=bar(progress))
         try:
             evaluation.write(folder)
         finally:
             if as_json:
                 echo_json(evaluation.to_json())
             else:
-                for line in render_table(evaluation).split("\n"):
-                    echo(line)
-    echo(f"Wrote report.html, metrics.json, per_image.csv and grid.png to '{folder}'.", err=True)
-    if _print_failures(evaluation):
+                echo_lines(render_table(evaluation))
+    tell(f"Wrote report.html, metrics.json, per_image.csv and grid.png to '{folder}'.")
+    if evaluation.failed or evaluation.broken:
+        print_failures(evaluation)
         sys.exit(1)
 
 
@@ -126,21 +99,19 @@ def _folder_for_results(path: Path) -> Iterator[Path]:
         raise
 
 
-def _print_failures(evaluation: Evaluation) -> bool:
-    """Print to stderr what could not be read or filled; return whether there was anything."""
+def print_failures(evaluation: Evaluation) -> None:
+    """Print to stderr what could not be read or filled."""
     for message in evaluation.failed.values():
-        echo(f"Left out: {message}", err=True)
+        tell(f"Left out: {message}")
     for method, reasons in evaluation.broken.items():
         for key, reason in reasons.items():
-            echo(f"'{method}' failed on {key}: {reason}", err=True)
+            tell(f"'{method}' failed on {key}: {reason}")
     results = sum(map(len, evaluation.broken.values()))
-    if evaluation.failed or results:
-        unread = len(evaluation.failed)
-        echo(f"In all: {unread} photographs left out, {results} results failed.", err=True)
-    return bool(evaluation.failed or evaluation.broken)
+    tell(f"In all: {len(evaluation.failed)} photographs left out, {results} results failed.")
 
 
-def _bar(progress: Progress) -> Callable[[int, int, str], None]:
+def bar(progress: Progress) -> Callable[[int, int, str], None]:
+    """Return a callback that shows the progress of `api.evaluate`."""
     track: Track | None = None
 
     def advance(done: int, total: int, name: str) -> None:

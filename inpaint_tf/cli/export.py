@@ -2,51 +2,35 @@
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
 from typing import Any
 
 import click
 
-from inpaint_tf.cli._echo import echo, echo_json
-from inpaint_tf.cli._options import to_pixels
+from inpaint_tf.cli._echo import echo, echo_json, tell
+from inpaint_tf.cli._options import json_option, max_pixels, out_folder
 from neuralgym_lite.backend import import_backend
 
 
 @click.command("export")
 @click.argument("source", metavar="FROM")
-@click.option(
-    "--out",
-    metavar="DIR",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="Folder of the model; a new version goes to DIR/1, DIR/2 and so on.",
-)
+@out_folder(help="Folder of the model; a new version goes to DIR/1, DIR/2 and so on.")
 @click.option(
     "--format",
     type=click.Choice(["saved_model", "onnx", "tflite"]),
     default="saved_model",
-    show_default=True,
     help="For TF Serving, or one file for ONNX Runtime or TensorFlow Lite.",
 )
 @click.option(
     "--precision",
     type=click.Choice(["float32", "bfloat16"]),
     default="float32",
-    show_default=True,
     help="What is computed in; bfloat16 is faster where the processor has it, and less exact.",
 )
-@click.option(
-    "--max-megapixels",
-    "max_pixels",
-    metavar="N",
-    type=click.IntRange(min=1),
-    default=4,
-    show_default=True,
-    callback=to_pixels,
-    help="Let the served model refuse larger photographs, before they are decoded.",
+@max_pixels(
+    default=4, help="Let the served model refuse larger photographs, before they are decoded."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
+@json_option(help="Print a JSON object.")
 def command(source: str, out: Path, as_json: bool, **options: Any) -> None:
     """Export a network: a run folder, a name, an imported folder or a saved model.
 
@@ -55,7 +39,7 @@ def command(source: str, out: Path, as_json: bool, **options: Any) -> None:
     import_backend("tensorflow")
     from inpaint_tf import api
 
-    exported = api.export(source, out, **options, log=functools.partial(echo, err=True))
+    exported = api.export(source, out, **options, log=tell)
     if as_json:
         difference = exported.difference
         found = {
@@ -68,7 +52,7 @@ def command(source: str, out: Path, as_json: bool, **options: Any) -> None:
         }
         echo_json(found, indent=None)
         return
-    echo(f"Largest difference: {exported.difference}.", err=True)
+    tell(f"Largest difference: {exported.difference}.")
     sizes = (f"{name} {size / 1e6:.2f} MB" for name, size in exported.sizes.items())
-    echo(", ".join(sizes), err=True)
+    tell(", ".join(sizes))
     echo(exported.folder)

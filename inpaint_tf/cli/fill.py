@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import functools
+import dataclasses
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Annotated, Any
 
 import click
 
-from inpaint_tf.cli._echo import echo, echo_json
-from inpaint_tf.cli._options import to_pixels, with_options
+from inpaint_tf.cli._echo import echo, echo_json, tell
+from inpaint_tf.cli._options import PATH, json_option, max_pixels, out_folder, with_options
 from inpaint_tf.model_source import ModelSource
 from inpaint_tf.weights import DEFAULT
 from neuralgym_lite.backend import import_backend
@@ -19,40 +19,33 @@ from neuralgym_lite.folders import make_folder
 from neuralgym_lite.images import MAX_PIXELS
 
 if TYPE_CHECKING:
-    from inpaint_tf.inference.photographs import Result
     from neuralgym_lite.progress import Progress, Track
 
-_FEW = 3
+_FEW = 3  # Photographs that need no bar.
 
 
-class _Memory(click.ParamType):
-    """A size of memory, such as 2GB, between 1 MB and 1 TB."""
+def _to_bytes(context: click.Context, option: click.Parameter, size: str | None) -> int | None:
+    """Return a size of memory, between 1 MB and 1 TB, in bytes."""
+    if size is None:
+        return None
+    import pydantic  # which takes a tenth of a second, for an option that is rarely given
 
-    name = "SIZE"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> int:
-        import pydantic  # which takes a tenth of a second, for an option that is rarely given
-
-        size = Annotated[pydantic.ByteSize, pydantic.Field(ge=10**6, le=10**12)]
-        try:
-            return int(pydantic.TypeAdapter(size).validate_python(value))
-        except pydantic.ValidationError:
-            self.fail(f"{value!r} is not a size of memory such as 2GB or 500MB.", param, ctx)
+    limited = Annotated[pydantic.ByteSize, pydantic.Field(ge=10**6, le=10**12)]
+    try:
+        return int(pydantic.TypeAdapter(limited).validate_python(size))
+    except pydantic.ValidationError:
+        raise click.BadParameter(
+            f"{size!r} is not a size of memory such as 2GB or 500MB."
+        ) from None
 
 
 @click.command("fill")
-@click.argument(
-    "inputs",
-    metavar="IMAGE_OR_FOLDER...",
-    nargs=-1,
-    required=True,
-    type=click.Path(path_type=Path),
-)
+@click.argument("inputs", metavar="IMAGE_OR_FOLDER...", nargs=-1, required=True, type=PATH)
 @click.option(
     "--mask",
     metavar="MASK_OR_FOLDER",
     required=True,
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="White where the picture is missing: one for all, or a folder of masks named alike.",
 )
 @click.option(
@@ -65,7 +58,6 @@ class _Memory(click.ParamType):
     metavar="N",
     type=click.IntRange(min=0),
     default=0,
-    show_default=True,
     help="Make what is missing wider by N pixels all around.",
 )
 @click.option(
@@ -73,17 +65,10 @@ class _Memory(click.ParamType):
     "source",
     metavar="FROM",
     default=DEFAULT,
-    show_default=True,
     help="A name of `weights list`, a run folder, a saved or exported model, the URL of one in "
     "TensorFlow Serving, 'ns' or 'telea'.",
 )
-@click.option(
-    "--out",
-    metavar="DIR",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="Folder for the filled photographs; they keep their names and formats.",
-)
+@out_folder(help="Folder for the filled photographs; they keep their names and formats.")
 @click.option(
     "--attention-map",
     is_flag=True,
@@ -101,7 +86,8 @@ class _Memory(click.ParamType):
 )
 @click.option(
     "--memory",
-    type=_Memory(),
+    metavar="SIZE",
+    callback=_to_bytes,
     help="What large photographs may take, beside TensorFlow: 2GB, say.  [default: 4GB]",
 )
 @click.option(
@@ -110,31 +96,18 @@ class _Memory(click.ParamType):
     type=int,
     help="Reduce larger photographs to N pixels a side for the coarse network; for large holes.",
 )
-@click.option(
-    "--max-megapixels",
-    "max_pixels",
-    metavar="N",
-    type=click.IntRange(min=1),
-    default=MAX_PIXELS // 1_000_000,
-    show_default=True,
-    callback=to_pixels,
-    help="Refuse larger photographs and masks.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a photograph.")
+@max_pixels(default=MAX_PIXELS // 1_000_000, help="Refuse larger photographs and masks.")
+@json_option(help="Print one JSON object a photograph.")
 def command(
     inputs: tuple[Path, ...],
     mask: Path,
-    invert_mask: bool,
-    grow: int,
     source: str,
     out: Path,
     attention_map: bool,
-    blend: bool,
-    detail: bool | None,
     memory: int | None,
     coarse_at: int | None,
-    max_pixels: int,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Fill photographs of any size where their masks are white.
 
@@ -146,7 +119,7 @@ def command(
     from inpaint_tf.inference.photographs import fill_photographs, plan_jobs
     from neuralgym_lite.progress import Progress
 
-    jobs = plan_jobs(inputs, mask, out, attention_map, functools.partial(echo, err=True))
+    jobs = plan_jobs(inputs, mask, out, attention_map, tell)
     if ModelSource.find(source).needs_keras:
         import_backend()
     inpainter = inpaint_tf.load(source, memory=memory, coarse_at=coarse_at)
@@ -159,22 +132,17 @@ def command(
     failed = []
     with Progress() as progress:
         track = progress.track(len(jobs), "photographs") if len(jobs) > _FEW else None
-        results = fill_photographs(
-            inpainter,
-            jobs,
-            max_pixels,
-            blend=blend,
-            detail=detail,
-            invert_mask=invert_mask,
-            grow=grow,
-            on_progress=_Shares(progress),
-        )
-        for result in results:
+        shares = _Shares(progress)
+        for result in fill_photographs(inpainter, jobs, on_progress=shares, **options):
             message = with_options(result.message)
             if result.status == "failed":
                 failed.append(message)
-            if as_json or result.status != "failed":
-                _print(result, message, as_json, stdout)
+            if as_json:
+                row = dataclasses.asdict(dataclasses.replace(result, message=message))
+                echo_json({name: str(each) for name, each in row.items()}, None, stdout)
+            elif result.status != "failed":
+                verb = "filled" if result.status == "filled" else "unchanged"
+                echo(f"{verb} {result.source} -> {result.target}", file=stdout)
             if message and not (failed and len(jobs) == 1):
                 progress.log(message)
             if track:
@@ -182,7 +150,7 @@ def command(
     if len(jobs) == len(failed) == 1:
         raise UserError(failed[0])
     if failed:
-        echo(f"{len(failed)} of {len(jobs)} photographs failed.", err=True)
+        tell(f"{len(failed)} of {len(jobs)} photographs failed.")
         sys.exit(1)
 
 
@@ -199,17 +167,3 @@ class _Shares:
         if share >= 1:
             self._track.drop()
             self._track = None
-
-
-def _print(result: Result, message: str, as_json: bool, stdout: TextIO | None) -> None:
-    if as_json:
-        found = {
-            "source": str(result.source),
-            "target": str(result.target),
-            "status": result.status,
-            "message": message,
-        }
-        echo_json(found, indent=None, file=stdout)
-    else:
-        verb = "filled" if result.status == "filled" else "unchanged"
-        echo(f"{verb} {result.source} -> {result.target}", file=stdout)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Any
 
 import click
 
+from inpaint_tf.cli._options import PATH
 from inpaint_tf.cli._settings import SettingsCommand, report, with_run_folder, with_settings
 from neuralgym_lite.backend import import_backend
 
@@ -17,12 +17,7 @@ from neuralgym_lite.backend import import_backend
 @with_settings
 @with_run_folder
 @click.option("--generator-only", is_flag=True, help="Start with fresh critics.")
-@click.option(
-    "--critics",
-    metavar="RUN",
-    type=click.Path(path_type=Path),
-    help="Start with the critics of another run.",
-)
+@click.option("--critics", metavar="RUN", type=PATH, help="Start with the critics of another run.")
 def command(source: str, config_file: str | None, backend: str | None, **options: Any) -> None:
     """Train on from the weights of FROM: `inpaint-tf finetune runs/imagenet --dataset animals`.
 

@@ -1,4 +1,4 @@
-"""`inpaint-tf import`: someone else's weights as a model of ours."""
+"""`inpaint-tf import`: weights of other implementations as a model of this package."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from inpaint_tf.cli._echo import echo
+from inpaint_tf.cli._echo import echo, tell
+from inpaint_tf.cli._options import PATH, out_folder
 from neuralgym_lite.backend import import_backend
 from neuralgym_lite.errors import UserError
 
@@ -17,24 +18,17 @@ if TYPE_CHECKING:
 
 
 @click.command("import")
-@click.argument("checkpoint", type=click.Path(path_type=Path))
-@click.option(
-    "--out",
-    metavar="DIR",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="New folder for the model; give it to `fill --model`.",
-)
+@click.argument("checkpoint", type=PATH)
+@out_folder(help="New folder for the model; give it to `fill --model`.")
 @click.option(
     "--critics",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="File of the critics.  [default: dis_X.pt beside gen_X.pt, or in the same file]",
 )
 @click.option(
     "--mask",
     default="hole",
-    show_default=True,
     help="What the weights were trained on: hole, mosaic, hole_ns or hole_telea.",
 )
 @click.option("--licence", metavar="TEXT", help="Licence of the weights, for the model card.")
@@ -42,7 +36,7 @@ if TYPE_CHECKING:
     "--probe",
     "probe_file",
     metavar="NPZ",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Arrays masked_input and mask (RGB in [-1, 1]), and x_stage1 and x_stage2 as the source "
     "gave them for those. A model that differs by more than 3e-4 is refused.",
 )
@@ -70,9 +64,9 @@ def command(
     differences = _compare(imported.generator, probe, checkpoint)
     facts = folder.describe(imported, licence, differences)
     folder.write_folder(out, imported, facts)
-    _tell(facts)
+    _tell_facts(facts)
     if imported.left_out:
-        echo(f"left out: {imported.left_out} tensors of something else", err=True)
+        tell(f"left out: {imported.left_out} tensors of something else")
     echo(out)
 
 
@@ -80,10 +74,10 @@ def _compare(model: InpaintingModel, probe: Probe | None, checkpoint: Path) -> d
     from inpaint_tf.importers.probe import LIMIT, differences, formulations_differ
 
     if probe is None:
-        echo("probe: what the source gives is not known (see --probe)", err=True)
+        tell("probe: what the source gives is not known (see --probe)")
         gap = formulations_differ(model)
         if gap is not None:
-            echo(f"probe: both formulations of attention agree to {gap:.1e}", err=True)
+            tell(f"probe: both formulations of attention agree to {gap:.1e}")
         return {}
     found = differences(model, probe)
     text = ", ".join(f"{stage} {value:.1e}" for stage, value in found.items())
@@ -92,20 +86,18 @@ def _compare(model: InpaintingModel, probe: Probe | None, checkpoint: Path) -> d
             f"'{checkpoint}' does not give what the probe says: largest differences {text}, "
             f"limit {LIMIT:.0e}. Is the probe of these weights?"
         )
-    echo(f"probe: largest differences from the source: {text}", err=True)
+    tell(f"probe: largest differences from the source: {text}")
     return found
 
 
-def _tell(facts: dict[str, Any]) -> None:
-    echo(
+def _tell_facts(facts: dict[str, Any]) -> None:
+    tell(
         f"{facts['architecture']}, width {facts['width']}, {facts['weights']:,} weights, dialect "
-        f"{facts['compat']}, mask {facts['mask']['name']}",
-        err=True,
+        f"{facts['compat']}, mask {facts['mask']['name']}"
     )
     for kind, critic in facts["critics"].items():
-        echo(
+        tell(
             f"{kind} critic, {'x'.join(map(str, critic['size']))} pixels, width {critic['width']}, "
-            f"{critic['weights']:,} weights",
-            err=True,
+            f"{critic['weights']:,} weights"
         )
-    echo(f"licence: {facts['source']['licence']}", err=True)
+    tell(f"licence: {facts['source']['licence']}")

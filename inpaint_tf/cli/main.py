@@ -17,7 +17,7 @@ from typing import Any
 import click
 
 from inpaint_tf.cli import __path__
-from inpaint_tf.cli._echo import echo
+from inpaint_tf.cli._echo import tell
 from inpaint_tf.cli._options import with_options
 from neuralgym_lite.errors import UserError, did_you_mean, reason_of
 
@@ -88,22 +88,22 @@ def _run(command: click.Command) -> int:
     """Run the command line, print what went wrong, and return the exit code."""
     try:
         with _insisting_on_interrupts():
-            command.main(standalone_mode=False)
+            command.main(standalone_mode=False, show_default=True)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         return error.exit_code
     except click.ClickException as error:
-        echo(f"Error: {error.format_message()}", err=True)
+        tell(f"Error: {error.format_message()}")
         return error.exit_code
     except UserError as error:
-        echo(f"Error: {error}", err=True)
+        tell(f"Error: {error}")
         return USAGE_ERROR
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
-        echo(f"Error: {place}{reason_of(error)}", err=True)
+        tell(f"Error: {place}{reason_of(error)}")
         return USAGE_ERROR
     except click.Abort:
-        echo("Stopped.", err=True)
+        tell("Stopped.")
         return INTERRUPTED
     return 0
 
@@ -123,7 +123,7 @@ def _insisting_on_interrupts() -> Iterator[None]:
 
     def interrupt(number: int, frame: object) -> None:
         signal.setitimer(signal.ITIMER_REAL, _AGAIN)
-        # Whoever removes what is half-written is not disturbed, but by a second Ctrl-C.
+        # Only a second Ctrl-C interrupts the removal of half-written files.
         if number == signal.SIGINT or not isinstance(sys.exc_info()[1], KeyboardInterrupt):
             raise KeyboardInterrupt
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from inpaint_tf.cli._echo import echo
+from inpaint_tf.cli import _options
+from inpaint_tf.cli._echo import echo_lines
+from inpaint_tf.cli._options import COUNT, PATH, add_options
+from inpaint_tf.cli.evaluate import bar, print_failures
 from neuralgym_lite.backend import import_backend
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.folders import atomic_path, atomic_write
@@ -18,43 +20,27 @@ from neuralgym_lite.images import Picture, read_mask, read_rgb
 from neuralgym_lite.progress import Progress
 
 if TYPE_CHECKING:
+    from inpaint_tf.data import PhotoSet
+    from inpaint_tf.masks import EvaluationMasks
     from inpaint_tf.report.figures import Images
 
-_PATH = click.Path(path_type=Path)
-_out = click.option("--out", required=True, type=_PATH, help="PNG to write.")
-_dataset = (
-    click.option("--dataset", default="animals", show_default=True),
-    click.option("--data-dir", type=_PATH, help="Where the data set is."),
-    click.option(
-        "--mask", default="center", show_default=True, metavar="center|hole|strokes", help="Holes."
-    ),
-    click.option(
-        "--image-size", type=click.IntRange(min=16), default=256, show_default=True, help="Pixels."
-    ),
-    click.option("--seed", default=0, show_default=True, help="Random seed of the holes."),
+_out = click.option("--out", required=True, type=PATH, help="PNG to write.")
+_data_dir = click.option("--data-dir", type=PATH, help="Where the data set is.")
+_models = click.argument("sources", metavar="MODEL...", nargs=-1, required=True)
+_with_data_set = add_options(
+    click.option("--dataset", default="animals"),
+    _data_dir,
+    _options.mask_kind,
+    click.option("--image-size", type=click.IntRange(min=16), default=256, help="Pixels."),
+    _options.seed,
 )
-_photographs = (
-    *_dataset,
+_with_photographs = add_options(
+    _with_data_set,
     click.option(
-        "--count",
-        type=click.IntRange(min=1),
-        default=6,
-        show_default=True,
-        help="Number of test photographs, chosen at random.",
+        "--count", type=COUNT, default=6, help="Number of test photographs, chosen at random."
     ),
     _out,
 )
-
-
-def _with(options: tuple[Callable[..., Any], ...]) -> Callable[[Any], Any]:
-    """Return a decorator that gives a command several options."""
-
-    def decorate(function: Any) -> Any:
-        for option in reversed(options):
-            function = option(function)
-        return function
-
-    return decorate
 
 
 @click.group("report")
@@ -68,36 +54,30 @@ def command() -> None:
 )
 @click.option(
     "--runs",
-    type=_PATH,
+    type=PATH,
     default=Path("runs"),
-    show_default=True,
     help="Folder that is searched for the rows that no --row names.",
 )
-@_with(_dataset)
-@click.option("--limit", type=click.IntRange(min=1), help="Number of test photographs.")
+@_with_data_set
+@_options.limit
 @click.option(
     "--all-photographs", is_flag=True, help="Use the training split too (for NS and TELEA)."
 )
-@click.option("--batch-size", type=click.IntRange(min=1), default=8, show_default=True)
-@click.option("--lpips-weights", type=_PATH, help="Weights file of LPIPS.")
+@_options.batch_size
+@_options.lpips_weights
 @click.option(
     "--paper-definitions", is_flag=True, help="Print our scores by the paper's definitions."
 )
-@click.option("--out", type=_PATH, help="Folder for table2.md and the evaluation.")
+@click.option("--out", type=PATH, help="Folder for table2.md and the evaluation.")
 def table2(
     rows: tuple[str, ...],
     runs: Path,
-    dataset: str,
-    data_dir: Path | None,
-    mask: str,
-    image_size: int,
-    seed: int,
     limit: int | None,
-    all_photographs: bool,
     batch_size: int,
     lpips_weights: Path | None,
     paper_definitions: bool,
     out: Path | None,
+    **chosen: Any,
 ) -> None:
     """Print Table II of the paper beside the same rows measured here.
 
@@ -107,64 +87,45 @@ def table2(
     """
     import_backend()
     import inpaint_tf
-    from inpaint_tf.data import open_photos
-    from inpaint_tf.data.split import draw
-    from inpaint_tf.masks import EvaluationMasks
     from inpaint_tf.metrics.lpips_weights import weights_from
+    from inpaint_tf.report import table2 as table
     from inpaint_tf.report.evaluation import evaluate
-    from inpaint_tf.report.table2 import (
-        RAW,
-        TABLE2_METRICS,
-        RowFiller,
-        find_sources,
-        parse_row,
-        render_table2,
-    )
 
-    sources = {**find_sources(runs), **dict(map(parse_row, rows))}
+    sources = {**table.find_sources(runs), **dict(map(table.parse_row, rows))}
     if "Autoencoder" in sources:
-        sources[RAW] = sources["Autoencoder"]
-    photos = open_photos(dataset, data_dir)
-    keys = (*photos.test, *(photos.train if all_photographs else ()))
-    keys = draw(keys, limit or len(keys))
-    fillers = [RowFiller(name, inpaint_tf.load(source)) for name, source in sources.items()]
+        sources[table.RAW] = sources["Autoencoder"]
+    photos, keys, masks = _draw(count=limit, **chosen)
+    fillers = [table.RowFiller(name, inpaint_tf.load(source)) for name, source in sources.items()]
     models = [{**each.inpainter.provenance(), "name": each.name} for each in fillers]
     with weights_from(lpips_weights), Progress() as progress:
-        track = progress.track(len(keys), "photographs")
         evaluation = evaluate(
             fillers,
             photos,
-            EvaluationMasks(mask, len(keys), image_size, seed),
+            masks,
             batch_size,
             keys=keys,
-            metrics=TABLE2_METRICS,
-            settings={"models": models, "mask": mask, "seed": seed},
-            on_progress=lambda done, total, name: track.advance(
-                done * len(keys) // total - track.done, name
-            ),
+            metrics=table.TABLE2_METRICS,
+            settings={"models": models, "mask": chosen["mask"], "seed": chosen["seed"]},
+            on_progress=bar(progress),
         )
     trained = {each["name"]: f"{each['iteration']:,}" for each in models if "iteration" in each}
-    tables = {paper: render_table2(evaluation, trained, paper) for paper in (False, True)}
-    for line in tables[paper_definitions].splitlines():
-        echo(line)
+    tables = {paper: table.render_table2(evaluation, trained, paper) for paper in (False, True)}
+    echo_lines(tables[paper_definitions])
     if out:
         evaluation.write(out)
         atomic_write(out / "table2.md", f"{tables[False]}\n\n{tables[True]}\n".encode())
-    failures = [*evaluation.failed.values(), *evaluation.broken]
-    for message in failures:
-        echo(f"Failed: {message}", err=True)
-    if failures:
+    if evaluation.failed or evaluation.broken:
+        print_failures(evaluation)
         sys.exit(1)
 
 
 @command.command("curves")
-@click.argument("runs", nargs=-1, required=True, type=_PATH)
+@click.argument("runs", nargs=-1, required=True, type=PATH)
 @click.option(
     "--scalar",
     "scalars",
     multiple=True,
     default=("loss", "train_loss,val_loss", "val_mse", "val_l1"),
-    show_default=True,
     help="Scalar to plot in a panel of its own. Names joined by commas share a panel.",
 )
 @_out
@@ -179,8 +140,8 @@ def curves(runs: tuple[Path, ...], scalars: tuple[str, ...], out: Path) -> None:
 
 
 @command.command("training-page")
-@click.argument("runs", nargs=-1, required=True, type=_PATH)
-@click.option("--out", required=True, type=_PATH, help="HTML file to write.")
+@click.argument("runs", nargs=-1, required=True, type=PATH)
+@click.option("--out", required=True, type=PATH, help="HTML file to write.")
 def training_page(runs: tuple[Path, ...], out: Path) -> None:
     """Write an HTML page that shows how RUNS, each trained from the one before, went.
 
@@ -198,8 +159,8 @@ def figures() -> None:
 
 
 @figures.command("compare")
-@click.argument("sources", metavar="MODEL...", nargs=-1, required=True)
-@_with(_photographs)
+@_models
+@_with_photographs
 def compare(sources: tuple[str, ...], out: Path, **chosen: Any) -> None:
     """Figure 9: one row for each photograph, one column for each MODEL."""
     import_backend()
@@ -212,7 +173,7 @@ def compare(sources: tuple[str, ...], out: Path, **chosen: Any) -> None:
 
 @figures.command("attention")
 @click.argument("source", metavar="MODEL")
-@_with(_photographs)
+@_with_photographs
 def attention(source: str, out: Path, **chosen: Any) -> None:
     """Figure 8: masked input, result and attention map of MODEL."""
     import_backend()
@@ -223,12 +184,12 @@ def attention(source: str, out: Path, **chosen: Any) -> None:
 
 
 @figures.command("remove")
-@click.argument("sources", metavar="MODEL...", nargs=-1, required=True)
-@click.option("--photograph", required=True, type=_PATH)
-@click.option("--mask", "mask_file", type=_PATH, help="Mask file; white is removed.")
+@_models
+@click.option("--photograph", required=True, type=PATH)
+@click.option("--mask", "mask_file", type=PATH, help="Mask file; white is removed.")
 @click.option("--box", "boxes", multiple=True, metavar="LEFT,TOP,RIGHT,BOTTOM")
 @click.option("--polygon", "polygons", multiple=True, metavar="X,Y,X,Y,X,Y...")
-@click.option("--mask-out", type=_PATH, help="Save the combined mask as this PNG.")
+@click.option("--mask-out", type=PATH, help="Save the combined mask as this PNG.")
 @_out
 def remove(
     sources: tuple[str, ...],
@@ -265,12 +226,12 @@ def remove(
 @click.option(
     "--evaluation",
     "folder",
-    type=_PATH,
+    type=PATH,
     help="Folder of its evaluation. [default: MODEL/evaluation]",
 )
-@click.option("--data-dir", type=_PATH, help="Where the data set is.")
-@click.option("--metric", default="mse_hole_255", show_default=True)
-@click.option("--count", type=click.IntRange(min=1), default=4, show_default=True)
+@_data_dir
+@click.option("--metric", default="mse_hole_255")
+@click.option("--count", type=COUNT, default=4)
 @_out
 def worst(
     source: str, folder: Path | None, data_dir: Path | None, metric: str, count: int, out: Path
@@ -284,17 +245,29 @@ def worst(
     write(out, Picture(worst_figure(inpaint_tf.load(source), folder, metric, count, data_dir)))
 
 
-def _test_photographs(
-    dataset: str, data_dir: Path | None, mask: str, image_size: int, seed: int, count: int
-) -> tuple[list[Images], list[Images]]:
-    """Return photographs of the test split, and a hole for each."""
+def _draw(
+    dataset: str,
+    data_dir: Path | None,
+    mask: str,
+    image_size: int,
+    seed: int,
+    count: int | None,
+    all_photographs: bool = False,
+) -> tuple[PhotoSet, tuple[str, ...], EvaluationMasks]:
+    """Return a data set, the keys of some of its test photographs, and a hole for each."""
     from inpaint_tf.data import open_photos
     from inpaint_tf.data.split import draw
     from inpaint_tf.masks import EvaluationMasks
 
     photos = open_photos(dataset, data_dir)
-    keys = draw(photos.test, count)
-    masks = EvaluationMasks(mask, len(keys), image_size, seed)
+    keys = (*photos.test, *(photos.train if all_photographs else ()))
+    keys = draw(keys, count or len(keys))
+    return photos, keys, EvaluationMasks(mask, len(keys), image_size, seed)
+
+
+def _test_photographs(image_size: int, **chosen: Any) -> tuple[list[Images], list[Images]]:
+    """Return photographs of the test split, and a hole for each."""
+    photos, keys, masks = _draw(image_size=image_size, **chosen)
     return [photos.load(key, image_size) for key in keys], [masks[i] for i in range(len(keys))]
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from inpaint_tf.cli._echo import echo, echo_json
+from inpaint_tf.cli._options import json_option
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.progress import Progress, Track
 
@@ -18,7 +20,7 @@ def command() -> None:
 
 
 @command.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option(help="Print JSON.")
 def list_weights(as_json: bool) -> None:
     """List what `--model` takes by name, then the weights of metrics and where they were found."""
     from inpaint_tf import weights
@@ -51,23 +53,21 @@ def get(name: str, source: str | None) -> None:
     if name in weights.names():
         raise UserError(f"'{name}' comes with the install; give it to --model.")
     with Progress() as progress:
-        path = fetch(name, source, _Bars(progress).advance)
+        path = fetch(name, source, _bars(progress))
     echo(path)
 
 
-class _Bars:
-    """One bar for each file, in megabytes."""
+def _bars(progress: Progress) -> Callable[[str, int, int | None], None]:
+    """Return a callback that shows the progress of each file, in megabytes."""
+    tracks: dict[str, Track] = {}
 
-    def __init__(self, progress: Progress) -> None:
-        self.progress = progress
-        self.tracks: dict[str, Track] = {}
+    def advance(file: str, done: int, total: int | None) -> None:
+        if file not in tracks:
+            progress.log(f"Downloading {file}")
+            tracks[file] = progress.track(_megabytes(total or 0), "MB")
+        tracks[file].advance(_megabytes(done) - tracks[file].done)
 
-    def advance(self, file: str, done: int, total: int | None) -> None:
-        if file not in self.tracks:
-            self.progress.log(f"Downloading {file}")
-            self.tracks[file] = self.progress.track(_megabytes(total or 0), "MB")
-        track = self.tracks[file]
-        track.advance(_megabytes(done) - track.done)
+    return advance
 
 
 def _megabytes(count: int) -> int:

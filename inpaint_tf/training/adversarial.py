@@ -46,25 +46,17 @@ class AdversarialTrainer(Trainer):
         self.global_critic = global_critic
 
     @classmethod
-    def make(cls, config: TrainConfig, generator: InpaintingModel) -> AdversarialTrainer:
-        """Make the trainer of a run, with its critics."""
+    def make_critics(cls, config: TrainConfig, dtype: Any) -> dict[str, Any]:
+        """Make both critics of a run."""
         model = cast(CAModelConfig, config.model)
-        loss = cast(WGANLossConfig, config.loss)
         size = config.data.image_size
         shape = config.mask.make_shape(size)
-        common = {
-            "width": model.critic_width,
-            "compat": model.compat,
-            "dtype": generator.dtype_policy,
+        common = {"width": model.critic_width, "compat": model.compat, "dtype": dtype}
+        local = {"size": (shape.height, shape.width), "last_width": model.local_critic_last_width}
+        return {
+            "local_critic": create_critic("local", **local, **common),
+            "global_critic": create_critic("global", size=size, **common),
         }
-        local = create_critic(
-            "local",
-            size=(shape.height, shape.width),
-            last_width=model.local_critic_last_width,
-            **common,
-        )
-        whole = create_critic("global", size=size, **common)
-        return cls(generator, local, whole, loss, config.n_critic)
 
     @property
     def critics(self) -> dict[str, keras.Model]:

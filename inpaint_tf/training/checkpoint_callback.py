@@ -11,14 +11,12 @@ from neuralgym_lite.callbacks import IterationCallback
 
 
 class CheckpointCallback(IterationCallback):
-    """Saves a checkpoint at multiples of `every` iterations, and when training ends.
+    """Saves a checkpoint every `checkpoint_every` iterations, and at the end of each phase.
 
     Args:
         checkpoints: Writes the files.
         order: Order of the photographs, as for `RoundDataset`.
         preview: Has the score of the checkpoint, if it ran at the same iteration.
-        every: Iterations from one checkpoint to the next.
-        last_iteration: Iteration at which the run ends.
         counting: Keywords of `IterationCallback`.
     """
 
@@ -29,15 +27,12 @@ class CheckpointCallback(IterationCallback):
         checkpoints: Checkpoints,
         order: int,
         preview: PreviewCallback,
-        every: int,
-        last_iteration: int,
         **counting: int,
     ) -> None:
-        super().__init__(every, **counting)
+        super().__init__(checkpoints.config.checkpoint_every, **counting)
         self.checkpoints = checkpoints
         self.order = order
         self.preview = preview
-        self.last_iteration = last_iteration
         self._saved_at: int | None = None
 
     def act(self, iteration: int, logs: Mapping[str, Any]) -> None:
@@ -46,7 +41,6 @@ class CheckpointCallback(IterationCallback):
         self._saved_at = iteration
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
-        """Save the last checkpoint of the run."""
-        ends = self.model.stop_training or self.iteration >= self.last_iteration
-        if ends and self._saved_at != self.iteration:
+        """Save the last checkpoint of a phase."""
+        if self._saved_at != self.iteration:
             self.act(self.iteration, {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -95,10 +96,11 @@ class Checkpoints:
             "fingerprint": self.run.read_manifest()["data"]["fingerprint"],
             SCORE: score,
         }
+        write = functools.partial(self._write, taken, weights, meta)
         if self.background is None:
-            self._write(taken, weights, meta)
+            write()
         else:
-            self.background.submit(lambda: self._write(taken, weights, meta))
+            self.background.submit(write)
 
     def restore(self, log: Callable[[str], object], force: bool = False) -> tuple[int, int]:
         """Load the newest whole checkpoint into the trainer.
@@ -116,7 +118,7 @@ class Checkpoints:
         """
         latest = self._newest_whole(log)
         if latest is None:
-            if self.writes:  # Others may be here before the run folder is.
+            if self.writes:  # Other machines may start before the folder exists.
                 self._check_new()
             return 0, 0
         meta = read_meta(latest)
@@ -137,24 +139,24 @@ class Checkpoints:
         clean(folder)
         damaged: list[str] = []
         latest = set_aside(folder, damaged.append)
+        if damaged and latest is not None:
+            damaged.append(f"The one before it is used: '{latest}'.")
         for line in damaged:
             log(line)
-        if damaged and latest is not None:
-            log(f"The one before it is used: '{latest}'.")
         return latest
 
     def _check_new(self) -> None:
         """Refuse to restart a run that lost its checkpoints, or its initial weights."""
-        run, parent = self.run.path, self.run.read_manifest().get("parent")
-        if (self.run.checkpoints / BROKEN).is_dir():
+        run, broken = self.run.path, self.run.checkpoints / BROKEN
+        if broken.is_dir():
             raise UserError(
-                f"Run '{run}' has no whole checkpoint left; the damaged ones are in "
-                f"'{self.run.checkpoints / BROKEN}'. Bring one back, or start again: --overwrite."
+                f"Run '{run}' has no whole checkpoint left; the damaged ones are in '{broken}'. "
+                "Bring one back, or start again with `overwrite`."
             )
-        if parent:
+        if parent := self.run.read_manifest().get("parent"):
             raise UserError(
                 f"Run '{run}' has no checkpoint with the weights of '{parent['source']}', from "
-                "which it was to start. Start it again: 'inpaint-tf finetune' with --overwrite."
+                "which it was to start. Finetune again with `overwrite`."
             )
 
     def load(self, checkpoint: Path) -> None:
@@ -170,35 +172,33 @@ class Checkpoints:
                 f"Checkpoint '{checkpoint}' does not fit run '{self.run.path}': {error}. Put back "
                 "the run's own checkpoints, or start a new run."
             ) from error
-        if self.config.optimizer.decay == "none":
-            self._set_rates()
-
-    def _set_rates(self) -> None:
-        # A checkpoint has those that it was saved with; --force may have given others.
-        optimizers = (self.trainer.optimizer, self.trainer.critic_optimizer)
-        for optimizer, rate in zip(optimizers, self.config.optimizer.rates(), strict=True):
-            if optimizer is not None:
-                optimizer.learning_rate = rate
+        settings = self.config.optimizer
+        if settings.decay == "none":
+            # A checkpoint has those that it was saved with; `force` may have given others.
+            optimizers = (self.trainer.optimizer, self.trainer.critic_optimizer)
+            for optimizer, rate in zip(optimizers, settings.rates(), strict=True):
+                if optimizer is not None:
+                    optimizer.learning_rate = rate
 
     def _check(self, checkpoint: Path, meta: Mapping[str, Any]) -> None:
         manifest = self.run.read_manifest()
-        # Settings that --force replaced count as this run's own, too.
+        # Settings and photographs that `force` replaced count as this run's own, too.
         earlier = manifest.get("earlier", [])
         known = [self.config, *(load_config(TrainConfig, base=each["config"]) for each in earlier)]
         ours = to_flat(self.config)
         theirs = without_foreign_defaults(TrainConfig, meta["config"])
-        differences = [_differences(theirs, to_flat(config)) for config in known]
-        if all(differences):
-            name = differences[0][0]
+        changed = [differences(theirs, to_flat(config)) for config in known]
+        if all(changed):
+            name = changed[0][0]
             raise UserError(
                 f"Checkpoint '{checkpoint}' was saved with {name}={meta['config'][name]}, and the "
-                f"run has {ours.get(name)}. Pass --force to take it all the same."
+                f"run has {ours.get(name)}. Pass `force` to take it all the same."
             )
-        data = [manifest["data"], *(each["data"] for each in earlier)]
-        if meta["fingerprint"] not in [each["fingerprint"] for each in data]:
+        fingerprints = [each["data"]["fingerprint"] for each in (manifest, *earlier)]
+        if meta["fingerprint"] not in fingerprints:
             raise UserError(
                 f"Checkpoint '{checkpoint}' was trained on other photographs "
-                f"(fingerprint {meta['fingerprint'][:12]}). Pass --force to take it all the same."
+                f"(fingerprint {meta['fingerprint'][:12]}). Pass `force` to take it all the same."
             )
 
     def _write(self, taken: state.State, weights: list[Any], meta: Mapping[str, Any]) -> None:
@@ -218,10 +218,11 @@ class Checkpoints:
             raise UserError(
                 f"Checkpoint '{self.run.checkpoints / name}' cannot be written: "
                 f"{error.strerror or error}. Those before it are whole: make room, and go on "
-                "with --resume."
+                "with `resume`."
             ) from error
 
 
-def _differences(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> list[str]:
-    bound = theirs.keys() - set(MAY_CHANGE)
-    return sorted(name for name in bound if theirs[name] != ours.get(name))
+def differences(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> list[str]:
+    """Return the keys of flat settings that differ and must not change when a run is resumed."""
+    bound = [name for name in theirs if name not in MAY_CHANGE]
+    return [name for name in bound if theirs[name] != ours.get(name)]

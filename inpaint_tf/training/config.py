@@ -13,111 +13,69 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from inpaint_tf.masks import GREY, HoleShape, MaskMode
+from inpaint_tf.model_source import MAX_SIDE
 from neuralgym_lite.config import Config, ForeignKey, to_flat
 from neuralgym_lite.errors import UserError, did_you_mean
 
-MAX_SIDE = 8192
 Positive = Annotated[int, Field(ge=1, le=10**9)]
+Count = Annotated[int, Field(ge=0, le=10**9)]
 Pixels = Annotated[int, Field(ge=1, le=MAX_SIDE)]
 PixelsOrZero = Annotated[int, Field(ge=0, le=MAX_SIDE)]
 GreyLevel = Annotated[int, Field(ge=0, le=255)]
 Weight = Annotated[float, Field(ge=0, le=1e9)]
 Rate = Annotated[float, Field(gt=0, le=1e3)]
 Share = Annotated[float, Field(ge=0, le=1)]
-
-# Fields that several classes declare, each with a default of its own.
-Width = Annotated[
-    int, Field(ge=2, le=512, description="Channels of the generator's first convolution.")
-]
-CriticWidth = Annotated[
-    int, Field(ge=1, le=1024, description="Channels of the critics' first convolution.")
-]
-GANWeight = Annotated[
-    float, Field(ge=0, le=1e9, description="Weight of the adversarial loss of the generator.")
-]
-Iterations = Annotated[
-    int,
-    Field(
-        ge=1,
-        le=10**9,
-        description="Length of the run. One iteration is one critic update on one batch.",
-    ),
-]
-BatchSize = Annotated[int, Field(ge=1, le=65_536, description="Photographs in one batch.")]
-CriticUpdates = Annotated[
-    int,  # The graph of a training step has a copy of the critic update for each of them.
-    Field(ge=1, le=100, description="Critic updates for each update of the generator."),
-]
+Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
-class DataConfig(Config):
+class Settings(Config, use_attribute_docstrings=True):
+    """A config whose fields are described by the strings below them."""
+
+
+class DataConfig(Settings):
     """Photographs, their size and their augmentation."""
 
-    dataset: str = Field(
-        default="animals", description="Name of the data set, or several, as in animals+places2."
-    )
-    dir: str | None = Field(
-        default=None,
-        description="Folder of the photographs. null: where `inpaint-tf data get` puts them.",
-    )
-    subset: Positive | None = Field(
-        default=None,
-        description="Training photographs to use, spread evenly over the classes. null: all.",
-    )
-    image_size: Annotated[int, Field(ge=16, le=MAX_SIDE, multiple_of=8)] = Field(
-        default=256, description="Side of the square training images in pixels."
-    )
-    flip: bool = Field(
-        default=False, description="Mirror each photograph left to right with probability 0.5."
-    )
-    smallest_crop: Annotated[float, Field(ge=0.1, le=1)] = Field(
-        default=1.0,
-        description="Smallest side of a random crop, as a share of the photograph's side. 1: none.",
-    )
+    dataset: str = "animals"
+    """Name of the data set, or several, as in animals+places2."""
+    dir: str | None = None
+    """Folder of the photographs. null: where `inpaint-tf data get` puts them."""
+    subset: Positive | None = None
+    """Training photographs to use, spread evenly over the classes. null: all."""
+    image_size: Annotated[int, Field(ge=16, le=MAX_SIDE, multiple_of=8)] = 256
+    """Side of the square training images in pixels."""
+    flip: bool = False
+    """Mirror each photograph left to right with probability 0.5."""
+    smallest_crop: Annotated[float, Field(ge=0.1, le=1)] = 1.0
+    """Smallest side of a random crop, as a share of the photograph's side. 1: none."""
 
 
-class MaskConfig(Config):
+class MaskConfig(Settings):
     """The holes, and what the generator gets as input inside them."""
 
-    mode: Literal["hole", "mosaic", "hole_ns", "hole_telea"] = Field(
-        default="hole",
-        description="Input inside the hole: one color, a mosaic of the photograph, or the result "
-        "of OpenCV's Navier-Stokes or TELEA inpainting.",
-    )
-    color: Literal["grey", "mean"] | tuple[GreyLevel, GreyLevel, GreyLevel] = Field(
-        default="grey",
-        description="Color of the hole: grey, the data set's mean, or [r, g, b] in grey levels.",
-    )
-    place: Literal["anywhere", "center"] = Field(
-        default="anywhere", description="Position of the hole: random, or the center of the image."
-    )
-    height: Pixels | None = Field(
-        default=None, description="Height of the hole in pixels. null: half the image."
-    )
-    width: Pixels | None = Field(
-        default=None, description="Width of the hole in pixels. null: half the image."
-    )
-    max_delta: PixelsOrZero | None = Field(
-        default=None,
-        description="A hole is smaller than height and width by up to this many pixels, at random. "
-        "null: an eighth of the image.",
-    )
-    margin: PixelsOrZero = Field(
-        default=0, description="Distance of the hole from the image border in pixels, at least."
-    )
-    same_box: bool = Field(
-        default=True,
-        description="Whether all holes of a batch are in one place; their sizes still differ.",
-    )
-    brush: Share = Field(
-        default=0.0, description="Share of holes that are brush strokes, not rectangles."
-    )
-    mosaic_unit_size: Pixels = Field(
-        default=12, description="Side of the mosaic's blocks in pixels."
-    )
-    mosaic_interpolation: Literal["bilinear", "nearest"] = Field(
-        default="bilinear", description="How the photograph is reduced to the mosaic's blocks."
-    )
+    mode: Literal["hole", "mosaic", "hole_ns", "hole_telea"] = "hole"
+    """Input inside the hole: one color, a mosaic of the photograph, or the result of OpenCV's
+    Navier-Stokes or TELEA inpainting."""
+    color: Literal["grey", "mean"] | tuple[GreyLevel, GreyLevel, GreyLevel] = "grey"
+    """Color of the hole: grey, the data set's mean, or [r, g, b] in grey levels."""
+    place: Literal["anywhere", "center"] = "anywhere"
+    """Position of the hole: random, or the center of the image."""
+    height: Pixels | None = None
+    """Height of the hole in pixels. null: half the image."""
+    width: Pixels | None = None
+    """Width of the hole in pixels. null: half the image."""
+    max_delta: PixelsOrZero | None = None
+    """A hole is smaller than height and width by up to this many pixels, at random. null: an eighth
+    of the image."""
+    margin: PixelsOrZero = 0
+    """Distance of the hole from the image border in pixels, at least."""
+    same_box: bool = True
+    """Whether all holes of a batch are in one place; their sizes still differ."""
+    brush: Share = 0.0
+    """Share of holes that are brush strokes, not rectangles."""
+    mosaic_unit_size: Pixels = 12
+    """Side of the mosaic's blocks in pixels."""
+    mosaic_interpolation: Literal["bilinear", "nearest"] = "bilinear"
+    """How the photograph is reduced to the mosaic's blocks."""
 
     def make_mode(self) -> MaskMode:
         """Return the mask mode, which computes the generator's input.
@@ -142,30 +100,25 @@ class MaskConfig(Config):
         return shape
 
 
-class PhaseConfig(Config):
+class PhaseConfig(Settings):
     """Phases in which one side trains alone, before both train together."""
 
-    completion: Annotated[int, Field(ge=0, le=10**9)] | None = Field(
-        default=None,
-        description="Iterations at the start that train the generator without critics. null: the "
-        "model's own share of the run, which is 18 % for glcic and none for the others.",
-    )
-    discriminator: Annotated[int, Field(ge=0, le=10**9)] | None = Field(
-        default=None,
-        description="Iterations after those that train the critics alone. null: the model's own "
-        "share of the run, which is 2 % for glcic and none for the others.",
-    )
+    completion: Count | None = None
+    """Iterations at the start that train the generator without critics. null: the model's own share
+    of the run, which is 18 % for glcic and none for the others."""
+    discriminator: Count | None = None
+    """Iterations after those that train the critics alone. null: the model's own share of the run,
+    which is 2 % for glcic and none for the others."""
 
     def stops(self, iterations: int, shares: tuple[float, float]) -> tuple[int, int]:
         """Return the last iterations of both phases of a run of this length.
 
-        Args:
-            iterations: length of the run.
-            shares: of the run for each phase, where its length is None.
+        A phase whose length is None takes its share of the run.
         """
+        lengths = (self.completion, self.discriminator)
         completion, alone = (
-            round(share * iterations) if given is None else given
-            for share, given in zip(shares, (self.completion, self.discriminator), strict=True)
+            round(share * iterations) if length is None else length
+            for share, length in zip(shares, lengths, strict=True)
         )
         return min(completion, iterations), min(completion + alone, iterations)
 
@@ -175,38 +128,29 @@ class PhaseConfig(Config):
         return PhaseConfig(completion=completed, discriminator=learned - completed)
 
 
-class OptimizerConfig(Config):
+class OptimizerConfig(Settings):
     """The optimizers of the generator and of the critics."""
 
-    name: Literal["adam", "adadelta", "muon"] = Field(
-        default="adam",
-        description="Optimizer. muon: Muon for the generator's convolutions, Adam for the rest.",
-    )
-    learning_rate: Rate = Field(default=1e-4, description="Learning rate.")
-    critic_learning_rate: Rate | None = Field(
-        default=None, description="Learning rate of the critics. null: the generator's."
-    )
-    decay: Literal["none", "cosine"] = Field(
-        default="none",
-        description="Learning rate over the run: constant, or a cosine down to zero.",
-    )
-    beta_1: Annotated[float, Field(ge=0, lt=1)] = Field(
-        default=0.5, description="Adam's decay of the first moment."
-    )
-    beta_2: Annotated[float, Field(ge=0, lt=1)] = Field(
-        default=0.9, description="Adam's decay of the second moment."
-    )
-    epsilon: Rate = Field(default=1e-8, description="Constant in the optimizer's denominator.")
-    clip_norm: Annotated[float, Field(gt=0, le=1e9)] | None = Field(
-        default=None,
-        description="Largest norm of the gradient over all weights of the generator, or of the "
-        "critics. null: no clipping.",
-    )
-    averaging: Annotated[float, Field(gt=0, lt=1)] | None = Field(
-        default=None,
-        description="Momentum of a moving average of the generator's weights, such as 0.999, which "
-        "previews, scores and saved networks use. null: no average.",
-    )
+    name: Literal["adam", "adadelta", "muon"] = "adam"
+    """Optimizer. muon: Muon for the generator's convolutions, Adam for the rest."""
+    learning_rate: Rate = 1e-4
+    """Learning rate."""
+    critic_learning_rate: Rate | None = None
+    """Learning rate of the critics. null: the generator's."""
+    decay: Literal["none", "cosine"] = "none"
+    """Learning rate over the run: constant, or a cosine down to zero."""
+    beta_1: Decay = 0.5
+    """Adam's decay of the first moment."""
+    beta_2: Decay = 0.9
+    """Adam's decay of the second moment."""
+    epsilon: Rate = 1e-8
+    """Constant in the optimizer's denominator."""
+    clip_norm: Annotated[float, Field(gt=0, le=1e9)] | None = None
+    """Largest norm of the gradient over all weights of the generator, or of the critics. null: no
+    clipping."""
+    averaging: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Momentum of a moving average of the generator's weights, such as 0.999, which previews,
+    scores and saved networks use. null: no average."""
 
     def rates(self) -> tuple[float, float]:
         """Return the learning rates of the generator and of the critics, before any decay."""
@@ -216,101 +160,102 @@ class OptimizerConfig(Config):
 # ---------------------------------------------------------------------------------------- networks
 
 
-_NAME = (
-    "Model: ca, stable-glcic, glcic, context-encoder or autoencoder. Other settings depend on it."
+# Fields that several classes declare, each with a default of its own.
+_NAME = Field(
+    description="Model: ca, stable-glcic, glcic, context-encoder or autoencoder. "
+    "Other settings depend on it."
 )
+Width = Annotated[
+    int, Field(ge=2, le=512, description="Channels of the generator's first convolution.")
+]
 
 
-class ModelConfig(Config):
+class ModelConfig(Settings):
     """The networks."""
 
-    name: str = Field(description=_NAME)
+    name: Annotated[str, _NAME]
     width: Width = 32
-    compat: Literal["keras", "torch", "tf1"] = Field(
-        default="keras",
-        description="Convention for padding and resizing, for weights of other frameworks.",
-    )
+    compat: Literal["keras", "torch", "tf1"] = "keras"
+    """Convention for padding and resizing, for weights of other frameworks."""
 
 
-class CAModelConfig(ModelConfig):
+class AdversarialModelConfig(ModelConfig):
+    """A generator and its critics."""
+
+    critic_width: Annotated[int, Field(ge=1, le=1024)] = 64
+    """Channels of the critics' first convolution."""
+
+
+class CAModelConfig(AdversarialModelConfig):
     """Networks of contextual attention."""
 
-    name: Literal["ca"] = Field(default="ca", description=_NAME)
-    critic_width: CriticWidth = 64
-    local_critic_last_width: Annotated[int, Field(ge=1, le=8192)] | None = Field(
-        default=None,
-        description="Channels of the local critic's last convolution, 512 in the released code of "
-        "2018. null: as the global critic's.",
-    )
+    name: Annotated[Literal["ca"], _NAME] = "ca"
+    local_critic_last_width: Annotated[int, Field(ge=1, le=8192)] | None = None
+    """Channels of the local critic's last convolution, 512 in the released code of 2018. null: as
+    the global critic's."""
 
 
 class StableGLCICModelConfig(CAModelConfig):
     """Networks of contextual attention without the attention."""
 
-    name: Literal["stable-glcic"] = Field(default="stable-glcic", description=_NAME)  # type: ignore[assignment]
-    wiring: Literal["composite", "paper-code"] = Field(
-        default="composite",
-        description="Input of the second network: the first one's composited result, or, as in the "
-        "paper's code, the masked image again.",
-    )
+    name: Annotated[Literal["stable-glcic"], _NAME] = "stable-glcic"  # type: ignore[assignment]
+    wiring: Literal["composite", "paper-code"] = "composite"
+    """Input of the second network: the first one's composited result, or, as in the paper's code,
+    the masked image again."""
 
 
-class GLCICModelConfig(ModelConfig):
+class GLCICModelConfig(AdversarialModelConfig):
     """Networks of GLCIC."""
 
-    name: Literal["glcic"] = Field(default="glcic", description=_NAME)
+    name: Annotated[Literal["glcic"], _NAME] = "glcic"
     width: Width = 64
-    critic_width: CriticWidth = 64
 
 
-class ContextEncoderModelConfig(ModelConfig):
+class ContextEncoderModelConfig(AdversarialModelConfig):
     """Networks of the Context Encoder."""
 
-    name: Literal["context-encoder"] = Field(default="context-encoder", description=_NAME)
+    name: Annotated[Literal["context-encoder"], _NAME] = "context-encoder"
     width: Width = 64
-    critic_width: CriticWidth = 64
 
 
 class AutoencoderModelConfig(ModelConfig):
     """The paper's baseline, which has no critic."""
 
-    name: Literal["autoencoder"] = Field(default="autoencoder", description=_NAME)
+    name: Annotated[Literal["autoencoder"], _NAME] = "autoencoder"
     width: Width = 64
 
 
 # ------------------------------------------------------------------------------------------ losses
 
 
-class LossConfig(Config):
+GANWeight = Annotated[Weight, Field(description="Weight of the adversarial loss of the generator.")]
+
+
+class LossConfig(Settings):
     """Weights of the losses, under the paper's names."""
 
 
 class WGANLossConfig(LossConfig):
     """L1 distances and two WGAN-GP critics."""
 
-    spatial_discount_gamma: Annotated[float, Field(gt=0, le=1)] = Field(
-        default=0.9, description="Base of the discounted L1 loss: a pixel weighs gamma ** distance."
-    )
-    spatial_discount: Literal["known", "box"] = Field(
-        default="known",
-        description="Distance for the discount, in pixels: to the nearest known pixel, or to the "
-        "edge of the hole's bounding box.",
-    )
-    coarse_l1_alpha: Weight = Field(
-        default=1.2, description="Weight of the coarse network's L1 losses."
-    )
-    refined_l1_alpha: Weight = Field(
-        default=1.0, description="Weight of the refinement network's L1 losses."
-    )
-    l1_loss_alpha: Weight = Field(default=1.2, description="Weight of the L1 loss inside the hole.")
-    ae_loss_alpha: Weight = Field(
-        default=1.2, description="Weight of the L1 loss outside the hole."
-    )
-    global_wgan_loss_alpha: Weight = Field(
-        default=1.0, description="Weight of the global critic's loss; the local critic's is 1."
-    )
+    spatial_discount_gamma: Annotated[float, Field(gt=0, le=1)] = 0.9
+    """Base of the discounted L1 loss: a pixel weighs gamma ** distance."""
+    spatial_discount: Literal["known", "box"] = "known"
+    """Distance for the discount, in pixels: to the nearest known pixel, or to the edge of the
+    hole's bounding box."""
+    coarse_l1_alpha: Weight = 1.2
+    """Weight of the coarse network's L1 losses."""
+    refined_l1_alpha: Weight = 1.0
+    """Weight of the refinement network's L1 losses."""
+    l1_loss_alpha: Weight = 1.2
+    """Weight of the L1 loss inside the hole."""
+    ae_loss_alpha: Weight = 1.2
+    """Weight of the L1 loss outside the hole."""
+    global_wgan_loss_alpha: Weight = 1.0
+    """Weight of the global critic's loss; the local critic's is 1."""
     gan_loss_alpha: GANWeight = 0.001
-    wgan_gp_lambda: Weight = Field(default=10.0, description="Weight of the gradient penalty.")
+    wgan_gp_lambda: Weight = 10.0
+    """Weight of the gradient penalty."""
 
 
 class DiscriminatorLossConfig(LossConfig):
@@ -322,22 +267,34 @@ class DiscriminatorLossConfig(LossConfig):
 class ContextEncoderLossConfig(DiscriminatorLossConfig):
     """Squared error in the hole and in a rim of known pixels, and one discriminator."""
 
-    overlap_pixels: PixelsOrZero = Field(
-        default=4, description="Width in pixels of the rim of known pixels around the hole."
-    )
-    overlap_weight: Weight = Field(default=10.0, description="Weight of a pixel in that rim.")
+    overlap_pixels: PixelsOrZero = 4
+    """Width in pixels of the rim of known pixels around the hole."""
+    overlap_weight: Weight = 10.0
+    """Weight of a pixel in that rim."""
 
 
 class AutoencoderLossConfig(LossConfig):
     """Squared error alone."""
 
-    ae_loss_alpha: Weight = Field(default=1.2, description="Weight of the squared error.")
+    ae_loss_alpha: Weight = 1.2
+    """Weight of the squared error."""
 
 
 # -------------------------------------------------------------------------------------------- runs
 
 
-class TrainConfig(Config):
+Iterations = Annotated[
+    Positive,
+    Field(description="Length of the run. One iteration is one critic update on one batch."),
+]
+BatchSize = Annotated[int, Field(ge=1, le=65_536, description="Photographs in one batch.")]
+CriticUpdates = Annotated[
+    int,  # The graph of a training step has a copy of the critic update for each of them.
+    Field(ge=1, le=100, description="Critic updates for each update of the generator."),
+]
+
+
+class TrainConfig(Settings):
     """All settings of a run.
 
     Like `pathlib.Path`, `TrainConfig(...)` makes an instance of a subclass: that of the model in
@@ -358,31 +315,23 @@ class TrainConfig(Config):
     iterations: Iterations = 150_000
     batch_size: BatchSize = 64
     n_critic: CriticUpdates = 5
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(
-        default=0, description="Seed of every random number."
-    )
-    precision: Literal["auto", "float32", "mixed_bfloat16"] = Field(
-        default="auto", description="Numbers to compute in. auto: mixed_bfloat16 where it is fast."
-    )
-    strategy: Literal["auto", "single", "mirrored", "multiworker"] = Field(
-        default="auto", description="Devices: one, all of this machine, or several machines."
-    )
-    on_nan: Literal["stop", "rollback"] = Field(
-        default="stop",
-        description="At a loss that is not finite: stop, or go back to the last checkpoint and "
-        "continue with the photographs in another order.",
-    )
-    max_rollbacks: Annotated[int, Field(ge=1, le=1000)] = Field(
-        default=3, description="Times that a run goes back before it stops."
-    )
-    max_bad_photos: Share = Field(
-        default=0.05,
-        description="Share of photographs that may be unreadable before the run stops.",
-    )
-    preview_every: Positive = Field(default=1000, description="Iterations between two previews.")
-    checkpoint_every: Positive = Field(
-        default=1000, description="Iterations between two checkpoints."
-    )
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    """Seed of every random number."""
+    precision: Literal["auto", "float32", "mixed_bfloat16"] = "auto"
+    """Numbers to compute in. auto: mixed_bfloat16 where it is fast."""
+    strategy: Literal["auto", "single", "mirrored", "multiworker"] = "auto"
+    """Devices: one, all of this machine, or several machines."""
+    on_nan: Literal["stop", "rollback"] = "stop"
+    """At a loss that is not finite: stop, or go back to the last checkpoint and continue with the
+    photographs in another order."""
+    max_rollbacks: Annotated[int, Field(ge=1, le=1000)] = 3
+    """Times that a run goes back before it stops."""
+    max_bad_photos: Share = 0.05
+    """Share of photographs that may be unreadable before the run stops."""
+    preview_every: Positive = 1000
+    """Iterations between two previews."""
+    checkpoint_every: Positive = 1000
+    """Iterations between two checkpoints."""
 
     def __new__(cls, **settings: Any) -> TrainConfig:  # noqa: D102
         return super().__new__(cls.select(settings))
@@ -390,7 +339,7 @@ class TrainConfig(Config):
     @model_validator(mode="after")
     def _check_class(self) -> TrainConfig:
         # `model_validate` of this class itself would not have the fields of the model.
-        if MODEL_CONFIGS.get(self.model.name) is not type(self) or type(self.model) is ModelConfig:
+        if MODEL_CONFIGS.get(self.model.name) is not type(self):
             raise ValueError("use `load_train_config`, or the config class of the model")
         return self
 
@@ -403,11 +352,10 @@ class TrainConfig(Config):
         """
         if cls is not TrainConfig:
             return cls
-        section = settings.get("model")
-        if isinstance(section, Mapping):
-            name = section.get("name", "ca")
-        else:
-            name = getattr(section, "name", "ca")
+        model = settings.get("model")
+        name = (
+            model.get("name", "ca") if isinstance(model, Mapping) else getattr(model, "name", "ca")
+        )
         if not isinstance(name, str) or name not in MODEL_CONFIGS:
             raise UserError(f"Unknown model: {name!r}. {did_you_mean(name, MODEL_CONFIGS)}")
         return MODEL_CONFIGS[name]

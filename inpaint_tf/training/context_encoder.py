@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from inpaint_tf.losses import overlap_mse
 from inpaint_tf.masks import crop_boxes
-from inpaint_tf.models import ContextDiscriminator, InpaintingModel
+from inpaint_tf.models import ContextDiscriminator
 from inpaint_tf.training.config import (
     ContextEncoderLossConfig,
     ContextEncoderModelConfig,
@@ -31,19 +31,16 @@ class ContextEncoderTrainer(DiscriminatedTrainer):
     loss_weights: ContextEncoderLossConfig
 
     @classmethod
-    def make(cls, config: TrainConfig, generator: InpaintingModel) -> ContextEncoderTrainer:
-        """Make the trainer of a run, with its critic."""
+    def make_critics(cls, config: TrainConfig, dtype: Any) -> dict[str, Any]:
+        """Make the critic of a run."""
         model = cast(ContextEncoderModelConfig, config.model)
-        loss = cast(ContextEncoderLossConfig, config.loss)
         shape = config.mask.make_shape(config.data.image_size)
-        critic = ContextDiscriminator(
-            (shape.height, shape.width),
-            model.critic_width,
-            model.compat,
-            dtype=generator.dtype_policy,
-            name="critic",
-        )
-        return cls(generator, critic, loss, config.n_critic)
+        size = (shape.height, shape.width)
+        return {
+            "critic": ContextDiscriminator(
+                size, model.critic_width, model.compat, dtype=dtype, name="critic"
+            )
+        }
 
     def reconstruction_loss(self, batch: Batch, outputs: dict[str, Any]) -> tuple[Any, Logs]:
         """Return the squared distance in the hole and, with ten times the weight, in its rim."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from typing import Literal, NamedTuple
 
@@ -52,26 +52,20 @@ class Finding(NamedTuple):
 
 
 def examine() -> list[Finding]:
-    """Run all checks. Nothing is written.
-
-    Returns:
-        Findings, in the order to print them in.
-    """
-    return [finding for part in (_versions, _devices, _folders, _trains) for finding in part()]
+    """Run all checks, in the order to print them in. Nothing is written."""
+    return [*_versions(), *_devices(), *_folders(), _training()]
 
 
 def _versions() -> Iterator[Finding]:
     yield Finding("ok", "python", f"{platform.python_version()} on {platform.platform()}")
-    for name in REQUIRED:
+    for name in (*REQUIRED, *OPTIONAL):
         try:
             yield Finding("ok", name, version(name))
         except PackageNotFoundError:
-            yield Finding("broken", name, "not installed: run 'pip install inpaint-tf' again")
-    for name, use in OPTIONAL.items():
-        try:
-            yield Finding("ok", name, version(name))
-        except PackageNotFoundError:
-            yield Finding("missing", name, f"not installed; it {use}")
+            if name in OPTIONAL:
+                yield Finding("missing", name, f"not installed; it {OPTIONAL[name]}")
+            else:
+                yield Finding("broken", name, "not installed: run 'pip install inpaint-tf' again")
 
 
 def _devices() -> Iterator[Finding]:
@@ -99,16 +93,12 @@ def _folders() -> Iterator[Finding]:
             yield Finding("ok", name, f"{len(photos.train)} train, {len(photos.test)} test")
 
 
-def _trains() -> Iterator[Finding]:
-    yield _attempt("training", _train)
-
-
-def _attempt(subject: str, action: Callable[[], str]) -> Finding:
+def _training() -> Finding:
     try:
-        return Finding("ok", subject, action())
+        return Finding("ok", "training", _train())
     except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
         reason = " ".join(str(error).split()) or "no reason given"
-        return Finding("broken", subject, f"{type(error).__name__}: {reason[:300]}")
+        return Finding("broken", "training", f"{type(error).__name__}: {reason[:300]}")
 
 
 def _train() -> str:

@@ -33,7 +33,7 @@ class InitialWeights:
     Attributes:
         source: a run folder, a preset, an imported folder or a `.keras` file.
         generator: its generator.
-        critics: its critics by name; empty if it has none.
+        critics: its critics by name; empty if it has none, or none are taken.
         settings: the default settings of a run that starts from it.
         iteration: of the checkpoint, if the source is a run folder.
         critics_source: where the critics come from, if not from `source`.
@@ -57,23 +57,21 @@ class InitialWeights:
             raise UserError(f"'{source}' has no critics. Give a run that was trained with some.")
         return replace(self, critics=other.critics, critics_source=other.source)
 
-    def record(self, with_critics: bool) -> dict[str, Any]:
+    def record(self) -> dict[str, Any]:
         """Return the entry for the manifest of the run."""
         return {
             "source": str(self.source),
             "iteration": self.iteration,
             "generator_sha256": weights_sha256(self.generator),
-            "critics": sorted(self.critics) if with_critics else [],
-            "critics_source": str(self.critics_source or self.source) if with_critics else None,
+            "critics": sorted(self.critics),
+            "critics_source": str(self.critics_source or self.source) if self.critics else None,
         }
 
 
 def weights_sha256(network: keras.Model) -> str:
     """Return the SHA-256 of a network's weights, which identifies the parent in a manifest."""
-    digest = hashlib.sha256()
-    for weight in network.get_weights():
-        digest.update(weight.tobytes())
-    return digest.hexdigest()
+    weights = b"".join(weight.tobytes() for weight in network.get_weights())
+    return hashlib.sha256(weights).hexdigest()
 
 
 def open_initial_weights(source: str | Path) -> InitialWeights:
@@ -109,12 +107,12 @@ def start_from(
     path: str | Path,
     overwrite: bool = False,
     command: Sequence[str] = (),
-    generator_only: bool = False,
     lock: RunLock | None = None,
 ) -> tuple[RunFolder, TrainConfig]:
     """Create a run whose first checkpoint has the weights of a parent.
 
-    The optimizers start afresh. A contextual attention model may become a multiple as wide.
+    The optimizers start afresh, and so do the critics if the parent has none. A contextual
+    attention model may become a multiple as wide.
 
     Args:
         parent: the source of the weights.
@@ -122,7 +120,6 @@ def start_from(
         path: a folder that does not exist or is empty.
         overwrite: delete an earlier run in it first.
         command: the command line, for the manifest.
-        generator_only: start with new critics.
         lock: as for `start`.
 
     Returns:
@@ -135,30 +132,28 @@ def start_from(
     if config.strategy == "multiworker":
         raise UserError(
             "A finetuned run is begun on one machine: leave out `strategy=multiworker`, stop it "
-            "with Ctrl-C, and resume it with 'inpaint-tf train --resume --strategy multiworker' on "
-            "each."
+            "with Ctrl-C, and go on with `resume` and `strategy=multiworker` on each machine."
         )
     config = resolve(config)
     trainer = make_trainer(config)
     wider = can_widen(parent.generator, trainer.generator)
-    _check_architecture(parent, trainer.generator, {"width"} if wider else set())
-    with_critics = bool(parent.critics) and not generator_only
-    if with_critics:
+    _check_architecture(parent, trainer.generator, wider)
+    if parent.critics:
         _check_critics(parent, trainer.critics)
     if wider:
         widen(parent.generator, trainer.generator, config.seed)
     else:
         trainer.generator.set_weights(parent.generator.get_weights())
-    for name, critic in trainer.critics.items() if with_critics else ():
+    for name, critic in trainer.critics.items() if parent.critics else ():
         critic.set_weights(parent.critics[name].get_weights())
-    run, config = start(config, path, overwrite, command, parent.record(with_critics), lock)
+    run, config = start(config, path, overwrite, command, parent.record(), lock)
     Checkpoints(run, trainer, config).save(iteration=0)
     return run, config
 
 
 def _settings_of(generator: InpaintingModel, critics: Mapping[str, keras.Model]) -> dict[str, Any]:
     """Return the settings that can be read from networks that have no run."""
-    name = next(name for name, kind in MODELS.items() if type(generator) is kind)
+    name = _name_of(generator)
     mode = generator.mask_mode
     settings = {
         "model.name": name,
@@ -185,8 +180,15 @@ def _settings_of(generator: InpaintingModel, critics: Mapping[str, keras.Model])
     return settings
 
 
-def _check_architecture(parent: InitialWeights, generator: InpaintingModel, free: set[str]) -> None:
-    theirs, ours = (_architecture(model) for model in (parent.generator, generator))
+def _name_of(model: InpaintingModel) -> str:
+    return next(name for name, kind in MODELS.items() if type(model) is kind)
+
+
+def _check_architecture(parent: InitialWeights, generator: InpaintingModel, wider: bool) -> None:
+    theirs, ours = (
+        {"model": _name_of(model), **model.get_config()} for model in (parent.generator, generator)
+    )
+    free = _NOT_ARCHITECTURE | ({"width"} if wider else set())
     wrong = [key for key in theirs if key not in free and theirs[key] != ours.get(key)]
     if wrong:
         has = ", ".join(f"{key} {theirs[key]}" for key in wrong)
@@ -195,13 +197,6 @@ def _check_architecture(parent: InitialWeights, generator: InpaintingModel, free
             f"'{parent.source}' is another network than the settings ask for: it has {has}; they "
             f"have {asked}. Leave out those settings to finetune it."
         )
-
-
-def _architecture(model: InpaintingModel) -> dict[str, Any]:
-    name = next(name for name, kind in MODELS.items() if type(model) is kind)
-    config = model.get_config()
-    options = {key: config[key] for key in sorted(config.keys() - _NOT_ARCHITECTURE)}
-    return {"model": name, **options}
 
 
 def _check_critics(parent: InitialWeights, critics: Mapping[str, keras.Model]) -> None:

@@ -6,8 +6,8 @@ from typing import Any, cast
 
 from inpaint_tf.losses import hole_mse
 from inpaint_tf.masks import crop_boxes
-from inpaint_tf.models import GLCICDiscriminator, InpaintingModel
-from inpaint_tf.training.config import DiscriminatorLossConfig, GLCICModelConfig, TrainConfig
+from inpaint_tf.models import GLCICDiscriminator
+from inpaint_tf.training.config import GLCICModelConfig, TrainConfig
 from inpaint_tf.training.discriminated import DiscriminatedTrainer
 from inpaint_tf.training.trainer import Batch, Logs
 
@@ -26,21 +26,17 @@ class GLCICTrainer(DiscriminatedTrainer):
     phase_shares = (0.18, 0.02)
 
     @classmethod
-    def make(cls, config: TrainConfig, generator: InpaintingModel) -> GLCICTrainer:
-        """Make the trainer of a run, with its critic."""
+    def make_critics(cls, config: TrainConfig, dtype: Any) -> dict[str, Any]:
+        """Make the critic of a run."""
         model = cast(GLCICModelConfig, config.model)
-        loss = cast(DiscriminatorLossConfig, config.loss)
         size = config.data.image_size
         shape = config.mask.make_shape(size)
-        critic = GLCICDiscriminator(
-            (shape.height, shape.width),
-            size,
-            model.critic_width,
-            compat=model.compat,
-            dtype=generator.dtype_policy,
-            name="critic",
-        )
-        return cls(generator, critic, loss, config.n_critic)
+        box = (shape.height, shape.width)
+        return {
+            "critic": GLCICDiscriminator(
+                box, size, model.critic_width, compat=model.compat, dtype=dtype, name="critic"
+            )
+        }
 
     def reconstruction_loss(self, batch: Batch, outputs: dict[str, Any]) -> tuple[Any, Logs]:
         """Return the mean squared error of the composited picture, in [0, 1]."""

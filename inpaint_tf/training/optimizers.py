@@ -30,10 +30,10 @@ def count_updates(config: TrainConfig) -> tuple[int, int]:
     """Return how often a whole run updates its generator and its critics, in all its phases."""
     generator = critics = begin = 0
     for phase in TRAINERS[config.model.name].phases(config):
-        stop = phase.stop // config.n_critic
-        generator += phase.trains_generator * (stop - begin)
-        critics += phase.trains_critics * (stop - begin) * config.n_critic
-        begin = stop
+        iterations = phase.stop - begin
+        generator += phase.trains_generator * iterations // config.n_critic
+        critics += phase.trains_critics * iterations
+        begin = phase.stop
     return generator, critics
 
 

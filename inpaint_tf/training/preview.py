@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -20,25 +20,11 @@ from neuralgym_lite.backend import compiled
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.images import ImageError, to_uint8
 
-SCORED = 64  # Photographs that are scored, of which so many are in the grid:
-SHOWN = 16
+Image: TypeAlias = npt.NDArray[np.uint8]
+
+SCORED = 64  # Photographs that are scored.
+SHOWN = 16  # Of these, photographs in the grid.
 BATCH_SIZE = 8
-
-
-class PreviewResult(NamedTuple):
-    """Pictures and scores of a preview.
-
-    Attributes:
-        scores: Mean MSE and L1 of the composited pictures.
-        grid: uint8 RGB picture with a row for each of the first photographs.
-        filled: The same photographs, filled, one below the other.
-        truth: The same photographs, unmasked, one below the other.
-    """
-
-    scores: dict[str, float]
-    grid: npt.NDArray[np.uint8]
-    filled: npt.NDArray[np.uint8]
-    truth: npt.NDArray[np.uint8]
 
 
 class Preview:
@@ -78,8 +64,13 @@ class Preview:
         options = {"return_attention": True} if generator.has_attention else {}
         self._fill = compiled(lambda *pair: generator(pair, **options), generator.variables)
 
-    def run(self) -> PreviewResult:
-        """Fill the photographs with the current weights, and score them."""
+    def run(self) -> tuple[dict[str, float], dict[str, Image]]:
+        """Fill the photographs with the current weights, and score them.
+
+        Returns:
+            The mean MSE and L1 of the composited pictures; and the pictures `grid`, with a row for
+            each of the first photographs, and `filled` and `truth`, with one below the other.
+        """
         count = len(self.truth)
         filled = [self._batch(start) for start in range(0, count, BATCH_SIZE)]
         outputs = {
@@ -98,9 +89,11 @@ class Preview:
             cells = flow_to_rgb(outputs["offsets"][:SHOWN])
             columns["attention"] = cells.repeat(8, axis=1).repeat(8, axis=2)
         rows = zip(*(images[:SHOWN] for images in columns.values()), strict=True)
-        grid = image_grid(list(rows), column_titles=tuple(columns))
-        stacked = (np.concatenate(columns[name][:SHOWN]) for name in ("refined", "truth"))
-        return PreviewResult(scores, grid, *stacked)
+        return scores, {
+            "grid": image_grid(list(rows), column_titles=tuple(columns)),
+            "filled": np.concatenate(columns["refined"][:SHOWN]),
+            "truth": np.concatenate(self.truth[:SHOWN]),
+        }
 
     def _batch(self, start: int) -> dict[str, Any]:
         # The last batch is filled up from the first photographs, so that all have one shape.

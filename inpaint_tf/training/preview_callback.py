@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from inpaint_tf.training.config import TrainConfig
 from inpaint_tf.training.preview import Preview
 from inpaint_tf.training.validation import Validation
 from neuralgym_lite.callbacks import IterationCallback, drop_lines_after
@@ -14,20 +15,21 @@ from neuralgym_lite.experiment import RunFolder
 from neuralgym_lite.image_writing import write_picture
 from neuralgym_lite.images import Picture
 
+FIRST_PREVIEW = 20  # Rounds after which a user sees whether the data are right.
+
 
 class PreviewCallback(IterationCallback):
     """Writes pictures, scores and validation losses to the run folder.
 
-    It does so at the beginning of a run, at `early` iterations, at multiples of `every`, and when
-    training ends. It uses the average of the generator's weights, if the trainer keeps one.
+    It does so at the beginning of a run, after its first rounds, every `preview_every` iterations,
+    and at the end of each phase. It uses the average of the generator's weights, if the trainer
+    keeps one.
 
     Args:
         run: The run folder.
         preview: Makes the pictures and scores.
         validation: Computes the losses.
-        every: Iterations from one preview to the next.
-        early: Iteration of an additional preview, which shows soon whether the data are right.
-        last_iteration: Iteration at which the run ends.
+        config: Settings of the run.
         counting: Keywords of `IterationCallback`.
 
     Attributes:
@@ -41,17 +43,14 @@ class PreviewCallback(IterationCallback):
         run: RunFolder,
         preview: Preview,
         validation: Validation,
-        every: int,
-        early: int,
-        last_iteration: int,
+        config: TrainConfig,
         **counting: int,
     ) -> None:
-        super().__init__(every, **counting)
+        super().__init__(config.preview_every, **counting)
         self.run = run
         self.preview = preview
         self.validation = validation
-        self.early = early
-        self.last_iteration = last_iteration
+        self.early = FIRST_PREVIEW * config.n_critic
         self.scores: dict[str, float] = {}
         self._drawn_at: int | None = None
 
@@ -74,25 +73,22 @@ class PreviewCallback(IterationCallback):
         self.draw()
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
-        """Draw the last preview of the run."""
-        ends = self.model.stop_training or self.iteration >= self.last_iteration
-        if ends and self._drawn_at != self.iteration:
+        """Draw the last preview of a phase."""
+        if self._drawn_at != self.iteration:
             self.draw()
 
     def draw(self) -> None:
         """Write a preview of the current weights."""
         with self.model.averaged():
-            result = self.preview.run()
-            self.scores = {**result.scores, **self.validation.run()}
+            scores, pictures = self.preview.run()
+            self.scores = {**scores, **self.validation.run()}
         self._drawn_at = self.iteration
-        for name, picture in (
-            (f"iteration-{self.iteration:08d}", result.grid),
-            (f"filled-{self.iteration:08d}", result.filled),
-            ("truth", result.truth),
-        ):
-            write_picture(self.run.images / f"{name}.png", Picture(picture))
+        images, number = self.run.images, f"{self.iteration:08d}"
+        write_picture(images / f"iteration-{number}.png", Picture(pictures["grid"]))
+        write_picture(images / f"filled-{number}.png", Picture(pictures["filled"]))
+        write_picture(images / "truth.png", Picture(pictures["truth"]))
         with self.run.validation.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"iteration": self.iteration, **self.scores}) + "\n")
         events = EventFile(self.run.tensorboard)
-        events.image(self.iteration, "preview", result.grid)
+        events.image(self.iteration, "preview", pictures["grid"])
         events.scalars(self.iteration, self.scores)

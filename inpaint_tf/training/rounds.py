@@ -85,32 +85,31 @@ class RoundDataset:
         return made
 
     def _batch(self, iteration: int) -> dict[str, NDArray[Any]]:
-        size, seed = self.config.batch_size, self.config.seed
-        start = iteration * size
-        image = np.stack([self._photo(position) for position in range(start, start + size)])
-        rng = generator(seed, "mask", iteration)
-        mask, box = self.shape.draw(rng, size, self.config.data.image_size)
-        real_box = self.shape.draw_boxes(
-            generator(seed, "real-box", iteration), size, self.config.data.image_size
-        )
-        alpha = generator(seed, "penalty", iteration).random((size, 2), "float32")
+        size, side = self.config.batch_size, self.config.data.image_size
+
+        def rng(stream: str) -> np.random.Generator:
+            return generator(self.config.seed, stream, iteration)
+
+        mask, box = self.shape.draw(rng("mask"), size, side)
         batch: dict[str, NDArray[Any]] = {
-            "image": image,
+            "image": np.stack([self._photo(position) for position in self._positions(iteration)]),
             "mask": mask,
             "box": box,
-            "real_box": real_box,
-            "alpha": alpha,
+            "real_box": self.shape.draw_boxes(rng("real-box"), size, side),
+            "alpha": rng("penalty").random((size, 2), "float32"),
         }
         if self.mode.prefills:
-            pairs = zip(image, mask, strict=True)
+            pairs = zip(batch["image"], mask, strict=True)
             batch["prefilled"] = np.stack([self.mode.prefill(*pair) for pair in pairs])
         return batch
 
+    def _positions(self, iteration: int) -> range:
+        size = self.config.batch_size
+        return range(iteration * size, (iteration + 1) * size)
+
     def keys(self, iteration: int) -> list[str]:
         """Return the keys of the photographs of one batch, if all of them can be read."""
-        size, keys = self.config.batch_size, self.photos.train
-        places = range(iteration * size, (iteration + 1) * size)
-        return [keys[self._place(position)] for position in places]
+        return [self.photos.train[self._place(each)] for each in self._positions(iteration)]
 
     def _place(self, position: int) -> int:
         return shuffled_index(self.config.seed, self._stream, position, len(self.photos.train))
@@ -127,14 +126,11 @@ class RoundDataset:
             except ImageError as error:
                 self._refuse(key, error)
                 continue
-            return self._varied(photo, position)
+            if not self._augmentation.varies:
+                return photo
+            rng = generator(self.config.seed, f"augment-{self._stream}", position)
+            return self._augmentation.apply(photo, self.config.data.image_size, rng)
         raise self._fail(f"No photograph of '{self.photos.where}' can be read.")
-
-    def _varied(self, photo: NDArray[np.uint8], position: int) -> NDArray[np.uint8]:
-        if not self._augmentation.varies:
-            return photo
-        rng = generator(self.config.seed, f"augment-{self._stream}", position)
-        return self._augmentation.apply(photo, self.config.data.image_size, rng)
 
     def _refuse(self, key: str, error: ImageError) -> None:
         with self._lock:
@@ -150,7 +146,7 @@ class RoundDataset:
             raise self._fail(
                 f"{len(self._bad)} of {len(self.photos.train)} photographs of "
                 f"'{self.photos.where}' cannot be read: {names}{more}. Replace them, or allow "
-                "more: --set max_bad_photos=0.2."
+                "more: `max_bad_photos=0.2`."
             )
 
     def _fail(self, message: str) -> UserError:

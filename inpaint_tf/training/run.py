@@ -10,13 +10,12 @@ from typing import Any
 
 import keras
 import numpy as np
-from numpy.typing import NDArray
 
 from inpaint_tf.data import open_photos
 from inpaint_tf.data.photo_set import PhotoSet
 from inpaint_tf.data.split import draw
 from inpaint_tf.model_source import newest_checkpoint
-from inpaint_tf.training.checkpoints import MAY_CHANGE, Checkpoints
+from inpaint_tf.training.checkpoints import Checkpoints, differences
 from inpaint_tf.training.config import TrainConfig
 from inpaint_tf.training.optimizers import compile_trainer
 from inpaint_tf.training.procedures import TRAINERS, check, make_generator
@@ -30,7 +29,7 @@ from neuralgym_lite.image_folders import Log
 from neuralgym_lite.images import ImageError
 from neuralgym_lite.run_lock import RunLock
 
-MEAN_OF = 512  # Photographs that the mean color is computed from.
+_MEAN_OF = 512  # Photographs that the mean color is computed from.
 
 
 def start(
@@ -70,10 +69,9 @@ def start(
         "command": list(command),
         "seed": config.seed,
         "accelerators": accelerators(),
-        "data": describe(photos),
-        **({"parent": parent} if parent else {}),
+        "data": _describe(photos),
     }
-    run.write_manifest(to_dict(config), origin)
+    run.write_manifest(to_dict(config), {**origin, "parent": parent} if parent else origin)
     return run, config
 
 
@@ -106,14 +104,17 @@ def resume(
     stored_file = run.path / "config.json"
     stored = load_config(TrainConfig, stored_file)
     config = load_config(TrainConfig, stored_file, flags=flags, overrides=overrides)
-    for name, value in to_flat(config).items():
-        before = to_flat(stored).get(name)
-        falls = name == "iterations" and stored.optimizer.decay != "none"
-        if value != before and (falls or name not in MAY_CHANGE) and not force:
-            raise UserError(
-                f"Run '{path}' has {name}={before}, not {value}. Leave it out to "
-                "resume, start a new run, or pass --force."
-            )
+    before, after = to_flat(stored), to_flat(config)
+    changed = differences(before, after)
+    # A learning rate that falls to zero over the run depends on its length.
+    if stored.optimizer.decay != "none" and stored.iterations != config.iterations:
+        changed.append("iterations")
+    if changed and not force:
+        name = changed[0]
+        raise UserError(
+            f"Run '{path}' has {name}={before[name]}, not {after.get(name)}. Leave it out to "
+            "resume, start a new run, or pass `force`."
+        )
     check(config)
     check_strategy(config.strategy)
     if lock and is_chief(config.strategy):
@@ -130,13 +131,13 @@ def remember(run: RunFolder, config: TrainConfig, photos: PhotoSet | None = None
         photos: The photographs that it continues with, if they may be other ones. Defaults to None.
     """
     data = run.read_manifest()["data"]
-    now = describe(photos) if photos else data
+    now = _describe(photos) if photos else data
     if now != data or config != load_config(TrainConfig, run.path / "config.json"):
         run.replace_config(to_dict(config), now)
 
 
-def describe(photos: PhotoSet) -> dict[str, Any]:
-    """Return the entry of photographs in a manifest."""
+def _describe(photos: PhotoSet) -> dict[str, Any]:
+    """Return the entry of the photographs in a manifest."""
     return {
         "root": str(photos.root),
         "train": len(photos.train),
@@ -150,7 +151,10 @@ def make_trainer(config: TrainConfig) -> Trainer:
     """Make the networks and optimizers of a run, compiled. Call it in the scope of the strategy."""
     policy = choose_precision(config.precision)
     keras.utils.set_random_seed(config.seed)
-    trainer = TRAINERS[config.model.name].make(config, make_generator(config, policy))
+    generator = make_generator(config, policy)
+    kind = TRAINERS[config.model.name]
+    critics = kind.make_critics(config, generator.dtype_policy)
+    trainer = kind(generator, **critics, loss=config.loss, n_critic=config.n_critic)
     compile_trainer(trainer, config)
     trainer.enter(trainer.phases(config)[0])
     return trainer
@@ -191,20 +195,20 @@ def resolve(config: TrainConfig) -> TrainConfig:
     """
     changes: dict[str, Any] = {}
     if config.mask.color == "mean":
-        color = np.round(mean_color(open_run_photos(config))).astype(int).tolist()
-        changes["mask"] = config.mask.model_copy(update={"color": tuple(color)})
-    trainer = TRAINERS[config.model.name]
-    if len(trainer.phases(config)) > 1:
-        changes["phases"] = config.phases.resolve(config.iterations, trainer.phase_shares)
+        color = _mean_color(open_run_photos(config))
+        changes["mask"] = config.mask.model_copy(update={"color": color})
+    kind = TRAINERS[config.model.name]
+    if any(kind.phase_shares) or len(kind.phases(config)) > 1:
+        changes["phases"] = config.phases.resolve(config.iterations, kind.phase_shares)
     return config.model_copy(update=changes)
 
 
-def mean_color(photos: PhotoSet) -> NDArray[np.float64]:
-    """Return the mean grey levels `(3,)` of some training photographs, all of equal weight."""
+def _mean_color(photos: PhotoSet) -> tuple[int, ...]:
+    """Return the mean of some training photographs, all of equal weight, in grey levels."""
     small = []
-    for key in draw(photos.train, MEAN_OF):
+    for key in draw(photos.train, _MEAN_OF):
         with contextlib.suppress(ImageError):
             small.append(photos.load(key, 8).mean(axis=(0, 1)))
     if not small:
         raise UserError(f"No photograph of '{photos.where}' can be read.")
-    return np.asarray(np.mean(small, axis=0))
+    return tuple(np.round(np.mean(small, axis=0)).astype(int).tolist())

@@ -39,7 +39,6 @@ from neuralgym_lite.pipeline import index_driven
 from neuralgym_lite.progress import Progress
 
 SHOWN_SCALARS = ("loss", "wgan_d", "wgan_gp", "bce_g", "bce_d")
-FIRST_PREVIEW = 20  # Rounds after which a user sees whether the data are right.
 
 MakeCallbacks = Callable[[int], list[IterationCallback]]
 
@@ -65,30 +64,36 @@ def train(run: RunFolder, config: TrainConfig, progress: Progress, force: bool =
     photos = open_run_photos(config, progress.log)
     chief = is_chief(config.strategy)
     if chief and not force:
-        check_data(run, photos)
+        _check_data(run, photos)
     if config.precision == "mixed_bfloat16" and emulates_bfloat16():
         progress.log(
             "This machine emulates bfloat16: an iteration takes many times as long as in float32. "
-            "A new run with --precision auto, or without the option, takes what is fast."
+            "A new run with precision auto, which is the default, takes what is fast."
         )
     strategy = make_strategy(config.strategy)
-    check_batch(config, strategy.num_replicas_in_sync)
+    _check_batch(config, strategy.num_replicas_in_sync)
     with strategy.scope():
         trainer = make_trainer(config)
-    last = last_iteration(config.iterations, config)
-    skipped = _SkippedPhotos(progress)
+    last = trainer.phases(config)[-1].stop
+    skipped: set[str] = set()
+
+    def skip(error: Exception) -> None:
+        if str(error) not in skipped:
+            skipped.add(str(error))
+            progress.log(f"Skipped: {error}")
+
     with Background() as background, lost_workers():
         checkpoints = Checkpoints(run, trainer, config, background, writes=chief)
         iteration, order = checkpoints.restore(progress.log, force)
         if not agree_on(iteration, strategy):
             raise UserError(
                 f"The machines have different checkpoints; here '{run.path}' is at iteration "
-                f"{iteration}. Give all of them the same --run-dir, on a disk that they share."
+                f"{iteration}. Give all of them the same `run_dir`, on a disk that they share."
             )
         if chief and iteration < last:
-            preview = Preview(trainer.generator, photos, config, skipped.add)
+            preview = Preview(trainer.generator, photos, config, skip)
             validation = Validation(trainer, photos, config)
-        if chief:  # Not earlier: nothing can refuse the settings any more.
+        if chief:  # Only here, where no check can refuse the settings any more.
             remember(run, config, photos if force else None)
         if iteration >= last:
             progress.log(f"'{run.path}' has its {iteration} iterations already.")
@@ -100,26 +105,21 @@ def train(run: RunFolder, config: TrainConfig, progress: Progress, force: bool =
             counting = {"iterations_per_step": config.n_critic, "initial_iteration": first}
             if not chief:
                 return [FiniteGuard(**counting)]
-            early = FIRST_PREVIEW * config.n_critic
-            previews = PreviewCallback(
-                run, preview, validation, config.preview_every, early, last, **counting
-            )
+            previews = PreviewCallback(run, preview, validation, config, **counting)
             return [
                 FiniteGuard(**counting),
                 ScalarLog(run.scalars, **counting),
                 TensorBoardScalars(run.tensorboard, every=10 * config.n_critic, **counting),
                 Health(HEALTH_RULES, progress.log, **counting),
                 previews,
-                CheckpointCallback(
-                    checkpoints, order, previews, config.checkpoint_every, last, **counting
-                ),
+                CheckpointCallback(checkpoints, order, previews, **counting),
                 ProgressBar(config.iterations, progress, SHOWN_SCALARS, **counting),
             ]
 
         for rollbacks in range(config.max_rollbacks + 1):
-            rounds = RoundDataset(photos, config, skipped.add, order)
+            rounds = RoundDataset(photos, config, skip, order)
             try:
-                iteration = run_phases(trainer, config, rounds, iteration, make_callbacks)
+                iteration = _run_phases(trainer, config, rounds, iteration, make_callbacks)
                 break
             except NotFiniteError as error:
                 message = _describe(error, config, rounds)
@@ -131,41 +131,25 @@ def train(run: RunFolder, config: TrainConfig, progress: Progress, force: bool =
                 iteration, saved_order = checkpoints.restore(progress.log, force)
                 order = max(order, saved_order) + 1
                 progress.log(f"{message} Back to iteration {iteration}, with other photographs.")
-        if skipped.messages:
+        if skipped:
             count = len(photos.train) + len(photos.test)
-            progress.log(f"{len(skipped.messages)} of {count} photographs could not be read.")
+            progress.log(f"{len(skipped)} of {count} photographs could not be read.")
         return iteration >= last
 
 
-def run_phases(
+def _run_phases(
     trainer: Trainer,
     config: TrainConfig,
     rounds: RoundDataset,
     iteration: int,
     make_callbacks: MakeCallbacks,
 ) -> int:
-    """Train through the phases of a run.
-
-    Args:
-        trainer: Has the weights of `iteration`.
-        config: Settings of the run.
-        rounds: Makes the data.
-        iteration: Iterations done before.
-        make_callbacks: Returns the callbacks of a phase that begins at an iteration.
-
-    Returns:
-        The iteration reached: the last one, or an earlier one if a signal came.
-
-    Raises:
-        NotFiniteError: If a scalar is not finite.
-        UserError: If no photographs are left, or a checkpoint cannot be written.
-    """
+    """Train from an iteration on. Return the last one, or an earlier one if a signal came."""
     for phase in trainer.phases(config):
-        stop = last_iteration(phase.stop, config)
-        if iteration >= stop:
+        if iteration >= phase.stop:
             continue
         trainer.enter(phase)
-        first_round, last_round = iteration // config.n_critic, stop // config.n_critic
+        first_round, last_round = iteration // config.n_critic, phase.stop // config.n_critic
         callbacks = make_callbacks(iteration)
         signals = StopOnSignal()
         try:
@@ -189,52 +173,33 @@ def run_phases(
     return iteration
 
 
-def last_iteration(stop: int, config: TrainConfig) -> int:
-    """Return the last iteration up to `stop` that ends a round."""
-    return stop - stop % config.n_critic
-
-
-class _SkippedPhotos:
-    """Logs each photograph that cannot be read once."""
-
-    def __init__(self, progress: Progress) -> None:
-        self.progress = progress
-        self.messages: set[str] = set()
-
-    def add(self, error: Exception) -> None:
-        if str(error) not in self.messages:
-            self.messages.add(str(error))
-            self.progress.log(f"Skipped: {error}")
-
-
 def _describe(error: NotFiniteError, config: TrainConfig, rounds: RoundDataset) -> str:
     """Return a message with the photographs of the round of an error, and what to do."""
-    first = error.iteration - config.n_critic
-    keys = [key for i in range(first, error.iteration) for key in rounds.keys(i)]
-    names = ", ".join(dict.fromkeys(keys))
+    batches = range(error.iteration - config.n_critic, error.iteration)
+    names = ", ".join(dict.fromkeys(key for index in batches for key in rounds.keys(index)))
     advice = "Lower optimizer.learning_rate"
     if config.on_nan == "stop":
-        advice += ", or let such a run go back by itself: --set on_nan=rollback"
+        advice += ", or let such a run go back by itself: `on_nan=rollback`"
     return (
         f"{error} The weights before it are in the last checkpoint. {advice}. "
         f"The photographs of that round: {names}."
     )
 
 
-def check_batch(config: TrainConfig, replicas: int) -> None:
+def _check_batch(config: TrainConfig, replicas: int) -> None:
     """Raise a UserError if a batch cannot be divided into equal shares, which the losses need."""
     if config.batch_size % replicas:
         raise UserError(
             f"Strategy '{config.strategy}' has {replicas} replicas, which cannot have equal shares "
-            f"of batch_size={config.batch_size}. Go on with --resume --strategy single, or start a "
-            f"new run whose batch size is a multiple of {replicas}."
+            f"of batch_size={config.batch_size}. Go on with `resume` and `strategy=single`, or "
+            f"start a new run whose batch size is a multiple of {replicas}."
         )
 
 
-def check_data(run: RunFolder, photos: PhotoSet) -> None:
+def _check_data(run: RunFolder, photos: PhotoSet) -> None:
     """Raise a UserError if a run was started on other photographs than these."""
     recorded = run.read_manifest()["data"]
-    way_out = "Bring them back, start a new run, or pass --force."
+    way_out = "Bring them back, start a new run, or pass `force`."
     if photos.fingerprint() != recorded["fingerprint"]:
         raise UserError(
             f"Run '{run.path}' was started on other photographs than '{photos.where}' has now "

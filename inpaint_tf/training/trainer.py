@@ -77,9 +77,9 @@ class Trainer(keras.Model):
     # For subclasses to override.
 
     @classmethod
-    def make(cls, config: TrainConfig, generator: InpaintingModel) -> Trainer:
-        """Make the trainer of a run, with its critics."""
-        return cls(generator, config.loss, config.n_critic)
+    def make_critics(cls, config: TrainConfig, dtype: Any) -> dict[str, Any]:
+        """Make the critics of a run, under the names of the arguments that take them."""
+        return {}
 
     @property
     def critics(self) -> dict[str, keras.Model]:
@@ -88,14 +88,15 @@ class Trainer(keras.Model):
 
     @classmethod
     def phases(cls, config: TrainConfig) -> tuple[Phase, ...]:
-        """Return the parts of a run: generator alone, critics alone, both."""
-        completed, learned = config.phases.stops(config.iterations, cls.phase_shares)
+        """Return the parts of a run, of whole rounds: generator alone, critics alone, both."""
+        given = (*config.phases.stops(config.iterations, cls.phase_shares), config.iterations)
+        stops = [stop - stop % config.n_critic for stop in given]
         phases = (
-            Phase(completed, trains_generator=True, trains_critics=False),
-            Phase(learned, trains_generator=False, trains_critics=True),
-            Phase(config.iterations, trains_generator=True, trains_critics=True),
+            Phase(stops[0], trains_generator=True, trains_critics=False),
+            Phase(stops[1], trains_generator=False, trains_critics=True),
+            Phase(stops[2], trains_generator=True, trains_critics=True),
         )
-        begins = (0, completed, learned)
+        begins = (0, *stops[:2])
         return tuple(each for each, begin in zip(phases, begins, strict=True) if each.stop > begin)
 
     def reconstruction_loss(self, batch: Batch, outputs: dict[str, Any]) -> tuple[Any, Logs]:
@@ -206,11 +207,9 @@ class Trainer(keras.Model):
             setattr(self, "train_step", step)  # noqa: B010 - the type of a method is fixed
 
     def _symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
-        # Everything is built. Keras would take a round to find out, and cannot on several machines.
-        return
+        """Do nothing: all is built. Keras would take a round, and fails on several machines."""
 
-    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
-        return
+    _maybe_symbolic_build = _symbolic_build
 
     def call(self, inputs: Any) -> Any:
         """Run the generator."""

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from inpaint_tf.cli import main as main_module
-from inpaint_tf.cli._echo import echo, echo_json
+from inpaint_tf.cli._echo import echo, echo_json, tell
 from inpaint_tf.cli.main import main
 from inpaint_tf.data import open_photos
 from neuralgym_lite.errors import printable
@@ -136,8 +136,9 @@ def test_json_stays_json(capfd: pytest.CaptureFixture[str]) -> None:
 
 
 def test_cells_are_told_apart(capfd: pytest.CaptureFixture[str]) -> None:
-    echo("a\tb", Path("c"), err=True)
-    assert capfd.readouterr() == ("", "a\\tb\tc\n")
+    echo("a\tb", Path("c"))
+    tell("a\tb")
+    assert capfd.readouterr() == ("a\\tb\tc\n", "a\\tb\n")
 
 
 def test_no_command_prints_in_another_way() -> None:

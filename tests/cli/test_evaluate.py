@@ -220,7 +220,7 @@ def test_a_model_that_fails_is_named_and_the_rest_scored(monkeypatch: pytest.Mon
         (["ns", "--dataset", "samples", "--out", "file"], "'file' cannot be made: File exists"),
         # Nobody may write there, root neither.
         (["ns", "--dataset", "samples", "--out", "/proc"], "'/proc' cannot be written to: .*`out`"),
-        (["broken", "--dataset", "samples"], "no config of a run"),
+        (["broken", "--dataset", "samples"], "'broken/config.json' is broken JSON"),
     ],
 )
 def test_refusals(tmp_path: Path, arguments: list[str], message: str) -> None:
@@ -244,10 +244,10 @@ def test_wrong_usage_exits_with_2(arguments: list[str]) -> None:
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        ({"dataset": ["samples"]}, "data.dataset is"),
-        ({"dir": 5}, "data.dir is '5'"),
-        ({"image_size": "64"}, "data.image_size is '64'"),
-        ({"image_size": 100_000_000_000}, "data.image_size is 100000000000"),
+        ({"dataset": ["samples"]}, "'data.dataset' should be a string"),
+        ({"dir": 5}, "'data.dir' should be a string"),
+        ({"image_size": "64"}, "'data.image_size' should be a valid integer. Received: '64'"),
+        ({"image_size": 100_000_000_000}, "'data.image_size' should be less than or equal to 8192"),
     ],
 )
 def test_what_a_run_recorded_may_be_wrong(
@@ -255,5 +255,6 @@ def test_what_a_run_recorded_may_be_wrong(
 ) -> None:
     run = _run_folder(tmp_path / "run", **data)
     result = CliRunner().invoke(command, [str(run)])
-    assert f"'{run / 'config.json'}' is no config of a run: {words}" in str(result.exception)
+    assert f"Config key {words}" in str(result.exception)
+    assert f" in {run / 'config.json'}." in str(result.exception)
     assert isinstance(result.exception, UserError)

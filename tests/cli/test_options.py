@@ -8,6 +8,7 @@ import click
 import pytest
 
 from inpaint_tf.cli._options import with_options
+from inpaint_tf.cli.finetune import command as finetune
 from inpaint_tf.cli.main import main
 from inpaint_tf.cli.train import command as train
 from inpaint_tf.cli.weights import command as weights
@@ -40,6 +41,13 @@ def test_values_are_named_too() -> None:
         "take --strategy single, --set optimizer.learning_rate=1e-4 or --resume"
     )
     assert with_options("`on_nan=stop`", command) == "`on_nan=stop`"
+
+
+def test_an_option_of_another_command_is_named_with_it() -> None:
+    message = "go on with `resume` and `strategy=single`"
+    assert with_options(message, finetune) == (
+        "go on with `inpaint-tf train --resume` and --strategy single"
+    )
 
 
 def test_subcommands_are_searched() -> None:

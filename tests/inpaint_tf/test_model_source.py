@@ -87,8 +87,6 @@ def test_a_run(sources: dict[str, Path]) -> None:
         7,
         "samples",
     )
-    assert found.data_settings() == {"dataset": "samples", "image_size": 32}
-    assert ModelSource.find(sources["file"]).data_settings() == {}
 
 
 def test_the_newest_checkpoint_is_decided_once(sources: dict[str, Path]) -> None:

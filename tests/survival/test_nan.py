@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from inpaint_tf.training import session
+from inpaint_tf.training import preview_callback
 from inpaint_tf.training.adversarial import AdversarialTrainer
 from inpaint_tf.training.procedures import load_train_config
 from inpaint_tf.training.rounds import RoundDataset
@@ -91,7 +91,7 @@ def in_image(result, poison):
         (SMALL, AdversarialTrainer, "critic_loss", in_loss, CRITIC_LOSSES),
         (SMALL, AdversarialTrainer, "generator_loss", in_loss, {"wgan_g", "g_total", "g_norm"}),
         pytest.param(
-            *(SMALL, AdversarialTrainer, "reconstruction", in_loss, {"l1", "ae", "loss"}),
+            *(SMALL, AdversarialTrainer, "reconstruction_loss", in_loss, {"l1", "ae", "loss"}),
             marks=pytest.mark.full,
         ),
         (AUTOENCODER, Trainer, "generator_gradients", in_one_gradient, {"g_norm"}),
@@ -112,7 +112,7 @@ def test_stops_in_its_round_and_says_where(tmp_path, poison, settings, cls, name
     assert f"At iteration {BAD_ROUND + 1} '" in text
     assert text.split("'")[1] in scalars
     assert "became nan" in text
-    assert "--set on_nan=rollback" in text
+    assert "`on_nan=rollback`" in text
     assert all(key in text for key in _keys_of_round(config, BAD_ROUND))
     assert latest_checkpoint(run.checkpoints).name == "iteration-00000004"
     numbers = [json.loads(line)["iteration"] for line in run.scalars.read_text().splitlines()]
@@ -121,7 +121,7 @@ def test_stops_in_its_round_and_says_where(tmp_path, poison, settings, cls, name
 
 @pytest.mark.parametrize(("every", "back_to"), [(4, 4), (100, 0)], ids=["saved", "beginning"])
 def test_goes_back_if_asked_to(tmp_path, poison, capsys, monkeypatch, every, back_to):
-    monkeypatch.setattr(session, "FIRST_PREVIEW", 5)
+    monkeypatch.setattr(preview_callback, "FIRST_PREVIEW", 5)
     run, config = begin(tmp_path / "run", AUTOENCODER, on_nan="rollback", checkpoint_every=every)
     poison(Trainer, "prepare", in_image)
     assert go(run, config)

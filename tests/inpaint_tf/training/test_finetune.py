@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -101,8 +102,8 @@ def test_phases_are_the_parents_past(tmp_path):
 def test_manifest_names_the_parent(parent_run, tmp_path):
     parent = open_initial_weights(parent_run.path)
     records = []
-    for only in (False, True):
-        run, _ = start_from(parent, settings(parent), tmp_path / str(only), generator_only=only)
+    for given in (parent, replace(parent, critics={})):
+        run, _ = start_from(given, settings(parent), tmp_path / str(len(given.critics)))
         records.append(run.read_manifest()["parent"])
     assert records[0]["source"] == str(parent_run.path)
     assert records[0]["iteration"] == 2
@@ -123,7 +124,7 @@ def test_a_run_without_its_parents_weights_is_not_begun(parent_run, tmp_path):
 def test_generator_only(parent_run, tmp_path):
     parent = open_initial_weights(parent_run.path)
     config = settings(parent, "model.critic_width=3")
-    run, _ = start_from(parent, config, tmp_path / "child", generator_only=True)
+    run, _ = start_from(replace(parent, critics={}), config, tmp_path / "child")
     trainer, _, _ = load_trainer(run)
     assert_equal(weights(trainer.generator), weights(parent.generator))
     fresh = make_trainer(config)
@@ -166,9 +167,8 @@ def test_saved_model(tmp_path, name):
 
 def test_twice_as_wide(parent_run, tmp_path):
     parent = open_initial_weights(parent_run.path)
-    run, config = start_from(
-        parent, settings(parent, **{"model.width": 8}), tmp_path / "child", generator_only=True
-    )
+    wider = settings(parent, **{"model.width": 8})
+    run, config = start_from(replace(parent, critics={}), wider, tmp_path / "child")
     assert config.model.width == 8
     image = np.random.default_rng(0).integers(0, 256, (64, 48, 3)).astype(np.uint8)
     mask = np.zeros((64, 48), np.uint8)
@@ -220,7 +220,9 @@ def test_another_architecture(parent_run, tmp_path, flags, message):
 
 def test_several_machines(parent_run, tmp_path):
     parent = open_initial_weights(parent_run.path)
-    with pytest.raises(UserError, match="begun on one machine.*train --resume"):
+    with pytest.raises(
+        UserError, match="begun on one machine.*`resume` and `strategy=multiworker`"
+    ):
         start_from(parent, settings(parent, "strategy=multiworker"), tmp_path / "child")
     assert not (tmp_path / "child").exists()
 

@@ -246,7 +246,7 @@ def test_more_than_allowed_are_listed(many, count, share):
     with pytest.raises(UserError, match=f"^{count} of 100 photographs") as caught:
         epoch(maker)
     assert str(many.root) in str(caught.value)
-    assert "--set max_bad_photos=" in str(caught.value)
+    assert "`max_bad_photos=0.2`" in str(caught.value)
     assert "\n" not in str(caught.value)
     listed = [key for key in many.train if key in str(caught.value)]
     assert listed == bad[:20]
