@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from inpaint_tf.cli._echo import echo, echo_json
+from inpaint_tf.cli._options import with_options
 from inpaint_tf.model_source import MAX_SIDE, ModelSource
 from neuralgym_lite.backend import import_backend
 from neuralgym_lite.errors import UserError
@@ -103,7 +104,7 @@ def command(
                 echo_json(evaluation.to_json())
             else:
                 for line in render_table(evaluation).split("\n"):
-                    echo(line)
+                    echo(with_options(line))
     echo(f"Wrote report.html, metrics.json, per_image.csv and grid.png to '{folder}'.", err=True)
     if _print_failures(evaluation):
         sys.exit(1)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from inpaint_tf.cli._echo import echo
+from inpaint_tf.cli._options import with_options
 from neuralgym_lite.backend import import_backend
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.images import Picture, atomic_path, atomic_write, read_mask, read_rgb
@@ -145,7 +146,7 @@ def table2(
     trained = {each["name"]: f"{each['iteration']:,}" for each in models if "iteration" in each}
     tables = {paper: render_table2(evaluation, trained, paper) for paper in (False, True)}
     for line in tables[paper_definitions].splitlines():
-        echo(line)
+        echo(with_options(line))
     if out:
         evaluation.write(out)
         atomic_write(out / "table2.md", f"{tables[False]}\n\n{tables[True]}\n".encode())

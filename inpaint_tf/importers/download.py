@@ -93,5 +93,5 @@ def _failure(url: str, reason: str) -> str:
     reason = " ".join(reason.split())
     return (
         f"'{url}' cannot be downloaded: {reason}. Try again, or fetch it by hand and name its "
-        "folder with '--from DIR'"
+        "folder with `source=DIR`"
     )

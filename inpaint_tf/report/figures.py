@@ -198,8 +198,8 @@ def worst_figure(
     keys = draw(photos.test, limit or len(photos.test))
     if unknown := [key for key in found if key not in keys]:
         raise UserError(
-            f"'{unknown[0]}' is not among the test photographs of data set '{name}'; name the "
-            "folder that was evaluated with '--data-dir DIR'"
+            f"'{unknown[0]}' is not among the test photographs of data set '{name}'; name "
+            "the folder that was evaluated with `data_dir=DIR`"
         )
     masks = EvaluationMasks(kind, len(keys), size, seed)
     return comparison_figure(
