@@ -139,6 +139,12 @@ class Evaluation:
         titles = {name: metric.title for name, metric in self.metrics.items()}
         return left_out_lines(self.left_out, titles, len(self.photographs))
 
+    @property
+    def notes(self) -> list[str]:
+        """Lines on what is left out of the means, and on what could not be computed."""
+        unmeasured = self.unmeasured_titles.items()
+        return self.left_out_lines + [f"{each}: not measured. {why}" for why, each in unmeasured]
+
     def mean(self, method: str, metric: str) -> float | None:
         """Return the mean of a metric: infinite if all scores are, None if a score is missing."""
         summary = self.summaries[method].get(metric)
@@ -162,13 +168,10 @@ class Evaluation:
 
     def truth_variation(self, region: str) -> float | None:
         """Return the mean total variation of the true photographs; None if it was not computed."""
-        for summaries in self.summaries.values():
-            means = [
-                summaries[name].mean if name in summaries else None
-                for name in (f"tv_{region}_255", f"tv_gap_{region}_255")
-            ]
-            if None not in means:
-                return float(sum(mean for mean in means if mean is not None))
+        for method in self.scores:
+            mean, gap = (self.mean(method, f"{name}_{region}_255") for name in ("tv", "tv_gap"))
+            if mean is not None and gap is not None:
+                return mean + gap
         return None
 
     def to_json(self) -> dict[str, Any]:
