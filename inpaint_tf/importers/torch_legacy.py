@@ -24,6 +24,7 @@ from inpaint_tf.importers.torch_pickle import (
     expect,
     flatten,
     length_in_file,
+    opcodes,
     printable,
     read_guarded,
     set_items,
@@ -117,18 +118,12 @@ def _find_numbers(
 class _LegacyMachine(Machine):
     """Also accepts the opcodes of Python 2 and the tensor classes of early PyTorch."""
 
-    opcodes = Machine.opcodes | {"BINSTRING", "NEWOBJ", "SHORT_BINSTRING"}
+    opcodes = Machine.opcodes | opcodes("BINSTRING|NEWOBJ|SHORT_BINSTRING")
     names = Machine.names | {_TENSOR, _PARAMETER} | _TENSOR_CLASSES
 
     def __init__(self) -> None:
         super().__init__()
         self.storages: dict[str, Storage] = {}
-
-    def step(self, name: str, argument: Any) -> None:
-        if name in ("BINSTRING", "SHORT_BINSTRING"):
-            self.stack.append(argument)
-        else:
-            super().step("REDUCE" if name == "NEWOBJ" else name, argument)
 
     def call(self, name: str, arguments: tuple[Any, ...]) -> Any:
         if name == _DICT and len(arguments) == 1:
