@@ -5,22 +5,19 @@ The paper's own code uses the same names and layouts.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from inpaint_tf.importers.weight_slots import (
-    MAX_WIDTH,
     WeightSlot,
     assign_weights,
     check_count,
     dimension,
+    make_critic,
 )
 from inpaint_tf.masks import MaskMode
-from inpaint_tf.models import Critic, InpaintingModel, create, create_critic
+from inpaint_tf.models import Critic, InpaintingModel, create
 from inpaint_tf.models.registry import find
 from neuralgym_lite.errors import UserError
 
@@ -73,7 +70,9 @@ def make_critics(arrays: Mapping[str, Any]) -> dict[str, Critic]:
     for kind, prefix in CRITICS.items():
         own = {key.removeprefix(prefix): arrays[key] for key in arrays if key.startswith(prefix)}
         if own:
-            critics[kind] = _make_critic(kind, own)
+            kernels = [f"dis_conv_module.conv{i}.conv.weight" for i in (1, 4)]
+            critics[kind] = make_critic(kind, own, kernels, "linear.weight", 0, COMPAT)
+            assign_critic(critics[kind], own)
     return critics
 
 
@@ -109,8 +108,7 @@ def select(arrays: Mapping[str, Any], first: tuple[str, ...]) -> dict[str, Any]:
 
 def has_critics(arrays: Mapping[str, Any]) -> bool:
     """Return whether a training state contains critics."""
-    kinds = tuple(CRITICS.values())
-    return any(f".{name}".find(f".{kind}") >= 0 for name in arrays for kind in kinds)
+    return any(f".{kind}" in f".{name}" for name in arrays for kind in CRITICS.values())
 
 
 def assign_generator(model: InpaintingModel, arrays: Mapping[str, Any]) -> None:
@@ -170,24 +168,6 @@ def _architecture(arrays: Mapping[str, Any]) -> str:
         "These weights are of no generator known here: expected names such as "
         f"'fine_generator.pmconv1.conv.weight', {found}."
     )
-
-
-def _make_critic(kind: str, arrays: Mapping[str, Any]) -> Critic:
-    first, last = (f"dis_conv_module.conv{i}.conv.weight" for i in (1, 4))
-    width = dimension(arrays, first, axis=0)
-    last_width = dimension(arrays, last, axis=0, limit=8 * MAX_WIDTH)
-    inputs = np.size(arrays.get("linear.weight", ()))
-    side = math.isqrt(inputs // last_width)
-    if inputs and inputs != side * side * last_width:
-        raise UserError(
-            f"The {kind} critic judges no square pictures: its dense layer has {inputs} inputs, "
-            f"for {last_width} channels."
-        )
-    size = 16 * max(side, 1)
-    check_count(arrays, Critic.least_weights(size, width, last_width))
-    critic = create_critic(kind, size=size, width=width, last_width=last_width, compat=COMPAT)
-    assign_critic(critic, arrays)
-    return critic
 
 
 def _slot(variable: Any) -> WeightSlot:

@@ -101,9 +101,8 @@ def read_guarded(path: Path, read: Callable[[Path], dict[str, Array]]) -> dict[s
         raise UserError(f"'{path}' {refusal}") from None
     except OSError as error:
         raise UserError(f"'{path}' cannot be read: {reason_of(error)}.") from None
-    except (
-        Exception
-    ) as error:  # zipfile and pickletools raise many kinds of exceptions for damaged files
+    # zipfile and pickletools raise many kinds of exceptions for damaged files.
+    except Exception as error:
         raise UserError(f"'{path}' is damaged: {printable(reason_of(error))}.") from error
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from inpaint_tf.models import Critic, create_critic
 from neuralgym_lite.errors import UserError
 
 FEW = 3
@@ -89,6 +91,41 @@ def check_count(arrays: Mapping[str, Any], least: int) -> None:
             f"These weights are of another network: they are {count:,} numbers, and one of this "
             f"width has {least:,} or more."
         )
+
+
+def make_critic(
+    kind: str,
+    arrays: Mapping[str, Any],
+    kernels: Sequence[str],
+    dense: str,
+    axis: int,
+    compat: str,
+) -> Critic:
+    """Create a critic of the size and widths of its arrays, with random weights.
+
+    Args:
+        kind: "local" or "global".
+        arrays: name in the file -> array.
+        kernels: names of the first and the last kernel.
+        dense: name of the kernel of the dense layer.
+        axis: axis of the output channels of a kernel.
+        compat: dialect of the critic.
+
+    Raises:
+        UserError: If a kernel is missing or has another shape, or the pictures are not square.
+    """
+    width = dimension(arrays, kernels[0], axis)
+    last_width = dimension(arrays, kernels[1], axis, limit=8 * MAX_WIDTH)
+    inputs = np.size(arrays.get(dense, ()))
+    side = math.isqrt(inputs // last_width)
+    if inputs != side * side * last_width:
+        raise UserError(
+            f"The {kind} critic judges no square pictures: its dense layer has {inputs} inputs, "
+            f"for {last_width} channels."
+        )
+    size = 16 * max(side, 1)
+    check_count(arrays, Critic.least_weights(size, width, last_width))
+    return create_critic(kind, size=size, width=width, last_width=last_width, compat=compat)
 
 
 def _list(problems: list[str]) -> str:
