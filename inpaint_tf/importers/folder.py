@@ -15,11 +15,7 @@ from neuralgym_lite.folders import temporary_folder
 
 
 def check_target(folder: Path) -> None:
-    """Check that a folder does not exist or is empty.
-
-    Raises:
-        UserError: If it exists and is not empty.
-    """
+    """Raise a UserError if a folder exists and is not empty."""
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise UserError(f"'{folder}' exists and is not an empty folder. Choose another `out`.")
 
@@ -60,13 +56,7 @@ def describe(imported: Imported, licence: str | None, differences: dict[str, flo
 def write_folder(folder: Path, imported: Imported, facts: Any) -> None:
     """Write a folder with the networks, `MODEL_CARD.md` and `model.json`, completely or not at all.
 
-    Args:
-        folder: a folder that does not exist, or is empty.
-        imported: the networks.
-        facts: from `describe`.
-
-    Raises:
-        UserError: If it cannot be written.
+    The folder does not exist, or is empty. The facts are those of `describe`.
     """
     try:
         with temporary_folder(folder.parent) as hidden:

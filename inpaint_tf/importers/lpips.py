@@ -69,8 +69,7 @@ _PUBLISHED = {
 def fetch(name: str, source: str | None = None, on_progress: OnProgress | None = None) -> Path:
     """Download weights into the cache folder, unless they are there.
 
-    The published files with the network and the channel weights are read without PyTorch and
-    without executing their pickles, and converted.
+    The published files are read without PyTorch and without executing their pickles.
 
     Args:
         name: a key of `lpips_weights.SHA256`.

@@ -39,8 +39,7 @@ _WRITE_IMAGES = ("conv17", "allconv17")
 def find_checkpoint(path: Path) -> Path | None:
     """Return the prefix of a TensorFlow checkpoint's files, or None if `path` is something else.
 
-    Args:
-        path: `snap-0`, one of its files, or a folder with a checkpoint.
+    `path` may be `snap-0`, one of its files, or a folder with a checkpoint.
 
     Raises:
         UserError: If its index is missing, or the folder has several checkpoints and no file
@@ -97,11 +96,7 @@ def read_tf1(prefix: Path) -> dict[str, NDArray[Any]]:
 
 
 def make_generator(arrays: Mapping[str, Any], mask_mode: MaskMode) -> InpaintingModel:
-    """Create the generator of the release from its tensors. Tensors of critics are ignored.
-
-    Raises:
-        UserError: If names are missing or left over, or shapes differ.
-    """
+    """Create the generator of the release from its tensors. Tensors of critics are ignored."""
     width = dimension(arrays, f"{GENERATOR}conv1/kernel", axis=3)
     check_count(arrays, ContextualAttentionModel.least_weights(width))
     model = create("ca", width=width, compat=COMPAT, mask_mode=mask_mode)
@@ -118,11 +113,7 @@ def make_generator(arrays: Mapping[str, Any], mask_mode: MaskMode) -> Inpainting
 
 
 def make_critics(arrays: Mapping[str, Any]) -> dict[str, Critic]:
-    """Create the critics of the release from its tensors, if there are any.
-
-    Raises:
-        UserError: If names are missing or left over, or shapes differ.
-    """
+    """Create the critics of the release from its tensors, if there are any."""
     own = _only(arrays, CRITICS)
     if not own:
         return {}

@@ -38,9 +38,6 @@ def make_generator(arrays: Mapping[str, Any], mask_mode: MaskMode) -> tuple[str,
 
     Returns:
         The name of the network in the model registry, and the network.
-
-    Raises:
-        UserError: If the weights belong to an unknown network.
     """
     arrays = select(arrays, GENERATOR)
     name = _architecture(arrays)
@@ -53,13 +50,9 @@ def make_generator(arrays: Mapping[str, Any], mask_mode: MaskMode) -> tuple[str,
 
 
 def make_critics(arrays: Mapping[str, Any]) -> dict[str, Critic]:
-    """Create the local and the global critic from the state dicts `localD` and `globalD`.
+    """Create the critics of the state dicts `localD` and `globalD`, of which one may be missing.
 
-    Args:
-        arrays: tensors of one or both, alone or in a complete training state.
-
-    Raises:
-        UserError: If there are other tensors, or shapes do not match.
+    Both may be parts of a complete training state.
     """
     arrays = select(arrays, tuple(CRITICS.values()))
     strange = [name for name in arrays if not name.startswith(tuple(CRITICS.values()))]
@@ -85,9 +78,6 @@ def select(arrays: Mapping[str, Any], first: tuple[str, ...]) -> dict[str, Any]:
 
     Returns:
         The arrays of the network if they have a prefix; else all arrays.
-
-    Raises:
-        UserError: If there are several such networks.
     """
     plain: dict[str, Any] = {}
     for name, array in arrays.items():
@@ -112,14 +102,9 @@ def has_critics(arrays: Mapping[str, Any]) -> bool:
 
 
 def assign_generator(model: InpaintingModel, arrays: Mapping[str, Any]) -> None:
-    """Assign a generator's state dict to a two-stage model.
+    """Assign a generator's state dict to a two-stage model of the same width.
 
-    Args:
-        model: a model of the same width, usually with `compat="torch"`.
-        arrays: name -> array, such as `coarse_generator.conv1.conv.weight`; kernels are OIHW.
-
-    Raises:
-        UserError: If names are missing or left over, or shapes differ.
+    Names are such as `coarse_generator.conv1.conv.weight`; kernels are OIHW.
     """
     slots = {}
     for stage, network in (("coarse", model.coarse), ("fine", model.refinement)):
@@ -131,14 +116,9 @@ def assign_generator(model: InpaintingModel, arrays: Mapping[str, Any]) -> None:
 
 
 def assign_critic(critic: Critic, arrays: Mapping[str, Any]) -> None:
-    """Assign a critic's state dict to a critic.
+    """Assign a critic's state dict to a critic of the same size and widths.
 
-    Args:
-        critic: a critic of the same size and widths, usually with `compat="torch"`.
-        arrays: name -> array, such as `dis_conv_module.conv1.conv.weight` and `linear.weight`.
-
-    Raises:
-        UserError: If names are missing or left over, or shapes differ.
+    Names are such as `dis_conv_module.conv1.conv.weight` and `linear.weight`.
     """
     slots = {}
     for conv in critic.convs:
@@ -173,8 +153,6 @@ def _architecture(arrays: Mapping[str, Any]) -> str:
 def _slot(variable: Any) -> WeightSlot:
     shape = tuple(variable.shape)
     if len(shape) == 4:  # OIHW there, HWIO here
-        height, width, inputs, outputs = shape
-        return WeightSlot(
-            variable, (outputs, inputs, height, width), lambda a: a.transpose(2, 3, 1, 0)
-        )
+        oihw = tuple(shape[axis] for axis in (3, 2, 0, 1))
+        return WeightSlot(variable, oihw, lambda array: array.transpose(2, 3, 1, 0))
     return WeightSlot(variable, shape, lambda array: array)

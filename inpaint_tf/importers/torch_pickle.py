@@ -90,11 +90,7 @@ class RefusedError(Exception):
 
 
 def read_guarded(path: Path, read: Callable[[Path], dict[str, Array]]) -> dict[str, Array]:
-    """Read a file and turn any exception into one line that names the file.
-
-    Raises:
-        UserError: If `read` raises an exception.
-    """
+    """Read a file, and turn any exception into a UserError that names the file."""
     try:
         return read(path)
     except RefusedError as refusal:
@@ -320,14 +316,10 @@ def check_name(name: str) -> str:
 
 
 class Storages:
-    """The data outside the pickle. A storage is read when the first tensor needs it.
-
-    Args:
-        load: returns the data of a storage; also takes the name of the tensor, for messages.
-    """
+    """The data outside the pickle. A storage is read when the first tensor needs it."""
 
     def __init__(self, load: Callable[[str, Storage], Array]) -> None:
-        self.load = load
+        self.load = load  # of the name of the tensor, for messages, and the storage
         self.loaded: dict[str, tuple[Storage, Array]] = {}
 
     def view(self, name: str, tensor: Tensor) -> Array:

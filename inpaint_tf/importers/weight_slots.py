@@ -19,17 +19,11 @@ MAX_WIDTH = 256
 
 @dataclass(frozen=True)
 class WeightSlot:
-    """A variable of a network and the array in a file that is assigned to it.
-
-    Attributes:
-        variable: variable of the network.
-        shape: shape of the array in the file.
-        convert: function that converts the array to the layout of the variable.
-    """
+    """A variable of a network, and the array in a file that is assigned to it."""
 
     variable: Any
-    shape: tuple[int, ...]
-    convert: Callable[[NDArray[np.float32]], NDArray[np.float32]]
+    shape: tuple[int, ...]  # of the array in the file
+    convert: Callable[[NDArray[np.float32]], NDArray[np.float32]]  # to the variable's layout
 
 
 def assign_weights(slots: Mapping[str, WeightSlot], arrays: Mapping[str, Any]) -> None:
@@ -70,16 +64,11 @@ def dimension(arrays: Mapping[str, Any], name: str, axis: int, limit: int = MAX_
     if name not in arrays:
         raise UserError(f"These weights are of another network: '{name}' is missing.")
     shape = np.shape(arrays[name])
+    found = f"These weights are of another network: '{name}' has shape {shape}"
     if len(shape) != 4:
-        raise UserError(
-            f"These weights are of another network: '{name}' has shape {shape}, expected 4 "
-            "dimensions."
-        )
+        raise UserError(f"{found}, expected 4 dimensions.")
     if not 2 <= shape[axis] <= limit:
-        raise UserError(
-            f"These weights are of another network: '{name}' has shape {shape}, and "
-            f"{shape[axis]} channels are not in 2 to {limit}."
-        )
+        raise UserError(f"{found}, and {shape[axis]} channels are not in 2 to {limit}.")
     return int(shape[axis])
 
 
@@ -110,9 +99,6 @@ def make_critic(
         dense: name of the kernel of the dense layer.
         axis: axis of the output channels of a kernel.
         compat: dialect of the critic.
-
-    Raises:
-        UserError: If a kernel is missing or has another shape, or the pictures are not square.
     """
     width = dimension(arrays, kernels[0], axis)
     last_width = dimension(arrays, kernels[1], axis, limit=8 * MAX_WIDTH)

@@ -104,27 +104,26 @@ def evaluate(
         scoring: Iterable[None] = ()
         for batch in _batches(pool, photos, keys, masks, batch_size):
             record.begin(batch)
-            results: list[dict[str, Images]] = [{} for _ in batch.indices]
             for name, method in methods.items():
-                if batch.indices:
-                    record.fill(name, method, batch, results)
+                record.fill(name, method, batch)
                 done += len(batch.masks)
                 if on_progress:
                     on_progress(done, len(keys) * len(methods), name)
             # Score one batch while the next is filled; a longer queue would only take memory.
             list(scoring)
-            scoring = pool.map(record.score, batch.indices, batch.truth, batch.holes, results)
+            scoring = pool.map(record.score, batch.indices, batch.truth, batch.holes, batch.results)
         list(scoring)
     return record.finish(photos, masks, methods, dict(settings or {}))
 
 
 class _Batch(NamedTuple):
-    """A batch: the masks of all its photographs, and the pixels of those that could be read."""
+    """The masks of all photographs of a batch, and the pixels and results of the readable ones."""
 
     masks: Images
     indices: list[int]
     truth: Images
     holes: Images
+    results: list[dict[str, Images]]
     failed: dict[str, str]
 
 
@@ -161,12 +160,10 @@ class _Record:
         self.failed.update(batch.failed)
         self.scored += batch.indices
 
-    def fill(
-        self, name: str, method: Filler, batch: _Batch, results: list[dict[str, Images]]
-    ) -> None:
-        """Fill a batch and add the images to `results`, or the errors to `broken`."""
-        filled = _fill(name, method, batch.truth, batch.holes)
-        for index, row, picture in zip(batch.indices, results, filled, strict=True):
+    def fill(self, name: str, method: Filler, batch: _Batch) -> None:
+        """Fill a batch and add the images to its results, or the errors to `broken`."""
+        filled = _fill(name, method, batch.truth, batch.holes) if batch.indices else []
+        for index, row, picture in zip(batch.indices, batch.results, filled, strict=True):
             if isinstance(picture, str):
                 self.broken.setdefault(name, {})[self.keys[index]] = picture
             else:
@@ -296,7 +293,7 @@ def _read(photos: PhotoSet, keys: Sequence[str], masks: Masks, part: range) -> _
             failed[keys[index]] = str(error)
     truth = np.array([*loaded.values()], np.uint8).reshape(-1, *holes.shape[1:3], 3)
     rows = [index - part.start for index in loaded]
-    return _Batch(holes, list(loaded), truth, holes[rows], failed)
+    return _Batch(holes, list(loaded), truth, holes[rows], [{} for _ in loaded], failed)
 
 
 def _fill(name: str, method: Filler, truth: Images, holes: Images) -> list[Images | str]:
@@ -334,12 +331,7 @@ def _ranks(scored: Sequence[int], errors: Scores, keys: Sequence[str]) -> Iterat
 
 
 def fill_one(methods: Mapping[str, Any], truth: Images, hole: Images) -> dict[str, Images]:
-    """Fill one photograph with all methods.
-
-    Args:
-        methods: methods by name, from `with_inputs`.
-        truth: uint8 (H, W, 3).
-        hole: uint8 (H, W, 1), 1 = missing.
+    """Fill one photograph, (H, W, 3), with all methods of `with_inputs`.
 
     Returns:
         Images by column: the results of the methods that do not fail, the truth, and "attention of

@@ -96,15 +96,12 @@ def draw_mask(
     boxes: Sequence[Sequence[int]] = (),
     polygons: Sequence[Sequence[Sequence[int]]] = (),
 ) -> Images:
-    """Draw a mask from shapes.
+    """Draw a mask, uint8 (H, W), 1 inside a shape.
 
     Args:
         size: height and width in pixels.
         boxes: (left, top, right, bottom); right and bottom are exclusive.
         polygons: corners (x, y), three or more.
-
-    Returns:
-        uint8 (H, W), 1 inside a shape.
 
     Raises:
         UserError: If a shape has the wrong number of values.
@@ -123,16 +120,10 @@ def draw_mask(
 
 
 def worst_photographs(per_image: Path, method: str, metric: str, count: int) -> dict[str, float]:
-    """Return the photographs on which a method has the worst scores, worst first.
-
-    Args:
-        per_image: `per_image.csv` of an evaluation.
-        method: name of the method.
-        metric: a key of `METRICS`.
-        count: number of photographs.
+    """Return the `count` photographs on which a method has the worst scores, worst first.
 
     Raises:
-        UserError: If the file cannot be read, or lacks the method or the metric.
+        UserError: If the file `per_image.csv` cannot be read, or lacks the method or the metric.
     """
     try:
         rows = read_rows(per_image)

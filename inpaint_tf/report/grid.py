@@ -82,18 +82,10 @@ def named_grid(
     column_titles: Sequence[str] | None = None,
     row_titles: Sequence[str] | None = None,
 ) -> npt.NDArray[np.uint8]:
-    """Lay out images by name, one column for each name.
+    """Lay out images by name, as `image_grid` does, one column for each name.
 
-    Images smaller than 128 pixels are enlarged, so that details are visible.
-
-    Args:
-        rows: for each row, images by name: uint8 RGB, all of the same size.
-        columns: names of the images to show. A missing image is white.
-        column_titles: one title for each column. Default: the names.
-        row_titles: one title for each row.
-
-    Returns:
-        uint8 RGB, shape (H, W, 3).
+    Images smaller than 128 pixels are enlarged, so that details are visible. An image that a row
+    does not have is white. The titles of the columns are their names by default.
     """
     cells = []
     for row in rows:

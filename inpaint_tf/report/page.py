@@ -19,9 +19,6 @@ def render_page(evaluation: Evaluation) -> str:
     """Return an evaluation as a page: tables, distributions, comparisons, pictures, settings.
 
     The page contains everything, pictures too. It loads nothing and runs no script.
-
-    Args:
-        evaluation: what `evaluate` returned.
     """
     document = evaluation.to_json()
     return render(

@@ -214,7 +214,8 @@ class Evaluation:
         """
         make_folder(folder)
         if self.examples:
-            write_picture(folder / "grid.png", Picture(self._grid()))
+            rows = [each.pictures for each in self.examples]
+            write_picture(folder / "grid.png", Picture(named_grid(rows, [*self.scores, "truth"])))
         _write(folder / "per_image.csv", self._csv())
         text = json.dumps(self.to_json(), indent=2, allow_nan=False)
         _write(folder / "metrics.json", f"{text}\n".encode())
@@ -228,9 +229,6 @@ class Evaluation:
             for method, found in self.scores.items()
         )
         return write_rows(tuple(self.metrics), rows)
-
-    def _grid(self) -> Images:
-        return named_grid([each.pictures for each in self.examples], [*self.scores, "truth"])
 
 
 def _write(path: Path, data: bytes) -> None:

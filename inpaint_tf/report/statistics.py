@@ -14,6 +14,8 @@ from neuralgym_lite.seeds import generator
 
 Scores = npt.NDArray[np.float64]
 Counted = npt.NDArray[np.bool_]
+# Method -> metric -> (n,), photographs in the same order; NaN where a method failed.
+AllScores = Mapping[str, Mapping[str, Scores]]
 
 RESAMPLES = 10_000
 SEED = 0
@@ -121,15 +123,12 @@ def _resampled_means(values: Scores, resamples: int, seed: int) -> Scores:
     return np.concatenate(parts)
 
 
-def shared(scores: Mapping[str, Mapping[str, Scores]]) -> dict[str, Counted]:
+def shared(scores: AllScores) -> dict[str, Counted]:
     """Return which photographs the means of each metric are computed over.
 
     Means can be compared only over the same photographs. So a photograph on which one method has an
     infinite score is left out for all methods. Methods that have no mean anyway, because they
     failed on a photograph or have only infinite scores, are not considered.
-
-    Args:
-        scores: method -> metric -> (n,), photographs in the same order; NaN where a method failed.
 
     Returns:
         Metric -> whether each photograph counts, (n,).
@@ -167,15 +166,8 @@ def left_out_lines(
     ]
 
 
-def summarize(scores: Mapping[str, Mapping[str, Scores]]) -> dict[str, dict[str, Summary]]:
-    """Summarize all scores.
-
-    Args:
-        scores: method -> metric -> (n,), photographs in the same order; NaN where a method failed.
-
-    Returns:
-        Method -> metric -> summary.
-    """
+def summarize(scores: AllScores) -> dict[str, dict[str, Summary]]:
+    """Summarize all scores: method -> metric -> summary."""
     counted = shared(scores)
     cases = [(method, metric) for method in scores for metric in scores[method]]
     finite = []
@@ -204,18 +196,11 @@ def summarize(scores: Mapping[str, Mapping[str, Scores]]) -> dict[str, dict[str,
 
 
 def compare(
-    scores: Mapping[str, Mapping[str, Scores]],
-    pairs: Sequence[tuple[str, str]],
-    metrics: Mapping[str, Metric],
+    scores: AllScores, pairs: Sequence[tuple[str, str]], metrics: Mapping[str, Metric]
 ) -> list[Comparison]:
-    """Compare methods photograph by photograph, in every metric.
+    """Compare pairs of methods photograph by photograph, in every metric.
 
     Differences use the photographs of the means, so they equal the differences of the means.
-
-    Args:
-        scores: method -> metric -> (n,), photographs in the same order; NaN where a method failed.
-        pairs: pairs of method names.
-        metrics: name -> metric.
     """
     counted = shared(scores)
     cases = [(*pair, metric) for pair in pairs for metric in scores[pair[0]]]

@@ -25,21 +25,13 @@ RAW = "Autoencoder, raw"
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the table.
-
-    Attributes:
-        name: name of the model in the paper.
-        iterations: iterations of the paper's training; empty for a classical method.
-        paper: MSE, L1, PSNR, LPIPS and TV as printed; empty if the paper has no such row.
-        source: name of a classical method, or of the run folder.
-        notes: letters of the remarks below the table.
-    """
+    """One row of the table."""
 
     name: str
-    iterations: str
-    paper: tuple[str, ...]
-    source: str
-    notes: str = ""
+    iterations: str  # of the paper's training; empty for a classical method
+    paper: tuple[str, ...]  # MSE, L1, PSNR, LPIPS and TV as printed; empty if it has no such row
+    source: str  # name of a classical method, or of the run folder
+    notes: str  # letters of the remarks below the table
 
     @property
     def is_trained(self) -> bool:
@@ -81,12 +73,7 @@ _PAPER = {"MSE": "paper_mse", "L1": "paper_l1", "PSNR": "paper_psnr", "TV": "pap
 
 @dataclass(frozen=True)
 class RowFiller:
-    """An inpainter with the name of a row.
-
-    Attributes:
-        name: name of the row. For the raw autoencoder, known pixels are predicted too.
-        inpainter: from `inpaint_tf.load`.
-    """
+    """An inpainter with the name of a row. In the row `RAW`, known pixels are predicted too."""
 
     name: str
     inpainter: Any
@@ -109,11 +96,7 @@ class RowFiller:
 
 
 def row(name: str) -> Row:
-    """Return a row by its name.
-
-    Raises:
-        UserError: If there is no such row.
-    """
+    """Return a row by its name; a UserError if there is none."""
     found = {each.name: each for each in ROWS}
     if name not in found:
         raise UserError(f"Table II has no row '{name}'. {did_you_mean(name, found)}")
@@ -121,11 +104,7 @@ def row(name: str) -> Row:
 
 
 def parse_row(text: str) -> tuple[str, str]:
-    """Return the row and the model of "NAME=MODEL".
-
-    Raises:
-        UserError: If the text has another form, or there is no such row.
-    """
+    """Return the row and the model of "NAME=MODEL"; a UserError if there is no such row."""
     name, equals, source = text.partition("=")
     if not equals:
         raise UserError(f"A row is NAME=RUN. Received: '{text}'")
@@ -133,21 +112,15 @@ def parse_row(text: str) -> tuple[str, str]:
 
 
 def find_sources(runs: Path) -> dict[str, str]:
-    """Return the classical methods and the trained runs among the rows.
+    """Return what `inpaint_tf.load` takes for each classical row, and each row with a run.
 
-    Args:
-        runs: folder of run folders, which are named like the settings in `inpaint_tf/configs`.
-
-    Returns:
-        Name of the row -> what `inpaint_tf.load` takes.
+    Run folders are named like the settings in `inpaint_tf/configs`.
     """
-    found = {}
-    for each in ROWS:
-        if not each.is_trained:
-            found[each.name] = each.source
-        elif (runs / each.source / "manifest.json").is_file():
-            found[each.name] = str(runs / each.source)
-    return found
+    return {
+        each.name: str(runs / each.source) if each.is_trained else each.source
+        for each in ROWS
+        if not each.is_trained or (runs / each.source / "manifest.json").is_file()
+    }
 
 
 # ------------------------------------------------------------------------- the paper's definitions
@@ -191,24 +164,14 @@ def _mixed_variation(images: npt.NDArray[np.uint8]) -> Scores:
 
 
 _AS_IN_PAPER = "each picture stretched to 0..255 by itself, whole picture"
+_PSNR = f"PSNR, peak is the truth's maximum, {_AS_IN_PAPER}, decibels"
+_TV = f"sum |dx| + |d color| of the truth minus that of the result, per pixel, {_AS_IN_PAPER}"
 TABLE2_METRICS: dict[str, Metric] = {
     **METRICS,
     "paper_mse": Metric(paper_mse, f"mean squared error, {_AS_IN_PAPER}", "paper MSE", digits=1),
     "paper_l1": Metric(paper_l1, f"mean absolute error, {_AS_IN_PAPER}", "paper L1", digits=2),
-    "paper_psnr": Metric(
-        paper_psnr,
-        f"PSNR, peak is the truth's maximum, {_AS_IN_PAPER}, decibels",
-        "paper PSNR",
-        digits=2,
-        best="high",
-    ),
-    "paper_tv": Metric(
-        paper_tv,
-        f"sum |dx| + |d color| of the truth minus that of the result, per pixel, {_AS_IN_PAPER}",
-        "paper TV",
-        digits=2,
-        best="zero",
-    ),
+    "paper_psnr": Metric(paper_psnr, _PSNR, "paper PSNR", digits=2, best="high"),
+    "paper_tv": Metric(paper_tv, _TV, "paper TV", digits=2, best="zero"),
 }
 
 
