@@ -1,7 +1,7 @@
 """Measure attention at any resolution: python benchmarks/attention.py WHAT...
 
     layer       the layer's formulations at 64 to 512 feature pixels a side: seconds, memory
-    price       what the approximations cost a trained network's pictures, and what they save
+    price       loss of quality and gain of speed of the approximations in a trained network
     photographs whole photographs of 1024x1024 to 4000x3000 pixels: seconds, memory
     training    one step at 512x512 pixels: memory
 
@@ -27,7 +27,7 @@ Measured = dict[str, float]
 
 CHANNELS = 128
 HOLE = 0.1  # of the picture's area, a square in the middle
-REACH = 7  # features around a hole that what is painted there depends on
+REACH = 7  # features around a hole that influence its content
 SIDES = (64, 128, 256, 512)
 # Of the formulations that hold whole maps, the sides that fit into the memory of this machine.
 FORMULATIONS = {"reference": 256, "gram": 256, "streamed": 512, "pruned": 512}

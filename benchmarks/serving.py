@@ -2,8 +2,8 @@
 
     python benchmarks/serving.py MODEL --turns 5
 
-MODEL is what `inpaint-tf export` takes. Each cell is measured in a process of its own: its first
-call, with all that it makes ready, and the median of those after it. The ways take turns.
+MODEL is what `inpaint-tf export` takes. Each cell is measured in a process of its own: the first
+call, which compiles, and the median of the calls after it.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def measure(
 def make_filler(
     source: str, way: str, precision: str, size: int, batch: int, seed: int
 ) -> Callable[[], object]:
-    """Return what fills a batch; loading is not counted, and both see the same hole."""
+    """Return a function that fills a batch; the model is loaded here, so this is not timed."""
     import numpy as np
     import tensorflow as tf
 

@@ -44,11 +44,11 @@ from neuralgym_lite.progress import Progress  # noqa: E402
 
 BASE = {"data.dataset": "samples", "n_critic": 1, "precision": "float32"}
 TINY = {"data.image_size": 32, "model.width": 2, "model.critic_width": 2, "batch_size": 2}
-# README's first run, and the smallest that could come to something at the paper's size.
+# README's first run, and the smallest useful one at the paper's size.
 FIRST = {"data.image_size": 64, "model.width": 16, "model.critic_width": 32, "batch_size": 8}
 LARGE = {"data.image_size": 256, "batch_size": 1, "precision": "auto"}
 EVERY = 100  # rounds between two checkpoints
-WARM = 300  # rounds, in which what is needed is allocated
+WARM = 300  # rounds until all memory is allocated
 Row = tuple[str, str, str]
 
 
@@ -62,7 +62,7 @@ def settings(*parts: Mapping[str, Any]) -> TrainConfig:
 
 
 class Turns(IterationCallback):
-    """Times stretches of rounds; at the begin of every second one a checkpoint is saved."""
+    """Times stretches of rounds; a checkpoint is saved at the start of every second one."""
 
     def __init__(self, checkpoints: Checkpoints, background: Background) -> None:
         super().__init__(EVERY)
@@ -212,7 +212,7 @@ def resident() -> int:
 
 
 def memory_of_a_long_run(rounds: int) -> Iterator[Row]:
-    """Fit lines through the memory of a tiny run that saves and looks every 100 rounds."""
+    """Fit lines through the memory of a tiny run that saves and draws previews every 100 rounds."""
     samples = []
     act = ScalarLog.act
 

@@ -64,8 +64,8 @@ class ServedModel(Inpainter):
     """An inpainter that sends requests to a server.
 
     Args:
-        ask: sends an image and a mask, as the bytes of PNG files, with the seconds that there are,
-            and returns those of the filled picture.
+        ask: sends an image and a mask, as PNG files, and returns the filled image as a PNG file;
+            called with the files and the seconds that are left.
         deadline: seconds that a photograph may take, with all tries.
     """
 
@@ -129,7 +129,7 @@ def over_rest(url: str, model: str) -> Ask:
     """Return a function that sends requests by REST.
 
     Raises:
-        UserError: if the URL is none.
+        UserError: if it is not a URL.
     """
     try:
         place = urlsplit(f"{url.rstrip('/')}/v1/models/{quote(model)}:predict")
@@ -175,7 +175,7 @@ def _post(connection: HTTPConnection, path: str, body: bytes) -> tuple[int, byte
         raise ServerBusyError(LATE)
     if len(content) > MESSAGE_BYTES:
         raise UserError(f"The server's answer is longer than {MESSAGE_BYTES / 2**20:g} MiB")
-    # What has no length, and is not chunked, ends with the connection.
+    # An answer without a length that is not chunked ends with the connection.
     unended = answer.length is None and not answer.chunked and not content.endswith(b"}")
     if answer.length or unended:
         raise ServerBusyError(f"the answer was cut off after {len(content)} bytes")
@@ -184,9 +184,9 @@ def _post(connection: HTTPConnection, path: str, body: bytes) -> tuple[int, byte
 
 @contextlib.contextmanager
 def _ended_in_time(connection: HTTPConnection) -> Iterator[threading.Event]:
-    """Connect, and close the connection after its timeout; yield an event that tells so.
+    """Connect, and close the connection after its timeout; yield an event that is set then.
 
-    The timeout of a socket is that of each read, of which one byte is enough.
+    A socket's own timeout starts anew with each byte.
     """
     late, sockets = threading.Event(), []
 
@@ -263,7 +263,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("inputs", type=Path, nargs="+", help="photographs, or folders of them")
     parser.add_argument("--mask", type=Path, required=True, help="a mask, or a folder of masks")
-    parser.add_argument("--invert-mask", action="store_true", help="what is dark is missing")
+    parser.add_argument("--invert-mask", action="store_true", help="dark pixels are missing")
     parser.add_argument("--grow", type=int, default=0, help="pixels to make holes wider by")
     parser.add_argument("--out", type=Path, required=True, help="folder to write to")
     parser.add_argument("--server", default="localhost:8500", help="HOST:PORT for gRPC, or a URL")

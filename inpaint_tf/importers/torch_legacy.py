@@ -19,7 +19,6 @@ from inpaint_tf.importers.torch_pickle import (
     Machine,
     RefusedError,
     Storage,
-    Storages,
     decode,
     expect,
     flatten,
@@ -27,6 +26,7 @@ from inpaint_tf.importers.torch_pickle import (
     opcodes,
     printable,
     read_guarded,
+    read_views,
     set_items,
     tensor,
 )
@@ -79,8 +79,7 @@ def _read(path: Path) -> dict[str, Array]:
             file.seek(starts[storage.key])
             return decode(storage, file.read(length_in_file(storage)), "<")
 
-        storages = Storages(load)
-        return {name: storages.view(name, tensor) for name, tensor in tensors.items()}
+        return read_views(tensors, load)
 
 
 def _check_format(head: io.BytesIO) -> None:

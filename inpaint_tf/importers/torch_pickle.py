@@ -295,17 +295,14 @@ def flatten(root: Any) -> Iterator[tuple[str, Tensor]]:
                     "is no state dict: it is nested too deeply, or has too many parts."
                 )
             items = value.items() if isinstance(value, dict) else enumerate(value)
-            waiting += [(_join(name, key), part, depth + 1) for key, part in reversed(list(items))]
+            for key, part in reversed(list(items)):
+                waiting.append((check_name(f"{name}.{key}" if name else str(key)), part, depth + 1))
         elif (
             isinstance(value, Box) and isinstance(value.content, Box | Tensor) and depth < MAX_DEPTH
         ):
             waiting.append((name, value.content, depth + 1))
         elif value is not None and not isinstance(value, bool | int | float | str):
             raise RefusedError("is no state dict: it holds something that is not a tensor.")
-
-
-def _join(name: str, key: str | int) -> str:
-    return check_name(f"{name}.{key}" if name else str(key))
 
 
 def check_name(name: str) -> str:
@@ -315,32 +312,39 @@ def check_name(name: str) -> str:
     return name
 
 
-class Storages:
-    """The data outside the pickle. A storage is read when the first tensor needs it."""
+def read_views(
+    tensors: dict[str, Tensor], load: Callable[[str, Storage], Array]
+) -> dict[str, Array]:
+    """Return tensors as read-only views of their storages.
 
-    def __init__(self, load: Callable[[str, Storage], Array]) -> None:
-        self.load = load  # of the name of the tensor, for messages, and the storage
-        self.loaded: dict[str, tuple[Storage, Array]] = {}
-
-    def view(self, name: str, tensor: Tensor) -> Array:
-        """Return a tensor as a read-only view of its storage."""
+    A storage is loaded when the first tensor needs it; messages name this tensor.
+    """
+    loaded: dict[str, tuple[Storage, Array]] = {}
+    views = {}
+    for name, tensor in tensors.items():
         storage = tensor.storage
-        if storage.key not in self.loaded:
-            self.loaded[storage.key] = storage, self.load(name, storage)
-        known, array = self.loaded[storage.key]
+        if storage.key not in loaded:
+            loaded[storage.key] = storage, load(name, storage)
+        known, array = loaded[storage.key]
         if storage != known:
             raise RefusedError(
                 f"is damaged: '{name}' and another tensor disagree on their storage."
             )
-        count, shape, strides = math.prod(tensor.shape), tensor.shape, tensor.strides
-        last = sum((n - 1) * step for n, step in zip(shape, strides, strict=True)) if count else -1
-        if count > storage.count or tensor.offset + last >= storage.count:
-            raise RefusedError(
-                f"is damaged: '{name}' reaches beyond its storage: shape {shape}, strides "
-                f"{strides}, offset {tensor.offset}, {storage.count} numbers."
-            )
-        steps = [step * array.itemsize for step in strides]
-        return as_strided(array[tensor.offset :], shape, steps, writeable=False)
+        views[name] = _view(name, tensor, array)
+    return views
+
+
+def _view(name: str, tensor: Tensor, array: Array) -> Array:
+    count, shape, strides = math.prod(tensor.shape), tensor.shape, tensor.strides
+    last = sum((n - 1) * step for n, step in zip(shape, strides, strict=True)) if count else -1
+    size = tensor.storage.count
+    if count > size or tensor.offset + last >= size:
+        raise RefusedError(
+            f"is damaged: '{name}' reaches beyond its storage: shape {shape}, strides {strides}, "
+            f"offset {tensor.offset}, {size} numbers."
+        )
+    steps = [step * array.itemsize for step in strides]
+    return as_strided(array[tensor.offset :], shape, steps, writeable=False)
 
 
 def length_in_file(storage: Storage) -> int:

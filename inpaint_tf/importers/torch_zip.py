@@ -19,12 +19,12 @@ from inpaint_tf.importers.torch_pickle import (
     Machine,
     RefusedError,
     Storage,
-    Storages,
     decode,
     flatten,
     length_in_file,
     printable,
     read_guarded,
+    read_views,
 )
 
 MAX_DIRECTORY_BYTES = 1 << 20  # about 10,000 storages
@@ -71,8 +71,7 @@ def _read(path: Path) -> dict[str, Array]:
                 )
             return decode(storage, archive.read(entry), order)
 
-        storages = Storages(load)
-        return {name: storages.view(name, tensor) for name, tensor in tensors.items()}
+        return read_views(tensors, load)
 
 
 def _check_format(path: Path) -> None:
