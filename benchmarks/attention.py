@@ -1,7 +1,7 @@
 """Measure attention at any resolution: python benchmarks/attention.py WHAT...
 
     layer       the layer's formulations at 64 to 512 feature pixels a side: seconds, memory
-    price       what the approximations cost a trained network's pictures, and what they save
+    price       loss of quality and gain of speed of the approximations in a trained network
     photographs whole photographs of 1024x1024 to 4000x3000 pixels: seconds, memory
     training    one step at 512x512 pixels: memory
 
@@ -15,12 +15,11 @@ import os
 import resource
 from collections.abc import Callable, Iterator
 from concurrent.futures.process import BrokenProcessPool
-from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
-from harness import Report, Row, in_process, options, spread, take_turns, timed
+from harness import Report, Row, benchmark, in_process, spread, take_turns, timed
 
 from neuralgym_lite.quiet import import_tensorflow
 
@@ -28,7 +27,7 @@ Measured = dict[str, float]
 
 CHANNELS = 128
 HOLE = 0.1  # of the picture's area, a square in the middle
-REACH = 7  # features around a hole that what is painted there depends on
+REACH = 7  # features around a hole that influence its content
 SIDES = (64, 128, 256, 512)
 # Of the formulations that hold whole maps, the sides that fit into the memory of this machine.
 FORMULATIONS = {"reference": 256, "gram": 256, "streamed": 512, "pruned": 512}
@@ -66,12 +65,9 @@ def measure_layer(formulation: str, side: int, dtype: str) -> Measured:
 
     from inpaint_tf.layers import ContextualAttention
 
-    options: dict[str, Any] = {"formulation": formulation}
-    if formulation == "pruned":
-        options["formulation"] = "streamed"
-    if formulation in APPROXIMATIONS:
-        options = {"formulation": "streamed", "approximation": formulation}
-    layer = ContextualAttention(dtype=dtype, **options)
+    exact = formulation if formulation in ("reference", "gram") else "streamed"
+    approximation = formulation if formulation in APPROXIMATIONS else None
+    layer = ContextualAttention(dtype=dtype, formulation=exact, approximation=approximation)
     mask = square_hole(side, side)
     around = cv2.dilate(mask, np.ones((2 * REACH + 1,) * 2, np.uint8))
     mask, around = (tf.constant(each[None, ..., None], tf.float32) for each in (mask, around))
@@ -127,13 +123,14 @@ def measure(jobs: dict[Any, tuple[Any, ...]], turns: int) -> dict[Any, Measured]
         turns: how often.
     """
     calls = {name: functools.partial(_survived, *job) for name, job in jobs.items()}
-    return {
-        name: {
-            key: (max if key == "megabytes" else _median)([each[key] for each in runs])
-            for key in runs[0]
+    found = {}
+    for name, runs in take_turns(calls, turns, warm_up=0).items():
+        columns = {key: [each[key] for each in runs] for key in runs[0]}
+        found[name] = {
+            key: max(values) if key == "megabytes" else spread(values)["median"]
+            for key, values in columns.items()
         }
-        for name, runs in take_turns(calls, turns, warm_up=0).items()
-    }
+    return found
 
 
 def _survived(function: Callable[..., Measured], *arguments: Any) -> Measured:
@@ -143,28 +140,20 @@ def _survived(function: Callable[..., Measured], *arguments: Any) -> Measured:
         return dict.fromkeys(("first", "seconds", "megabytes"), float("nan"))
 
 
-def _median(values: list[float]) -> float:
-    return spread(values)["median"]
-
-
 # ----------------------------------------------------------------------------------------- tables
 
 
 def layer_rows(turns: int, dtype: str) -> Iterator[Row]:
     """Yield the rows of the layer's formulations."""
     for side in SIDES:
-        jobs = {
-            name: (measure_layer, name, side, dtype)
-            for name, most in FORMULATIONS.items()
-            if side <= most
-        }
+        names = [name for name, most in FORMULATIONS.items() if side <= most]
+        jobs = {name: (measure_layer, name, side, dtype) for name in names}
         for name, found in measure(jobs, turns).items():
             yield {"side": side, "formulation": name, **found}
 
 
 def photograph_rows(turns: int) -> Iterator[Row]:
     """Yield the rows of whole photographs."""
-    names = ("height", "width", "dtype", "memory")
     jobs = {
         (height, width, dtype, memory): (measure_photograph, height, width, dtype, memory)
         for height, width in PHOTOGRAPHS
@@ -172,13 +161,14 @@ def photograph_rows(turns: int) -> Iterator[Row]:
         if memory == 4 or height < 3000
     }
     for job, each in measure(jobs, turns).items():
-        yield {**dict(zip(names, job, strict=True)), **each, "peak": each["megabytes"] / 1000}
+        names = zip(("height", "width", "dtype", "memory"), job, strict=True)
+        yield {**dict(names), **each, "peak": each["megabytes"] / 1000}
 
 
-def training_rows(turns: int) -> Iterator[Row]:
+def training_rows(turns: int, size: int = 512) -> Iterator[Row]:
     """Yield the rows of training."""
-    jobs = {(512, dtype): (measure_training, 512, dtype) for dtype in ("float32", "mixed_bfloat16")}
-    for (size, dtype), each in measure(jobs, turns).items():
+    jobs = {dtype: (measure_training, size, dtype) for dtype in ("float32", "mixed_bfloat16")}
+    for dtype, each in measure(jobs, turns).items():
         yield {"size": size, "dtype": dtype, "peak": each["megabytes"] / 1000}
 
 
@@ -219,34 +209,31 @@ def price_of_pictures(run: str, dataset: str, photographs: int) -> dict[str, lis
         filled, offsets = zip(*parts, strict=True)
         return np.concatenate(filled), np.concatenate(offsets)
 
-    def scores(reference: np.ndarray, pictures: np.ndarray, with_lpips: bool) -> list[str]:
+    def scores(reference: np.ndarray, pictures: np.ndarray) -> list[str]:
         kinds = [(metrics.mse, ".2f"), (metrics.l1, ".3f"), (metrics.psnr, ".2f")]
-        values = [f"{kind(reference, pictures).mean():{form}}" for kind, form in kinds]
-        if with_lpips:
-            values.append(f"{metrics.lpips(reference, pictures).mean():.4f}")
-        return values
+        return [f"{kind(reference, pictures).mean():{form}}" for kind, form in kinds]
 
     exact, places = fill(None)
     holes = masks[:, ::8, ::8, 0] == 1
-    rows = {"streamed": ["exact", *[""] * 4, *scores(truth, exact, with_lpips=False)]}
+    rows = {"streamed": ["exact", *[""] * 4, *scores(truth, exact)]}
     for name in APPROXIMATIONS:
         filled, found = fill(name)
-        same = (found == places).all(-1)[holes].mean()
-        against = scores(exact, filled, with_lpips=bool(os.environ.get("INPAINT_TF_WEIGHTS")))
-        against += [""] * (4 - len(against))
-        rows[name] = [f"{same:.1%}", *against, *scores(truth, filled, with_lpips=False)]
+        same = f"{(found == places).all(-1)[holes].mean():.1%}"
+        measured = os.environ.get("INPAINT_TF_WEIGHTS")
+        distance = f"{metrics.lpips(exact, filled).mean():.4f}" if measured else ""
+        rows[name] = [same, *scores(exact, filled), distance, *scores(truth, filled)]
     return rows
 
 
-@click.command(help=(__doc__ or "").splitlines()[0])
+@benchmark("attention", "Attention at any resolution", turns=3)
 @click.argument("what", nargs=-1, type=click.Choice(["layer", "photographs", "training", "price"]))
 @click.option("--dtype", default="float32", show_default=True, help="Of the layer.")
 @click.option("--run", help="A trained run, for the price of approximations.")
 @click.option("--dataset", default="animals", show_default=True)
 @click.option("--photographs", default=64, show_default=True)
 @click.option("--side", default=256, show_default=True, help="Features a side, for the price.")
-@options(turns=3)
 def main(
+    report: Report,
     what: tuple[str, ...],
     dtype: str,
     run: str | None,
@@ -254,41 +241,36 @@ def main(
     photographs: int,
     side: int,
     turns: int,
-    seed: int,
-    out: Path | None,
 ) -> None:
-    """Measure one table or several."""
+    """Measure attention at any resolution: one table or several."""
     what = what or ("layer", "photographs", "training")
     if "price" in what and not run:
         raise click.UsageError("The price of approximations needs a trained --run.")
-    report = Report("attention", "Attention at any resolution", seed)
-    tables: dict[str, tuple[str, str, Callable[[], Iterator[Row]]]] = {
+    tables = {
         "layer": (
             "features | formulation | s | MB",
             "{side}x{side} | {formulation} | {seconds:.3f} | {megabytes:.0f}",
-            lambda: layer_rows(turns, dtype),
+            layer_rows(turns, dtype),
         ),
         "photographs": (
             "photograph | precision | memory allowed, GB | first fill, s | again, s | peak, GB",
             "{width}x{height} | {dtype} | {memory:g} | {first:.1f} | {seconds:.1f} | {peak:.2f}",
-            lambda: photograph_rows(turns),
+            photograph_rows(turns),
         ),
         "training": (
             "size | precision | peak, GB",
             "{size}x{size}, batch 1 | {dtype} | {peak:.2f}",
-            lambda: training_rows(turns),
+            training_rows(turns),
         ),
         "price": (
             f"attention | s, {side}x{side} features | MB | {' | '.join(PRICES)}",
             "{name} | {seconds:.2f} | {megabytes:.0f} | {prices}",
-            lambda: price_rows(turns, run or "", dataset, photographs, side),
+            price_rows(turns, run or "", dataset, photographs, side),
         ),
     }
     for name in what:
         report.text(f"## {name} (turns: {turns})")
-        heads, cells, rows = tables[name]
-        report.table(name, heads, cells, rows())
-    report.write(out)
+        report.table(name, *tables[name])
 
 
 if __name__ == "__main__":

@@ -10,12 +10,11 @@ of up to 80 % of each side. All are drawn from the seed.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import click
 import cv2
 import numpy as np
-from harness import Report, Row
+from harness import Report, Row, benchmark
 from numpy.typing import NDArray
 
 import inpaint_tf
@@ -25,44 +24,32 @@ UInt8 = NDArray[np.uint8]
 FORMS = ("square", "oblong", "stroke", "corner")
 
 
-@click.command()
+@benchmark("flat_backgrounds", "Flat backgrounds")
 @click.option("--model", "source", default="ca-photos", show_default=True)
 @click.option("--sizes", default="64,256,512,1024,2048", show_default=True, help="Pixels a side.")
 @click.option("--count", default=40, show_default=True, help="Pictures of each size.")
-@click.option("--seed", default=0, show_default=True)
 @click.option("--detail/--no-detail", default=None, help="As of `inpaint-tf fill`.")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder for the results.")
-def main(
-    source: str, sizes: str, count: int, seed: int, detail: bool | None, out: Path | None
-) -> None:
+def main(report: Report, source: str, sizes: str, count: int, detail: bool | None) -> None:
     """Print the mean and the largest error in the worst hole of each size, in gray levels."""
     import_tensorflow()
     inpainter = inpaint_tf.load(source, detail=detail)
-    report = Report("flat_backgrounds", "Flat backgrounds", seed)
-    heads = "side | pictures | mean error | worst mean | largest error"
-    cells = "{side:d} | {count:d} | {mean:.2f} | {worst:.2f} | {largest:d}"
 
     def rows() -> Iterator[Row]:
         for side in map(int, sizes.split(",")):
             errors = []
             for index in range(count):
-                truth, mask = draw(np.random.default_rng((seed, side, index)), side)
+                truth, mask = draw(np.random.default_rng((report.seed, side, index)), side)
                 shown = np.where(mask[..., None] == 1, 0, truth).astype(np.uint8)
                 filled = inpainter.fill(shown, mask)
                 errors.append(np.abs(filled.astype(int) - truth)[mask == 1])
             means = [float(error.mean()) for error in errors]
             largest = max(int(error.max()) for error in errors)
-            mean = float(np.mean(means))
-            yield {
-                "side": side,
-                "count": count,
-                "mean": mean,
-                "worst": max(means),
-                "largest": largest,
-            }
+            found = {"mean": float(np.mean(means)), "worst": max(means), "largest": largest}
+            yield {"side": side, "count": count, **found}
 
+    heads = "side | pictures | mean error | worst mean | largest error"
+    cells = "{side:d} | {count:d} | {mean:.2f} | {worst:.2f} | {largest:d}"
     report.table("errors", heads, cells, rows())
-    report.write(out)
 
 
 def draw(rng: np.random.Generator, side: int) -> tuple[UInt8, UInt8]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import multiprocessing
 import os
@@ -34,13 +35,7 @@ def take_turns(
 ) -> dict[Key, list[Result]]:
     """Call jobs in turn, repeatedly, so that all of them see the same load of the machine.
 
-    Args:
-        jobs: name -> function.
-        turns: number of calls of each job.
-        warm_up: number of calls before these; their results are dropped.
-
-    Returns:
-        Name -> results of the job.
+    Results of the first `warm_up` turns are dropped.
     """
     found: dict[Key, list[Result]] = {name: [] for name in jobs}
     for turn in range(-warm_up, turns):
@@ -97,17 +92,27 @@ def environment(seed: int) -> dict[str, Any]:
 # -------------------------------------------------------------------------------------- reporting
 
 
-def options(turns: int, turns_help: str = "Measurements of each kind.") -> Callable[[Any], Any]:
-    """Return a decorator that adds the options of every benchmark to a command."""
+def benchmark(
+    name: str, title: str, turns: int | None = None, turns_help: str = "Measurements of each kind."
+) -> Callable[[Callable[..., None]], click.Command]:
+    """Return a decorator that makes a command of a function that measures.
 
-    def decorate(function: Any) -> Any:
-        for option in (
-            click.option("--out", type=click.Path(path_type=Path), help="Folder for the results."),
-            click.option("--seed", default=0, show_default=True),
-            click.option("--turns", default=turns, show_default=True, help=turns_help),
-        ):
-            function = option(function)
-        return function
+    The function gets a `Report` and its own options. The command also has `--seed`, `--out`, where
+    the report is written, and, if `turns` is their default, `--turns`, which the function gets.
+    """
+
+    def decorate(function: Callable[..., None]) -> click.Command:
+        @click.option("--seed", default=0, show_default=True)
+        @click.option("--out", type=click.Path(path_type=Path), help="Folder for the results.")
+        @functools.wraps(function)
+        def run(seed: int, out: Path | None, **arguments: Any) -> None:
+            report = Report(name, title, seed)
+            function(report, **arguments)
+            report.write(out)
+
+        if turns is not None:
+            run = click.option("--turns", default=turns, show_default=True, help=turns_help)(run)
+        return click.command()(run)
 
     return decorate
 
@@ -123,6 +128,7 @@ class Report:
 
     def __init__(self, name: str, title: str, seed: int) -> None:
         self.name = name
+        self.seed = seed
         self.lines: list[str] = []
         about = environment(seed)
         self.data: dict[str, Any] = {"environment": about}

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from harness import Report, Row, options, spread, take_turns, timed
+from harness import Report, Row, benchmark, spread, take_turns, timed
 
 from neuralgym_lite.quiet import import_tensorflow
 
@@ -30,9 +30,9 @@ import tensorflow as tf  # noqa: E402
 from inpaint_tf.layers import CompatConv2D, ContextualAttention, UpsampleConv2D  # noqa: E402
 from inpaint_tf.masks import box_mask  # noqa: E402
 from inpaint_tf.models import create  # noqa: E402
-from inpaint_tf.training.config import TrainConfig  # noqa: E402
-from inpaint_tf.training.run import make_trainer  # noqa: E402
-from neuralgym_lite.config import load_config  # noqa: E402
+from inpaint_tf.training.procedures import load_train_config  # noqa: E402
+from inpaint_tf.training.rounds import RoundDataset  # noqa: E402
+from inpaint_tf.training.run import make_trainer, open_run_photos  # noqa: E402
 
 PRECISIONS = ("float32", "mixed_bfloat16")
 GIGA = 1e9
@@ -109,20 +109,10 @@ def fill(size: int, precision: str) -> tuple[Callable[[], Any], float]:
 
 def training(precision: str, batch: int = 4, size: int = 256) -> tuple[Callable[[], Any], float]:
     """Return one round, and the work of a mean iteration of it."""
-    settings = {"batch_size": batch, "precision": precision, "data": {"image_size": size}}
-    config = load_config(TrainConfig, flags=settings)
+    flags = {"data.dataset": "samples", "data.image_size": size, "batch_size": batch}
+    config = load_train_config(None, {**flags, "precision": precision})
     trainer = make_trainer(config)
-    rng = np.random.default_rng(0)
-    rounds = config.n_critic
-    shape = config.mask.make_shape(size)
-    masks, boxes = zip(*(shape.draw(rng, batch, size) for _ in range(rounds)), strict=True)
-    data = {
-        "image": rng.integers(0, 256, (batch, rounds, size, size, 3), "uint8"),
-        "mask": np.stack(masks, axis=1),
-        "box": np.stack(boxes, axis=1),
-        "alpha": rng.random((batch, rounds, 2), "float32"),
-        "discount": masks[-1].astype("float32"),
-    }
+    data = RoundDataset(open_run_photos(config), config).make(0)
     tensors = {name: tf.constant(value) for name, value in data.items()}
     step = tf.function(trainer.train_step)
     return lambda: step(tensors)["g_total"], iteration_flops(trainer, size, batch)
@@ -135,17 +125,15 @@ def attention(formulation: str, backward: bool) -> Callable[[], Any]:
     mask = tf.constant(np.stack([box_mask((16, 16, 32, 32), 64)] * 4).astype("float32"))
 
     @tf.function
-    def forward(x: tf.Tensor) -> tf.Tensor:
-        return layer(x, x, mask)
-
-    @tf.function
-    def both(x: tf.Tensor) -> tf.Tensor:
+    def run(x: tf.Tensor) -> tf.Tensor:
+        if not backward:
+            return layer(x, x, mask)
         with tf.GradientTape() as tape:
             tape.watch(x)
             loss = tf.reduce_sum(layer(x, x, mask))
         return tape.gradient(loss, x)
 
-    return lambda: (both if backward else forward)(features)
+    return lambda: run(features)
 
 
 def profile(run: Callable[[], Any]) -> dict[str, float]:
@@ -164,30 +152,24 @@ def profile(run: Callable[[], Any]) -> dict[str, float]:
                 name = plane.event_metadata[event.metadata_id].name
                 place, _, kind = name.rpartition(":")
                 if place and "/" in place or kind.startswith("_Mkl"):
-                    spent[group(place, kind)] += event.duration_ps
+                    spent[group(name)] += event.duration_ps
     whole = sum(spent.values())
     return {name: value / whole for name, value in spent.most_common()}
 
 
-ATTENTION = "contextual attention"
-WEIGHT_GRADIENTS = "convolutions, gradients of weights"
-CONVOLUTIONS = "convolutions, forward and gradients of inputs"
-ACTIVATIONS = "activations and biases"
-REST = "the rest (casts, copies, losses, Adam)"
-KINDS = (ACTIVATIONS, ATTENTION, CONVOLUTIONS, WEIGHT_GRADIENTS, REST)
+# What an operation is for, and a pattern of its name, PLACE:KIND; the first that fits counts.
+KINDS = {
+    "contextual attention": r"refinement\w*/contextual_attention.*:",
+    "convolutions, gradients of weights": r"BackpropFilter[^:]*$",
+    "convolutions, forward and gradients of inputs": r"Conv2D[^:]*$",
+    "activations and biases": r":((Elu|BiasAdd)(Grad)?|Relu)$",
+    "the rest (casts, copies, losses, Adam)": "",
+}
 
 
-def group(place: str, kind: str) -> str:
+def group(name: str) -> str:
     """Return what an operation is for."""
-    if re.search(r"refinement\w*/contextual_attention", place):
-        return ATTENTION
-    if "BackpropFilter" in kind:
-        return WEIGHT_GRADIENTS
-    if "Conv2D" in kind:
-        return CONVOLUTIONS
-    if kind in ("Elu", "EluGrad", "BiasAdd", "BiasAddGrad", "Relu"):
-        return ACTIVATIONS
-    return REST
+    return next(kind for kind, pattern in KINDS.items() if re.search(pattern, name))
 
 
 # ------------------------------------------------------------------------------------- measuring
@@ -234,13 +216,11 @@ def measure_attention(turns: int) -> Iterator[Row]:
         yield {"stage": stage, **medians, "ratio": medians["reference"] / medians["gram"]}
 
 
-@click.command()
+@benchmark("benchmark", "Speed", turns=15, turns_help="Runs of a short stage.")
 @click.option("--profile", "profiled", is_flag=True, help="Show where the time goes.")
-@options(turns=15, turns_help="Runs of a short stage.")
-def main(profiled: bool, turns: int, seed: int, out: Path | None) -> None:
+def main(report: Report, profiled: bool, turns: int) -> None:
     """Time filling and training, and the formulations of attention."""
-    keras.utils.set_random_seed(seed)
-    report = Report("benchmark", "Speed", seed)
+    keras.utils.set_random_seed(report.seed)
     report.text(
         "Medians of interleaved runs, full width (32). *At rate* is the time that the stage's "
         "convolutions alone would take at the rate of a 3x3 convolution (128 to 128 channels, 4 "
@@ -275,7 +255,6 @@ def main(profiled: bool, turns: int, seed: int, out: Path | None) -> None:
             for row in report.data["stages"]
         ]
         report.table("profile", " | ".join(["stage", "precision", *KINDS]), cells, shares)
-    report.write(out)
 
 
 if __name__ == "__main__":

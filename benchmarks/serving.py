@@ -2,8 +2,8 @@
 
     python benchmarks/serving.py MODEL --turns 5
 
-MODEL is what `inpaint-tf export` takes. Each cell is measured in a process of its own: its first
-call, with all that it makes ready, and the median of those after it. The ways take turns.
+MODEL is what `inpaint-tf export` takes. Each cell is measured in a process of its own: the first
+call, which compiles, and the median of the calls after it.
 """
 
 from __future__ import annotations
@@ -16,18 +16,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
-from harness import Report, Row, in_process, options, spread, take_turns, timed
+from harness import Report, Row, benchmark, in_process, spread, take_turns, timed
 
 WAYS = ("SavedModel", "direct call", "predict")
 SIZES, BATCHES, PRECISIONS = (256, 512), (1, 8), ("float32", "bfloat16")
 
 
-@click.command()
+@benchmark("serving", "Serving", turns=5, turns_help="Calls after the first.")
 @click.argument("model")
-@options(turns=5, turns_help="Calls after the first.")
-def main(model: str, turns: int, seed: int, out: Path | None) -> None:
+def main(report: Report, model: str, turns: int) -> None:
     """Time a batch of photographs in every precision, size and way."""
-    report = Report("serving", "Serving", seed)
     heads = " | ".join(f"{way}: first, s | warm, s" for way in WAYS)
     cells = " | ".join(f"{{{way} first:.2f}} | {{{way}:.3f}}" for way in WAYS)
     with tempfile.TemporaryDirectory() as folder:
@@ -35,9 +33,8 @@ def main(model: str, turns: int, seed: int, out: Path | None) -> None:
             "seconds",
             f"precision | pixels | batch | {heads}",
             f"{{precision}} | {{size}} | {{batch}} | {cells}",
-            measure_all(model, turns, seed, Path(folder)),
+            measure_all(model, turns, report.seed, Path(folder)),
         )
-    report.write(out)
 
 
 def measure_all(model: str, turns: int, seed: int, exported: Path) -> Iterator[Row]:
@@ -68,7 +65,7 @@ def measure(
 def make_filler(
     source: str, way: str, precision: str, size: int, batch: int, seed: int
 ) -> Callable[[], object]:
-    """Return what fills a batch; loading is not counted, and both see the same hole."""
+    """Return a function that fills a batch; the model is loaded here, so this is not timed."""
     import numpy as np
     import tensorflow as tf
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
+import itertools
 import os
 import tempfile
 import time
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from harness import Report, in_process, options, spread
+from harness import Report, benchmark, in_process, spread
 
 from neuralgym_lite.quiet import import_tensorflow
 
@@ -43,11 +44,11 @@ from neuralgym_lite.progress import Progress  # noqa: E402
 
 BASE = {"data.dataset": "samples", "n_critic": 1, "precision": "float32"}
 TINY = {"data.image_size": 32, "model.width": 2, "model.critic_width": 2, "batch_size": 2}
-# README's first run, and the smallest that could come to something at the paper's size.
+# README's first run, and the smallest useful one at the paper's size.
 FIRST = {"data.image_size": 64, "model.width": 16, "model.critic_width": 32, "batch_size": 8}
 LARGE = {"data.image_size": 256, "batch_size": 1, "precision": "auto"}
 EVERY = 100  # rounds between two checkpoints
-WARM = 300  # rounds, in which what is needed is allocated
+WARM = 300  # rounds until all memory is allocated
 Row = tuple[str, str, str]
 
 
@@ -61,7 +62,7 @@ def settings(*parts: Mapping[str, Any]) -> TrainConfig:
 
 
 class Turns(IterationCallback):
-    """Times stretches of rounds; at the begin of every second one a checkpoint is saved."""
+    """Times stretches of rounds; a checkpoint is saved at the start of every second one."""
 
     def __init__(self, checkpoints: Checkpoints, background: Background) -> None:
         super().__init__(EVERY)
@@ -84,7 +85,7 @@ class Turns(IterationCallback):
             self.held.append(time.monotonic() - now)
 
 
-def cost_of_saving(name: str, config: TrainConfig, blocks: int) -> list[Row]:
+def cost_of_saving(name: str, config: TrainConfig, blocks: int) -> Iterator[Row]:
     """Train on in stretches, with and without a checkpoint in turn."""
     with tempfile.TemporaryDirectory() as folder, Background() as background:
         run, config = start(config, Path(folder, "run"))
@@ -103,24 +104,16 @@ def cost_of_saving(name: str, config: TrainConfig, blocks: int) -> list[Row]:
     total = sum(saving for saving, _ in pairs) / sum(plain for _, plain in pairs) - 1
     plain = spread(turns.seconds[False])["median"]
     held = spread(turns.held)["median"]
-    return [
-        (
-            f"time lost to a checkpoint every {EVERY} rounds, {name}",
-            f"{lost:+.1%} (median of {blocks} pairs; in all {total:+.1%})",
-            "< 2 %",
-        ),
-        (
-            f"- training stands still for, {name}",
-            f"{held * 1000:.0f} ms, of {plain:.1f} s; {size / 3e6:.1f} MB",
-            "",
-        ),
-    ]
+    share = f"{lost:+.1%} (median of {blocks} pairs; in all {total:+.1%})"
+    yield f"time lost to a checkpoint every {EVERY} rounds, {name}", share, "< 2 %"
+    pause = f"{held * 1000:.0f} ms, of {plain:.1f} s; {size / 3e6:.1f} MB"
+    yield f"- training stands still for, {name}", pause, ""
 
 
 # ---------------------------------------------------------------------------------------- resuming
 
 
-def resume_on_many_files(count: int) -> list[Row]:
+def resume_on_many_files(count: int) -> Iterator[Row]:
     """Start a run on so many files, and time in a new process how it is resumed."""
     with tempfile.TemporaryDirectory() as folder:
         photos = Path(folder, "photos")
@@ -133,10 +126,8 @@ def resume_on_many_files(count: int) -> list[Row]:
     total = parts.pop("total")
     rest = total - sum(parts.values())
     told = ", ".join(f"{name} {seconds:.1f}" for name, seconds in parts.items())
-    return [
-        (f"resume on {count:,} files, first round after", f"{total:.1f} s", "< 10 s"),
-        ("- of which (s)", f"{told}, the round and its graph {rest:.1f}", ""),
-    ]
+    yield f"resume on {count:,} files, first round after", f"{total:.1f} s", "< 10 s"
+    yield "- of which (s)", f"{told}, the round and its graph {rest:.1f}", ""
 
 
 def make_photos(folder: Path, count: int) -> None:
@@ -220,8 +211,8 @@ def resident() -> int:
     return pages * os.sysconf("SC_PAGESIZE")
 
 
-def memory_of_a_long_run(rounds: int) -> list[Row]:
-    """Fit lines through the memory of a tiny run that saves and looks every 100 rounds."""
+def memory_of_a_long_run(rounds: int) -> Iterator[Row]:
+    """Fit lines through the memory of a tiny run that saves and draws previews every 100 rounds."""
     samples = []
     act = ScalarLog.act
 
@@ -238,36 +229,28 @@ def memory_of_a_long_run(rounds: int) -> list[Row]:
         session.train(run, config, progress)
     ScalarLog.act = act  # type: ignore[method-assign]
     iterations, *columns = np.transpose(samples)
-    rows = []
     for name, column in zip(("allocated", "resident"), columns, strict=True):
         slope = np.polyfit(iterations, column, 1)[0] / 1000
         values = f"{slope:+.2f} MB, from {column[0] / 1e6:.0f} to {column[-1] / 1e6:.0f} MB"
-        rows.append((f"{name} memory, growth in 1,000 of {rounds:,} rounds", values, "~ 0"))
-    return rows
+        yield f"{name} memory, growth in 1,000 of {rounds:,} rounds", values, "~ 0"
 
 
-@click.command()
+@benchmark(
+    "survival", "Training that survives", turns=5, turns_help="Pairs of stretches of 100 rounds."
+)
 @click.option("--files", default=50_000, show_default=True, help="To resume on; 0 leaves it out.")
 @click.option("--rounds", default=2000, show_default=True, help="Of memory; 0 leaves it out.")
-@options(turns=5, turns_help="Pairs of stretches of 100 rounds.")
-def main(files: int, rounds: int, turns: int, seed: int, out: Path | None) -> None:
+def main(report: Report, files: int, rounds: int, turns: int) -> None:
     """Measure saving, resuming and memory."""
-    report = Report("survival", "Training that survives", seed)
-    measures: list[Callable[[], list[Row]]] = [
-        lambda: resume_on_many_files(files) if files else [],
-        lambda: cost_of_saving("32 px, width 2", settings(TINY), turns),
-        lambda: cost_of_saving("README's first run", settings(FIRST), turns),
-        lambda: cost_of_saving("256 px, width 32, batch 1", settings(LARGE), 1),
-        lambda: memory_of_a_long_run(rounds) if rounds else [],
-    ]
-
-    def rows() -> Iterator[Mapping[str, str]]:
-        for measure in measures:
-            for row in measure():
-                yield dict(zip(("what", "measured", "target"), row, strict=True))
-
-    report.table("survival", "what | measured | target", "{what} | {measured} | {target}", rows())
-    report.write(out)
+    found = itertools.chain(
+        resume_on_many_files(files) if files else (),
+        cost_of_saving("32 px, width 2", settings(TINY), turns),
+        cost_of_saving("README's first run", settings(FIRST), turns),
+        cost_of_saving("256 px, width 32, batch 1", settings(LARGE), 1),
+        memory_of_a_long_run(rounds) if rounds else (),
+    )
+    rows = (dict(zip(("what", "measured", "target"), row, strict=True)) for row in found)
+    report.table("survival", "what | measured | target", "{what} | {measured} | {target}", rows)
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("inputs", type=Path, nargs="+", help="photographs, or folders of them")
     parser.add_argument("--mask", type=Path, required=True, help="a mask, or a folder of masks")
-    parser.add_argument("--invert-mask", action="store_true", help="what is dark is missing")
+    parser.add_argument("--invert-mask", action="store_true", help="dark pixels are missing")
     parser.add_argument("--grow", type=int, default=0, help="pixels to make holes wider by")
     parser.add_argument("--out", type=Path, required=True, help="folder to write to")
     parser.add_argument("--server", default="localhost:8500", help="HOST:PORT for gRPC, or a URL")

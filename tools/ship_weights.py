@@ -16,7 +16,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import textwrap
 import zipfile
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -39,17 +38,6 @@ COMPARED = 100  # rounds
 LICENSE = (
     "Apache-2.0, as the program, as far as that is ours to say: the photographs belong to others."
 )
-SQUARES = "square holes of 3/8 to 1/2 of the side"
-USES = {
-    "hole": "It removes objects, scratches and text. It does not use the pixels under the mask.",
-    "mosaic": "It is meant for comparisons with the paper: it computes a mosaic of the pixels "
-    "under the mask, in blocks of {mosaic_unit_size} pixels, {sampled}, and restores the detail. "
-    "It does not remove objects. A photograph with a mosaic is pixelated again and loses detail.",
-}
-SAMPLED = {
-    "nearest": "each with the color of its upper left pixel, as in the paper's code",
-    "bilinear": "interpolated, as in the paper's text",
-}
 
 
 @click.command()
@@ -236,19 +224,8 @@ def card(name: str, facts: dict[str, Any]) -> str:
         undefined=StrictUndefined,
         autoescape=False,  # noqa: S701, Markdown of our own text
     )
-    mask, share = facts["mask"], facts["share"]
-    use = USES[mask["mode"]].format(**mask, sampled=SAMPLED[mask["mosaic_interpolation"]])
-    brush = mask.get("brush", 0)  # not in the settings of early runs
     return environment.get_template("MODEL_CARD.md.j2").render(
-        name=name,
-        facts=facts,
-        stages=facts["history"],
-        scores=score_lines(facts["evaluation"]),
-        use="\n".join(textwrap.wrap(use, 95)),
-        holes=SQUARES + (f", {brush:.0%} of them as brush strokes" if brush else ""),
-        origin="those of the end of the last run"
-        if share == 1
-        else f"{share:.0%} of the way from the beginning of the last run to its end",
+        name=name, facts=facts, scores=score_lines(facts["evaluation"])
     )
 
 

@@ -12,7 +12,7 @@ import click
 
 from inpaint_tf.cli import _options
 from inpaint_tf.cli._echo import echo_json, echo_lines, tell
-from inpaint_tf.cli._options import PATH, json_option
+from inpaint_tf.cli._options import PATH, json_option, with_options
 from inpaint_tf.model_source import MAX_SIDE, ModelSource
 from neuralgym_lite.backend import import_backend
 from neuralgym_lite.errors import UserError
@@ -76,7 +76,7 @@ def command(sources: tuple[str, ...], out: Path | None, as_json: bool, **options
             if as_json:
                 echo_json(evaluation.to_json())
             else:
-                echo_lines(render_table(evaluation))
+                echo_lines(with_options(render_table(evaluation)))
     tell(f"Wrote report.html, metrics.json, per_image.csv and grid.png to '{folder}'.")
     if evaluation.failed or evaluation.broken:
         print_failures(evaluation)

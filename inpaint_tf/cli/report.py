@@ -10,7 +10,7 @@ import click
 
 from inpaint_tf.cli import _options
 from inpaint_tf.cli._echo import echo_lines
-from inpaint_tf.cli._options import COUNT, PATH, add_options
+from inpaint_tf.cli._options import COUNT, PATH, add_options, with_options
 from inpaint_tf.cli.evaluate import bar, print_failures
 from neuralgym_lite.backend import import_backend
 from neuralgym_lite.errors import UserError
@@ -110,7 +110,7 @@ def table2(
         )
     trained = {each["name"]: f"{each['iteration']:,}" for each in models if "iteration" in each}
     tables = {paper: table.render_table2(evaluation, trained, paper) for paper in (False, True)}
-    echo_lines(tables[paper_definitions])
+    echo_lines(with_options(tables[paper_definitions]))
     if out:
         evaluation.write(out)
         atomic_write(out / "table2.md", f"{tables[False]}\n\n{tables[True]}\n".encode())

@@ -22,25 +22,15 @@ RELEASE_LICENCE = "CC BY-NC 4.0, if these are the weights of the 2018 release"
 
 @dataclass(frozen=True)
 class Imported:
-    """Networks with imported weights.
+    """Networks with imported weights."""
 
-    Attributes:
-        architecture: name of the generator in the model registry.
-        generator: a model with `compat` "torch" or "tf1".
-        critics: the critics `"local"` and `"global"`, if the checkpoint has them.
-        format: description of the source format.
-        files: the files that were read.
-        licence: what the format alone tells about the license.
-        left_out: number of tensors that are not used, such as those of an optimizer.
-    """
-
-    architecture: str
+    architecture: str  # name of the generator in the model registry
     generator: InpaintingModel
-    critics: dict[str, Critic]
-    format: str
+    critics: dict[str, Critic]  # "local" and "global", if the checkpoint has them
+    format: str  # of the source
     files: tuple[Path, ...]
-    licence: str
-    left_out: int = 0
+    licence: str  # what the format alone tells about it
+    left_out: int = 0  # number of tensors that are not used, such as those of an optimizer
 
 
 def read_checkpoint(

@@ -48,15 +48,8 @@ def download(url: str, path: Path, limit: int, on_progress: OnProgress | None = 
         kind = AbsentError if error.code in _ABSENT else UserError
         error.close()
         raise kind(_failure(url, f"the server answers {error.code} {error.reason}")) from None
-    except TimeoutError:
-        raise UserError(_failure(url, f"nothing came for {TIMEOUT:g} seconds")) from None
-    except _BadDownloadError as error:
-        raise UserError(_failure(url, str(error))) from None
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        if isinstance(reason := getattr(error, "reason", None), TimeoutError):
-            raise UserError(_failure(url, f"nothing came for {TIMEOUT:g} seconds")) from None
-        text = getattr(reason, "strerror", None) or getattr(error, "strerror", None) or error
-        raise UserError(_failure(url, f"{type(error).__name__}: {text}")) from None
+    except (OSError, http.client.HTTPException, ValueError, _BadDownloadError) as error:
+        raise UserError(_failure(url, _reason(error))) from None
 
 
 class _BadDownloadError(Exception):
@@ -89,9 +82,19 @@ def _copy(
         raise _BadDownloadError(f"it broke off after {done:,} of {total:,} bytes")
 
 
+def _reason(error: Exception) -> str:
+    if isinstance(error, _BadDownloadError):
+        return str(error)
+    cause = getattr(error, "reason", None)
+    if isinstance(error, TimeoutError) or isinstance(cause, TimeoutError):
+        return f"nothing came for {TIMEOUT:g} seconds"
+    text = getattr(cause, "strerror", None) or getattr(error, "strerror", None) or error
+    return f"{type(error).__name__}: {text}"
+
+
 def _failure(url: str, reason: str) -> str:
     reason = " ".join(reason.split())
     return (
         f"'{url}' cannot be downloaded: {reason}. Try again, or fetch it by hand and name its "
-        "folder with '--from DIR'"
+        "folder with `source=DIR`"
     )

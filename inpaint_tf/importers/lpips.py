@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -34,19 +35,12 @@ _FIRES = {2: 3, 3: 4, 4: 6, 5: 7, 6: 9, 7: 10, 8: 11, 9: 12}
 
 @dataclass(frozen=True)
 class _Published:
-    """Published files with weights.
+    """Published files with weights."""
 
-    Attributes:
-        networks: files with the network, all with the same weights, in the order of preference. A
-            name ends with the first digits of the file's SHA-256.
-        heads: file with the channel weights of LPIPS.
-        layers: name of a convolution here -> name in the file.
-        n_heads: number of feature maps.
-    """
-
+    # Files of one network, the preferred first. Names end with the first digits of their SHA-256.
     networks: tuple[str, ...]
-    heads: str
-    layers: dict[str, str]
+    heads: str  # file with the channel weights
+    layers: dict[str, str]  # name of a convolution here -> in the file
     n_heads: int
 
 
@@ -74,8 +68,7 @@ _PUBLISHED = {
 def fetch(name: str, source: str | None = None, on_progress: OnProgress | None = None) -> Path:
     """Download weights into the cache folder, unless they are there.
 
-    The published files with the network and the channel weights are read without PyTorch and
-    without executing their pickles, and converted.
+    The published files are read without PyTorch and without executing their pickles.
 
     Args:
         name: a key of `lpips_weights.SHA256`.
@@ -125,7 +118,7 @@ class _Source:
             return path
         path = self.temporary / name
         url = f"{(self.place or official).rstrip('/')}/{name}"
-        download(url, path, _MAX_BYTES, self._progress_of(name))
+        download(url, path, _MAX_BYTES, self.on_progress and partial(self.on_progress, name))
         return path
 
     def first_of(self, names: tuple[str, ...], official: str) -> Path:
@@ -138,23 +131,19 @@ class _Source:
                     return self.file(name, official)
             raise
 
-    def _progress_of(self, name: str) -> Callable[[int, int | None], None] | None:
-        report = self.on_progress
-        return (lambda done, total: report(name, done, total)) if report else None
-
 
 def _published(name: str, source: _Source) -> Arrays:
     published = _PUBLISHED[name]
     # The small file first: if it fails, the user has not waited for the large one.
     heads = _read(source.file(published.heads, _HEADS))
     path = source.first_of(published.networks, _NETWORKS)
-    _check_name(path)
+    _check_digest(path)
     arrays = _converted(published, _read(path), heads, path)
     lpips_weights.check(name, arrays, source.place or path.name)
     return arrays
 
 
-def _check_name(path: Path) -> None:
+def _check_digest(path: Path) -> None:
     """Check that the SHA-256 of a file begins with the digits in its name."""
     expected = path.stem.rpartition("-")[2]
     found = file_sha256(path)

@@ -21,10 +21,7 @@ _TYPES = {"BF16", "BOOL", "F16", "F32", "F64", "I16", "I32", "I64", "I8", "U16",
 
 
 def read_safetensors(path: str | Path) -> dict[str, Array]:
-    """Read the tensors of a `.safetensors` file.
-
-    Returns:
-        Name -> array. In total they take no more memory than the size of the file.
+    """Read the tensors of a `.safetensors` file, which take no more memory than the file.
 
     Raises:
         UserError: If the file is damaged, or is not a safetensors file.

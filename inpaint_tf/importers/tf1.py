@@ -12,24 +12,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from inpaint_tf.importers.weight_slots import (
-    MAX_WIDTH,
     WeightSlot,
     assign_weights,
     check_count,
     dimension,
+    make_critic,
 )
 from inpaint_tf.masks import MaskMode
-from inpaint_tf.models import (
-    ContextualAttentionModel,
-    Critic,
-    InpaintingModel,
-    create,
-    create_critic,
-)
+from inpaint_tf.models import ContextualAttentionModel, Critic, InpaintingModel, create
 from neuralgym_lite.errors import UserError, reason_of
 
 COMPAT = "tf1"
@@ -46,8 +39,7 @@ _WRITE_IMAGES = ("conv17", "allconv17")
 def find_checkpoint(path: Path) -> Path | None:
     """Return the prefix of a TensorFlow checkpoint's files, or None if `path` is something else.
 
-    Args:
-        path: `snap-0`, one of its files, or a folder with a checkpoint.
+    `path` may be `snap-0`, one of its files, or a folder with a checkpoint.
 
     Raises:
         UserError: If its index is missing, or the folder has several checkpoints and no file
@@ -104,11 +96,7 @@ def read_tf1(prefix: Path) -> dict[str, NDArray[Any]]:
 
 
 def make_generator(arrays: Mapping[str, Any], mask_mode: MaskMode) -> InpaintingModel:
-    """Create the generator of the release from its tensors. Tensors of critics are ignored.
-
-    Raises:
-        UserError: If names are missing or left over, or shapes differ.
-    """
+    """Create the generator of the release from its tensors. Tensors of critics are ignored."""
     width = dimension(arrays, f"{GENERATOR}conv1/kernel", axis=3)
     check_count(arrays, ContextualAttentionModel.least_weights(width))
     model = create("ca", width=width, compat=COMPAT, mask_mode=mask_mode)
@@ -125,16 +113,15 @@ def make_generator(arrays: Mapping[str, Any], mask_mode: MaskMode) -> Inpainting
 
 
 def make_critics(arrays: Mapping[str, Any]) -> dict[str, Critic]:
-    """Create the critics of the release from its tensors, if there are any.
-
-    Raises:
-        UserError: If names are missing or left over, or shapes differ.
-    """
+    """Create the critics of the release from its tensors, if there are any."""
     own = _only(arrays, CRITICS)
     if not own:
         return {}
-    critics = {kind: _make_critic(kind, own) for kind in ("local", "global")}
-    slots = {}
+    critics, slots = {}, {}
+    for kind in ("local", "global"):
+        kernels = [f"{CRITICS}discriminator_{kind}/{conv}/kernel" for conv in ("conv1", "conv4")]
+        dense = f"{CRITICS}dout_{kind}_fc/kernel"
+        critics[kind] = make_critic(kind, own, kernels, dense, 3, COMPAT)
     for kind, critic in critics.items():
         for conv in critic.convs:
             name = f"{CRITICS}discriminator_{kind}/{conv.name}"
@@ -144,16 +131,6 @@ def make_critics(arrays: Mapping[str, Any]) -> dict[str, Critic]:
         slots[f"{CRITICS}dout_{kind}_fc/bias"] = _slot(critic.score.bias, "dense")
     assign_weights(slots, own)
     return critics
-
-
-def _make_critic(kind: str, arrays: Mapping[str, Any]) -> Critic:
-    scope = f"{CRITICS}discriminator_{kind}"
-    width = dimension(arrays, f"{scope}/conv1/kernel", axis=3)
-    last_width = dimension(arrays, f"{scope}/conv4/kernel", axis=3, limit=8 * MAX_WIDTH)
-    side = math.isqrt(np.size(arrays.get(f"{CRITICS}dout_{kind}_fc/kernel", ())) // last_width)
-    size = 16 * max(side, 1)
-    check_count(arrays, Critic.least_weights(size, width, last_width))
-    return create_critic(kind, size=size, width=width, last_width=last_width, compat=COMPAT)
 
 
 def _slot(variable: Any, layer: str) -> WeightSlot:

@@ -19,13 +19,14 @@ from inpaint_tf.importers.torch_pickle import (
     Machine,
     RefusedError,
     Storage,
-    Storages,
     decode,
     expect,
     flatten,
     length_in_file,
+    opcodes,
     printable,
     read_guarded,
+    read_views,
     set_items,
     tensor,
 )
@@ -78,8 +79,7 @@ def _read(path: Path) -> dict[str, Array]:
             file.seek(starts[storage.key])
             return decode(storage, file.read(length_in_file(storage)), "<")
 
-        storages = Storages(load)
-        return {name: storages.view(name, tensor) for name, tensor in tensors.items()}
+        return read_views(tensors, load)
 
 
 def _check_format(head: io.BytesIO) -> None:
@@ -117,18 +117,12 @@ def _find_numbers(
 class _LegacyMachine(Machine):
     """Also accepts the opcodes of Python 2 and the tensor classes of early PyTorch."""
 
-    opcodes = Machine.opcodes | {"BINSTRING", "NEWOBJ", "SHORT_BINSTRING"}
+    opcodes = Machine.opcodes | opcodes("BINSTRING|NEWOBJ|SHORT_BINSTRING")
     names = Machine.names | {_TENSOR, _PARAMETER} | _TENSOR_CLASSES
 
     def __init__(self) -> None:
         super().__init__()
         self.storages: dict[str, Storage] = {}
-
-    def step(self, name: str, argument: Any) -> None:
-        if name in ("BINSTRING", "SHORT_BINSTRING"):
-            self.stack.append(argument)
-        else:
-            super().step("REDUCE" if name == "NEWOBJ" else name, argument)
 
     def call(self, name: str, arguments: tuple[Any, ...]) -> Any:
         if name == _DICT and len(arguments) == 1:

@@ -5,22 +5,19 @@ The paper's own code uses the same names and layouts.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from inpaint_tf.importers.weight_slots import (
-    MAX_WIDTH,
     WeightSlot,
     assign_weights,
     check_count,
     dimension,
+    make_critic,
 )
 from inpaint_tf.masks import MaskMode
-from inpaint_tf.models import Critic, InpaintingModel, create, create_critic
+from inpaint_tf.models import Critic, InpaintingModel, create
 from inpaint_tf.models.registry import find
 from neuralgym_lite.errors import UserError
 
@@ -41,9 +38,6 @@ def make_generator(arrays: Mapping[str, Any], mask_mode: MaskMode) -> tuple[str,
 
     Returns:
         The name of the network in the model registry, and the network.
-
-    Raises:
-        UserError: If the weights belong to an unknown network.
     """
     arrays = select(arrays, GENERATOR)
     name = _architecture(arrays)
@@ -56,13 +50,9 @@ def make_generator(arrays: Mapping[str, Any], mask_mode: MaskMode) -> tuple[str,
 
 
 def make_critics(arrays: Mapping[str, Any]) -> dict[str, Critic]:
-    """Create the local and the global critic from the state dicts `localD` and `globalD`.
+    """Create the critics of the state dicts `localD` and `globalD`, of which one may be missing.
 
-    Args:
-        arrays: tensors of one or both, alone or in a complete training state.
-
-    Raises:
-        UserError: If there are other tensors, or shapes do not match.
+    Both may be parts of a complete training state.
     """
     arrays = select(arrays, tuple(CRITICS.values()))
     strange = [name for name in arrays if not name.startswith(tuple(CRITICS.values()))]
@@ -73,7 +63,9 @@ def make_critics(arrays: Mapping[str, Any]) -> dict[str, Critic]:
     for kind, prefix in CRITICS.items():
         own = {key.removeprefix(prefix): arrays[key] for key in arrays if key.startswith(prefix)}
         if own:
-            critics[kind] = _make_critic(kind, own)
+            kernels = [f"dis_conv_module.conv{i}.conv.weight" for i in (1, 4)]
+            critics[kind] = make_critic(kind, own, kernels, "linear.weight", 0, COMPAT)
+            assign_critic(critics[kind], own)
     return critics
 
 
@@ -86,9 +78,6 @@ def select(arrays: Mapping[str, Any], first: tuple[str, ...]) -> dict[str, Any]:
 
     Returns:
         The arrays of the network if they have a prefix; else all arrays.
-
-    Raises:
-        UserError: If there are several such networks.
     """
     plain: dict[str, Any] = {}
     for name, array in arrays.items():
@@ -109,19 +98,13 @@ def select(arrays: Mapping[str, Any], first: tuple[str, ...]) -> dict[str, Any]:
 
 def has_critics(arrays: Mapping[str, Any]) -> bool:
     """Return whether a training state contains critics."""
-    kinds = tuple(CRITICS.values())
-    return any(f".{name}".find(f".{kind}") >= 0 for name in arrays for kind in kinds)
+    return any(f".{kind}" in f".{name}" for name in arrays for kind in CRITICS.values())
 
 
 def assign_generator(model: InpaintingModel, arrays: Mapping[str, Any]) -> None:
-    """Assign a generator's state dict to a two-stage model.
+    """Assign a generator's state dict to a two-stage model of the same width.
 
-    Args:
-        model: a model of the same width, usually with `compat="torch"`.
-        arrays: name -> array, such as `coarse_generator.conv1.conv.weight`; kernels are OIHW.
-
-    Raises:
-        UserError: If names are missing or left over, or shapes differ.
+    Names are such as `coarse_generator.conv1.conv.weight`; kernels are OIHW.
     """
     slots = {}
     for stage, network in (("coarse", model.coarse), ("fine", model.refinement)):
@@ -133,14 +116,9 @@ def assign_generator(model: InpaintingModel, arrays: Mapping[str, Any]) -> None:
 
 
 def assign_critic(critic: Critic, arrays: Mapping[str, Any]) -> None:
-    """Assign a critic's state dict to a critic.
+    """Assign a critic's state dict to a critic of the same size and widths.
 
-    Args:
-        critic: a critic of the same size and widths, usually with `compat="torch"`.
-        arrays: name -> array, such as `dis_conv_module.conv1.conv.weight` and `linear.weight`.
-
-    Raises:
-        UserError: If names are missing or left over, or shapes differ.
+    Names are such as `dis_conv_module.conv1.conv.weight` and `linear.weight`.
     """
     slots = {}
     for conv in critic.convs:
@@ -172,29 +150,9 @@ def _architecture(arrays: Mapping[str, Any]) -> str:
     )
 
 
-def _make_critic(kind: str, arrays: Mapping[str, Any]) -> Critic:
-    first, last = (f"dis_conv_module.conv{i}.conv.weight" for i in (1, 4))
-    width = dimension(arrays, first, axis=0)
-    last_width = dimension(arrays, last, axis=0, limit=8 * MAX_WIDTH)
-    inputs = np.size(arrays.get("linear.weight", ()))
-    side = math.isqrt(inputs // last_width)
-    if inputs and inputs != side * side * last_width:
-        raise UserError(
-            f"The {kind} critic judges no square pictures: its dense layer has {inputs} inputs, "
-            f"for {last_width} channels."
-        )
-    size = 16 * max(side, 1)
-    check_count(arrays, Critic.least_weights(size, width, last_width))
-    critic = create_critic(kind, size=size, width=width, last_width=last_width, compat=COMPAT)
-    assign_critic(critic, arrays)
-    return critic
-
-
 def _slot(variable: Any) -> WeightSlot:
     shape = tuple(variable.shape)
     if len(shape) == 4:  # OIHW there, HWIO here
-        height, width, inputs, outputs = shape
-        return WeightSlot(
-            variable, (outputs, inputs, height, width), lambda a: a.transpose(2, 3, 1, 0)
-        )
+        oihw = tuple(shape[axis] for axis in (3, 2, 0, 1))
+        return WeightSlot(variable, oihw, lambda array: array.transpose(2, 3, 1, 0))
     return WeightSlot(variable, shape, lambda array: array)

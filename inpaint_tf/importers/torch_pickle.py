@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import pickletools
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,40 +46,8 @@ _DICT = "collections.OrderedDict"
 _TENSOR = "torch._utils._rebuild_tensor_v2"
 _PARAMETER = "torch._utils._rebuild_parameter"
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
-_NUMBERS_AND_TEXT = {
-    "BINFLOAT",
-    "BININT",
-    "BININT1",
-    "BININT2",
-    "BINUNICODE",
-    "LONG1",
-    "SHORT_BINUNICODE",
-}
 _TUPLES = {"EMPTY_TUPLE": 0, "TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
-_OTHERS = {
-    "APPEND",
-    "APPENDS",
-    "BINGET",
-    "BINPERSID",
-    "BINPUT",
-    "BUILD",
-    "EMPTY_DICT",
-    "EMPTY_LIST",
-    "FRAME",
-    "GLOBAL",
-    "LONG_BINGET",
-    "LONG_BINPUT",
-    "MARK",
-    "MEMOIZE",
-    "PROTO",
-    "REDUCE",
-    "SETITEM",
-    "SETITEMS",
-    "STACK_GLOBAL",
-    "STOP",
-    "TUPLE",
-}
-_OPERATIONS = {operation.code: operation for operation in pickletools.opcodes}
+_OPERATIONS = {operation.code.encode("latin-1"): operation for operation in pickletools.opcodes}
 
 Array = NDArray[Any]
 
@@ -121,21 +90,21 @@ class RefusedError(Exception):
 
 
 def read_guarded(path: Path, read: Callable[[Path], dict[str, Array]]) -> dict[str, Array]:
-    """Read a file and turn any exception into one line that names the file.
-
-    Raises:
-        UserError: If `read` raises an exception.
-    """
+    """Read a file, and turn any exception into a UserError that names the file."""
     try:
         return read(path)
     except RefusedError as refusal:
         raise UserError(f"'{path}' {refusal}") from None
     except OSError as error:
         raise UserError(f"'{path}' cannot be read: {reason_of(error)}.") from None
-    except (
-        Exception
-    ) as error:  # zipfile and pickletools raise many kinds of exceptions for damaged files
+    # zipfile and pickletools raise many kinds of exceptions for damaged files.
+    except Exception as error:
         raise UserError(f"'{path}' is damaged: {printable(reason_of(error))}.") from error
+
+
+def opcodes(pattern: str) -> frozenset[str]:
+    """Return the names of opcodes that match a pattern."""
+    return frozenset(each.name for each in pickletools.opcodes if re.fullmatch(pattern, each.name))
 
 
 class Machine:
@@ -144,8 +113,10 @@ class Machine:
     It can create dicts, lists, tuples, numbers, strings, None, and descriptions of tensors.
     """
 
-    opcodes: ClassVar[frozenset[str]] = frozenset(
-        _OTHERS | _NUMBERS_AND_TEXT | set(_CONSTANTS) | set(_TUPLES)
+    opcodes: ClassVar[frozenset[str]] = opcodes(
+        "APPENDS?|BINFLOAT|BINGET|BININT[12]?|BINPERSID|BINPUT|BINUNICODE|BUILD|EMPTY_DICT|"
+        "EMPTY_LIST|EMPTY_TUPLE|FRAME|GLOBAL|LONG1|LONG_BINGET|LONG_BINPUT|MARK|MEMOIZE|NEWFALSE|"
+        "NEWTRUE|NONE|PROTO|REDUCE|SETITEMS?|SHORT_BINUNICODE|STACK_GLOBAL|STOP|TUPLE[123]?"
     )
     names: ClassVar[frozenset[str]] = frozenset((_DICT, _TENSOR, _PARAMETER, *_DTYPES))
 
@@ -163,64 +134,65 @@ class Machine:
 
     def run(self, program: BinaryIO) -> Any:
         """Interpret a pickle up to its end and return the result."""
-        for name, argument in self.operations(program):
-            if name == "STOP":
-                return self.stack.pop()
-            self.spend(1)
-            self.step(name, argument)
-        raise RefusedError("is damaged: its pickle has no end.")
-
-    def operations(self, program: BinaryIO) -> Iterator[tuple[str, Any]]:
-        """Yield the names and arguments of opcodes; refused opcodes are not decoded."""
         while code := program.read(1):
-            operation = _OPERATIONS.get(code.decode("latin-1"))
-            if operation is None or operation.name not in self.opcodes:
+            operation = _OPERATIONS.get(code)
+            if operation is None or operation.name not in self.opcodes:  # and is not decoded
                 name = operation.name if operation else hex(code[0])
                 raise RefusedError(
                     f"has the pickle opcode {name}, which describes no tensor. Not read."
                 )
-            yield operation.name, operation.arg.reader(program) if operation.arg else None
+            argument = operation.arg.reader(program) if operation.arg else None
+            if operation.name == "STOP":
+                return self.stack.pop()
+            self.spend(1)
+            self.step(operation.name, argument)
+        raise RefusedError("is damaged: its pickle has no end.")
 
     def step(self, name: str, argument: Any) -> None:
         """Interpret one opcode."""
         stack = self.stack
-        if name in _NUMBERS_AND_TEXT:
-            stack.append(argument)
-        elif name in _CONSTANTS:
-            stack.append(_CONSTANTS[name])
-        elif name in _TUPLES:
-            stack.append(self.pop(_TUPLES[name]))
-        elif name in ("EMPTY_DICT", "EMPTY_LIST"):
-            stack.append({} if name == "EMPTY_DICT" else [])
-        elif name == "MARK":
-            self.below.append(stack)
-            self.stack = []
-        elif name == "TUPLE":
-            values = self.pop_mark()
-            self.stack.append(tuple(values))
-        elif name in ("BINPUT", "LONG_BINPUT", "MEMOIZE"):
-            self.memo[len(self.memo) if argument is None else argument] = stack[-1]
-        elif name in ("BINGET", "LONG_BINGET"):
-            stack.append(self.memo[argument])
-        elif name in ("APPEND", "APPENDS"):
-            values = [stack.pop()] if name == "APPEND" else self.pop_mark()
-            expect(self.stack[-1], list).extend(values)
-        elif name in ("SETITEM", "SETITEMS"):
-            values = list(self.pop(2)) if name == "SETITEM" else self.pop_mark()
-            set_items(expect(self.stack[-1], dict), values)
-        elif name == "GLOBAL":
-            stack.append(self.find(argument.replace(" ", ".")))
-        elif name == "STACK_GLOBAL":
-            stack.append(self.find(".".join(expect(part, str) for part in self.pop(2))))
-        elif name == "REDUCE":
-            function, arguments = self.pop(2)
-            arguments = expect(arguments, tuple)
-            stack.append(self.call(expect(function, Global).name, arguments))
-        elif name == "BUILD":
-            state = stack.pop()
-            self.build(stack[-1], state)
-        elif name == "BINPERSID":
-            stack.append(self.storage(stack.pop()))
+        match name:
+            case "BINPUT" | "LONG_BINPUT" | "MEMOIZE":
+                self.memo[len(self.memo) if argument is None else argument] = stack[-1]
+            case "BINGET" | "LONG_BINGET":
+                stack.append(self.memo[argument])
+            case "MARK":
+                self.below.append(stack)
+                self.stack = []
+            case "TUPLE":
+                values = self.pop_mark()
+                self.stack.append(tuple(values))
+            case "EMPTY_TUPLE" | "TUPLE1" | "TUPLE2" | "TUPLE3":
+                stack.append(self.pop(_TUPLES[name]))
+            case "NONE" | "NEWTRUE" | "NEWFALSE":
+                stack.append(_CONSTANTS[name])
+            case "GLOBAL":
+                stack.append(self.find(argument.replace(" ", ".")))
+            case "STACK_GLOBAL":
+                stack.append(self.find(".".join(expect(part, str) for part in self.pop(2))))
+            case "BINPERSID":
+                stack.append(self.storage(stack.pop()))
+            case "REDUCE" | "NEWOBJ":
+                function, arguments = self.pop(2)
+                arguments = expect(arguments, tuple)
+                stack.append(self.call(expect(function, Global).name, arguments))
+            case "BUILD":
+                state = stack.pop()
+                self.build(stack[-1], state)
+            case "EMPTY_DICT":
+                stack.append({})
+            case "EMPTY_LIST":
+                stack.append([])
+            case "APPEND" | "APPENDS":
+                values = [stack.pop()] if name == "APPEND" else self.pop_mark()
+                expect(self.stack[-1], list).extend(values)
+            case "SETITEM" | "SETITEMS":
+                values = list(self.pop(2)) if name == "SETITEM" else self.pop_mark()
+                set_items(expect(self.stack[-1], dict), values)
+            case "PROTO" | "FRAME":
+                pass
+            case _:  # a number or text
+                stack.append(argument)
 
     def pop(self, count: int) -> tuple[Any, ...]:
         """Take the last values off the stack."""
@@ -323,17 +295,14 @@ def flatten(root: Any) -> Iterator[tuple[str, Tensor]]:
                     "is no state dict: it is nested too deeply, or has too many parts."
                 )
             items = value.items() if isinstance(value, dict) else enumerate(value)
-            waiting += [(_join(name, key), part, depth + 1) for key, part in reversed(list(items))]
+            for key, part in reversed(list(items)):
+                waiting.append((check_name(f"{name}.{key}" if name else str(key)), part, depth + 1))
         elif (
             isinstance(value, Box) and isinstance(value.content, Box | Tensor) and depth < MAX_DEPTH
         ):
             waiting.append((name, value.content, depth + 1))
         elif value is not None and not isinstance(value, bool | int | float | str):
             raise RefusedError("is no state dict: it holds something that is not a tensor.")
-
-
-def _join(name: str, key: str | int) -> str:
-    return check_name(f"{name}.{key}" if name else str(key))
 
 
 def check_name(name: str) -> str:
@@ -343,36 +312,39 @@ def check_name(name: str) -> str:
     return name
 
 
-class Storages:
-    """The data outside the pickle. A storage is read when the first tensor needs it.
+def read_views(
+    tensors: dict[str, Tensor], load: Callable[[str, Storage], Array]
+) -> dict[str, Array]:
+    """Return tensors as read-only views of their storages.
 
-    Args:
-        load: returns the data of a storage; also takes the name of the tensor, for messages.
+    A storage is loaded when the first tensor needs it; messages name this tensor.
     """
-
-    def __init__(self, load: Callable[[str, Storage], Array]) -> None:
-        self.load = load
-        self.loaded: dict[str, tuple[Storage, Array]] = {}
-
-    def view(self, name: str, tensor: Tensor) -> Array:
-        """Return a tensor as a read-only view of its storage."""
+    loaded: dict[str, tuple[Storage, Array]] = {}
+    views = {}
+    for name, tensor in tensors.items():
         storage = tensor.storage
-        if storage.key not in self.loaded:
-            self.loaded[storage.key] = storage, self.load(name, storage)
-        known, array = self.loaded[storage.key]
+        if storage.key not in loaded:
+            loaded[storage.key] = storage, load(name, storage)
+        known, array = loaded[storage.key]
         if storage != known:
             raise RefusedError(
                 f"is damaged: '{name}' and another tensor disagree on their storage."
             )
-        count, shape, strides = math.prod(tensor.shape), tensor.shape, tensor.strides
-        last = sum((n - 1) * step for n, step in zip(shape, strides, strict=True)) if count else -1
-        if count > storage.count or tensor.offset + last >= storage.count:
-            raise RefusedError(
-                f"is damaged: '{name}' reaches beyond its storage: shape {shape}, strides "
-                f"{strides}, offset {tensor.offset}, {storage.count} numbers."
-            )
-        steps = [step * array.itemsize for step in strides]
-        return as_strided(array[tensor.offset :], shape, steps, writeable=False)
+        views[name] = _view(name, tensor, array)
+    return views
+
+
+def _view(name: str, tensor: Tensor, array: Array) -> Array:
+    count, shape, strides = math.prod(tensor.shape), tensor.shape, tensor.strides
+    last = sum((n - 1) * step for n, step in zip(shape, strides, strict=True)) if count else -1
+    size = tensor.storage.count
+    if count > size or tensor.offset + last >= size:
+        raise RefusedError(
+            f"is damaged: '{name}' reaches beyond its storage: shape {shape}, strides {strides}, "
+            f"offset {tensor.offset}, {size} numbers."
+        )
+    steps = [step * array.itemsize for step in strides]
+    return as_strided(array[tensor.offset :], shape, steps, writeable=False)
 
 
 def length_in_file(storage: Storage) -> int:

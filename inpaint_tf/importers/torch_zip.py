@@ -19,13 +19,15 @@ from inpaint_tf.importers.torch_pickle import (
     Machine,
     RefusedError,
     Storage,
-    Storages,
     decode,
     flatten,
     length_in_file,
     printable,
     read_guarded,
+    read_views,
 )
+
+MAX_DIRECTORY_BYTES = 1 << 20  # about 10,000 storages
 
 _ENTRY = re.compile(r"data\.pkl|byteorder|version|data/\w+|\.\w+(/\w+)*", re.ASCII)
 
@@ -55,25 +57,42 @@ def _read(path: Path) -> dict[str, Array]:
         root = _check_entries(archive, path.stat().st_size)
         if archive.getinfo(f"{root}/data.pkl").file_size > MAX_PICKLE_BYTES:
             raise RefusedError(f"has a pickle of more than {MAX_PICKLE_BYTES >> 20} MiB.")
+        order = _byte_order(archive, root)
         tensors = dict(flatten(Machine().run(io.BytesIO(archive.read(f"{root}/data.pkl")))))
-        storages = Storages(_Archive(archive, root).load)
-        return {name: storages.view(name, tensor) for name, tensor in tensors.items()}
+
+        def load(name: str, storage: Storage) -> Array:
+            entry = f"{root}/data/{storage.key}"
+            if entry not in archive.NameToInfo:
+                raise RefusedError(f"is damaged: the numbers of '{name}' are missing.")
+            expected, actual = length_in_file(storage), archive.getinfo(entry).file_size
+            if expected != actual:
+                raise RefusedError(
+                    f"is damaged: the numbers of '{name}' are {actual} bytes, {expected} expected."
+                )
+            return decode(storage, archive.read(entry), order)
+
+        return read_views(tensors, load)
 
 
 def _check_format(path: Path) -> None:
     with path.open("rb") as file:
         head = file.read(4)
-    if zipfile.is_zipfile(path):
-        return
-    if head.startswith(b"PK"):
+        # ZipFile would make an object of each entry before they can be counted.
+        end = zipfile._EndRecData(file)  # type: ignore[attr-defined]
+    if end:
+        length = end[zipfile._ECD_SIZE]  # type: ignore[attr-defined]
+        if length > MAX_DIRECTORY_BYTES:
+            raise RefusedError(f"lists its entries in {length:,} bytes: no network has so many.")
+    elif head.startswith(b"PK"):
         raise RefusedError("is truncated: the zip's directory, at its end, is missing.")
-    if head.startswith(b"\x80"):
+    elif head.startswith(b"\x80"):
         raise RefusedError(
             "is a bare pickle, the format before PyTorch 1.6, which cannot be read without running "
             "it. If you trust it, save it anew with a later version: "
             "torch.save(torch.load(OLD, map_location='cpu'), NEW)."
         )
-    raise RefusedError("is no PyTorch checkpoint: it is not a zip.")
+    else:
+        raise RefusedError("is no PyTorch checkpoint: it is not a zip.")
 
 
 def _check_entries(archive: zipfile.ZipFile, length: int) -> str:
@@ -88,17 +107,16 @@ def _check_entries(archive: zipfile.ZipFile, length: int) -> str:
         )
     for entry in entries:
         folder, _, name = entry.filename.partition("/")
+        shown = f"'{printable(entry.filename)}'"
         if folder != root or folder in ("", ".", "..") or not _ENTRY.fullmatch(name):
-            raise RefusedError(
-                f"is no PyTorch checkpoint: it has the entry '{printable(entry.filename)}'."
-            )
+            raise RefusedError(f"is no PyTorch checkpoint: it has the entry {shown}.")
         if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size:
             raise RefusedError(
-                f"has the compressed entry '{printable(entry.filename)}', and may be a zip bomb: "
+                f"has the compressed entry {shown}, and may be a zip bomb: "
                 "PyTorch never compresses."
             )
         if entry.flag_bits & 1:
-            raise RefusedError(f"has the encrypted entry '{printable(entry.filename)}'.")
+            raise RefusedError(f"has the encrypted entry {shown}.")
     if len(set(names)) < len(names):
         raise RefusedError("is no PyTorch checkpoint: it has two entries of the same name.")
     total = sum(entry.file_size for entry in entries)
@@ -110,31 +128,9 @@ def _check_entries(archive: zipfile.ZipFile, length: int) -> str:
     return root
 
 
-class _Archive:
-    """The entries with the data of storages."""
-
-    def __init__(self, archive: zipfile.ZipFile, root: str) -> None:
-        self.archive = archive
-        self.root = root
-        self.order = self._byte_order()
-
-    def load(self, name: str, storage: Storage) -> Array:
-        """Return the data of a storage."""
-        entry = f"{self.root}/data/{storage.key}"
-        if entry not in self.archive.NameToInfo:
-            raise RefusedError(f"is damaged: the numbers of '{name}' are missing.")
-        expected, actual = length_in_file(storage), self.archive.getinfo(entry).file_size
-        if expected != actual:
-            raise RefusedError(
-                f"is damaged: the numbers of '{name}' are {actual} bytes, {expected} expected."
-            )
-        return decode(storage, self.archive.read(entry), self.order)
-
-    def _byte_order(self) -> Literal["<", ">"]:
-        entry = f"{self.root}/byteorder"
-        order = self.archive.read(entry) if entry in self.archive.NameToInfo else b"little"
-        if order not in (b"little", b"big"):
-            raise RefusedError(
-                f"has the unknown byte order '{printable(order.decode('latin-1'))}'."
-            )
-        return "<" if order == b"little" else ">"
+def _byte_order(archive: zipfile.ZipFile, root: str) -> Literal["<", ">"]:
+    entry = f"{root}/byteorder"
+    order = archive.read(entry) if entry in archive.NameToInfo else b"little"
+    if order not in (b"little", b"big"):
+        raise RefusedError(f"has the unknown byte order '{printable(order.decode('latin-1'))}'.")
+    return "<" if order == b"little" else ">"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from inpaint_tf.models import Critic, create_critic
 from neuralgym_lite.errors import UserError
 
 FEW = 3
@@ -17,17 +19,11 @@ MAX_WIDTH = 256
 
 @dataclass(frozen=True)
 class WeightSlot:
-    """A variable of a network and the array in a file that is assigned to it.
-
-    Attributes:
-        variable: variable of the network.
-        shape: shape of the array in the file.
-        convert: function that converts the array to the layout of the variable.
-    """
+    """A variable of a network, and the array in a file that is assigned to it."""
 
     variable: Any
-    shape: tuple[int, ...]
-    convert: Callable[[NDArray[np.float32]], NDArray[np.float32]]
+    shape: tuple[int, ...]  # of the array in the file
+    convert: Callable[[NDArray[np.float32]], NDArray[np.float32]]  # to the variable's layout
 
 
 def assign_weights(slots: Mapping[str, WeightSlot], arrays: Mapping[str, Any]) -> None:
@@ -68,16 +64,11 @@ def dimension(arrays: Mapping[str, Any], name: str, axis: int, limit: int = MAX_
     if name not in arrays:
         raise UserError(f"These weights are of another network: '{name}' is missing.")
     shape = np.shape(arrays[name])
+    found = f"These weights are of another network: '{name}' has shape {shape}"
     if len(shape) != 4:
-        raise UserError(
-            f"These weights are of another network: '{name}' has shape {shape}, expected 4 "
-            "dimensions."
-        )
+        raise UserError(f"{found}, expected 4 dimensions.")
     if not 2 <= shape[axis] <= limit:
-        raise UserError(
-            f"These weights are of another network: '{name}' has shape {shape}, and "
-            f"{shape[axis]} channels are not in 2 to {limit}."
-        )
+        raise UserError(f"{found}, and {shape[axis]} channels are not in 2 to {limit}.")
     return int(shape[axis])
 
 
@@ -89,6 +80,38 @@ def check_count(arrays: Mapping[str, Any], least: int) -> None:
             f"These weights are of another network: they are {count:,} numbers, and one of this "
             f"width has {least:,} or more."
         )
+
+
+def make_critic(
+    kind: str,
+    arrays: Mapping[str, Any],
+    kernels: Sequence[str],
+    dense: str,
+    axis: int,
+    compat: str,
+) -> Critic:
+    """Create a critic of the size and widths of its arrays, with random weights.
+
+    Args:
+        kind: "local" or "global".
+        arrays: name in the file -> array.
+        kernels: names of the first and the last kernel.
+        dense: name of the kernel of the dense layer.
+        axis: axis of the output channels of a kernel.
+        compat: dialect of the critic.
+    """
+    width = dimension(arrays, kernels[0], axis)
+    last_width = dimension(arrays, kernels[1], axis, limit=8 * MAX_WIDTH)
+    inputs = np.size(arrays.get(dense, ()))
+    side = math.isqrt(inputs // last_width)
+    if inputs != side * side * last_width:
+        raise UserError(
+            f"The {kind} critic judges no square pictures: its dense layer has {inputs} inputs, "
+            f"for {last_width} channels."
+        )
+    size = 16 * max(side, 1)
+    check_count(arrays, Critic.least_weights(size, width, last_width))
+    return create_critic(kind, size=size, width=width, last_width=last_width, compat=compat)
 
 
 def _list(problems: list[str]) -> str:

@@ -49,7 +49,7 @@ def server_engine(url: str, deadline: float = DEADLINE) -> Engine:
         deadline: seconds that a photograph may take, with all attempts, default 60.
 
     Raises:
-        UserError: if the URL is none, or the packages of gRPC are not installed.
+        UserError: if the URL is not one of a model, or the packages of gRPC are not installed.
     """
     ask = _over_grpc(url) if url.startswith(GRPC) else _over_rest(url)
 
@@ -113,7 +113,7 @@ def _over_rest(url: str) -> Ask:
     """Return a function that sends requests by REST.
 
     Raises:
-        UserError: if the URL is none.
+        UserError: if it is not a URL.
     """
     try:
         place = urlsplit(f"{url.rstrip('/')}:predict")
@@ -159,7 +159,7 @@ def _post(connection: HTTPConnection, path: str, body: bytes) -> tuple[int, byte
         raise ServerBusyError(LATE)
     if len(content) > MESSAGE_BYTES:
         raise UserError(f"The server's answer is longer than {MESSAGE_BYTES / 2**20:g} MiB")
-    # What has no length, and is not chunked, ends with the connection.
+    # An answer without a length that is not chunked ends with the connection.
     unended = answer.length is None and not answer.chunked and not content.endswith(b"}")
     if answer.length or unended:
         raise ServerBusyError(f"the answer was cut off after {len(content)} bytes")
@@ -168,9 +168,9 @@ def _post(connection: HTTPConnection, path: str, body: bytes) -> tuple[int, byte
 
 @contextlib.contextmanager
 def _ended_in_time(connection: HTTPConnection) -> Iterator[threading.Event]:
-    """Connect, and close the connection after its timeout; yield an event that tells so.
+    """Connect, and close the connection after its timeout; yield an event that is set then.
 
-    The timeout of a socket is that of each read, of which one byte is enough.
+    A socket's own timeout starts anew with each byte.
     """
     late, sockets = threading.Event(), list[socket.socket]()
 

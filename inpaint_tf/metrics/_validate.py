@@ -26,15 +26,12 @@ def per_image(
     Args:
         score: function of one image: truth and result, uint8 (H, W, C), and a mask, uint8 (H, W),
             1 = missing, or None for the whole image.
-        truth: uint8 (H, W, C) or (B, H, W, C).
+        truth: see `mse`, as are the other arguments and the errors.
         result: like `truth`.
-        mask: 1 = missing, 0 = known; (H, W) or (H, W, 1) for all images, or (B, H, W, 1).
+        mask: 1 = missing, 0 = known; None for the whole images.
 
     Returns:
         float64 scores, shape () or (B,).
-
-    Raises:
-        UserError: If a dtype, a shape or a value is wrong, or a mask has no missing pixel.
     """
     _check_images(truth, result)
     missing = None if mask is None else _missing(mask, truth.shape)

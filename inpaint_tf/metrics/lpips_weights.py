@@ -100,7 +100,7 @@ def find(name: str) -> Path:
             return place
     command = f"inpaint-tf weights get {name}"
     raise MissingWeightsError(
-        f"Weights '{name}' are not on this machine: looked at --lpips-weights "
+        f"Weights '{name}' are not on this machine: looked at `lpips_weights` "
         f"({own or 'not given'}), ${ENVIRONMENT} ({environment or 'not set'}) and "
         f"'{kept_at(name)}'; get them with '{command}'",
         command,

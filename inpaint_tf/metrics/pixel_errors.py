@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import cv2
@@ -107,14 +108,6 @@ def tv_gap(truth: Images, result: Images, mask: Images | None = None) -> Scores:
     return tv(truth, truth, mask) - tv(truth, result, mask)
 
 
-def _squared_error(truth: UInt8, result: UInt8, missing: UInt8 | None) -> float:
-    return _mean_norm(truth, result, missing, cv2.NORM_L2SQR)
-
-
-def _absolute_error(truth: UInt8, result: UInt8, missing: UInt8 | None) -> float:
-    return _mean_norm(truth, result, missing, cv2.NORM_L1)
-
-
 def _decibels(truth: UInt8, result: UInt8, missing: UInt8 | None) -> float:
     error = _squared_error(truth, result, missing)
     return 10 * math.log10(255**2 / error) if error else math.inf
@@ -132,7 +125,7 @@ def _mean_step(image: UInt8, missing: UInt8 | None, first: Any, second: Any) -> 
     if not (image[first].size if both is None else both.any()):
         return 0.0
     one, other = np.ascontiguousarray(image[first]), np.ascontiguousarray(image[second])
-    return _mean_norm(one, other, both, cv2.NORM_L1)
+    return _absolute_error(one, other, both)
 
 
 def _mean_norm(first: UInt8, second: UInt8, missing: UInt8 | None, kind: int) -> float:
@@ -145,3 +138,7 @@ def _mean_norm(first: UInt8, second: UInt8, missing: UInt8 | None, kind: int) ->
         return round(cv2.norm(first, second, kind)) / first.size
     count = np.count_nonzero(missing) * first.shape[-1]
     return round(cv2.norm(first, second, kind, missing)) / count
+
+
+_squared_error = partial(_mean_norm, kind=cv2.NORM_L2SQR)
+_absolute_error = partial(_mean_norm, kind=cv2.NORM_L1)

@@ -55,11 +55,7 @@ def draw_curves(paths: Sequence[Path], scalars: Sequence[str], smoothing: int = 
 
 
 def logged(path: Path) -> set[str]:
-    """Return the names of the scalars that a run has logged.
-
-    Raises:
-        UserError: If the folder is not a run.
-    """
+    """Return the names of the scalars that a run has logged."""
     return {name for line in _read(RunFolder.open(path)) for name in line}
 
 

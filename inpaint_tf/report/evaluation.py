@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import platform
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -99,42 +99,31 @@ def evaluate(
         raise UserError("there is no photograph to score: give at least one key")
     methods = with_inputs(inpainters)
     record = _Record(keys, masks[0].shape[0], methods, metrics)
-    total = len(keys) * len(methods)
     done = 0
     with ThreadPoolExecutor(_WORKERS) as pool:
-        scoring: deque[list[Future[None]]] = deque()
+        scoring: Iterable[None] = ()
         for batch in _batches(pool, photos, keys, masks, batch_size):
             record.begin(batch)
-            results: list[dict[str, Images]] = [{} for _ in batch.indices]
             for name, method in methods.items():
-                if batch.indices:
-                    record.fill(name, method, batch, results)
+                record.fill(name, method, batch)
                 done += len(batch.masks)
                 if on_progress:
-                    on_progress(done, total, name)
+                    on_progress(done, len(keys) * len(methods), name)
             # Score one batch while the next is filled; a longer queue would only take memory.
-            scoring.append(
-                [
-                    pool.submit(record.score, index, truth, hole, pictures)
-                    for index, truth, hole, pictures in zip(
-                        batch.indices, batch.truth, batch.holes, results, strict=True
-                    )
-                ]
-            )
-            if len(scoring) > 1:
-                _wait(scoring.popleft())
-        for futures in scoring:
-            _wait(futures)
+            list(scoring)
+            scoring = pool.map(record.score, batch.indices, batch.truth, batch.holes, batch.results)
+        list(scoring)
     return record.finish(photos, masks, methods, dict(settings or {}))
 
 
 class _Batch(NamedTuple):
-    """A batch: the masks of all its photographs, and the pixels of those that could be read."""
+    """The masks of all photographs of a batch, and the pixels and results of the readable ones."""
 
     masks: Images
     indices: list[int]
     truth: Images
     holes: Images
+    results: list[dict[str, Images]]
     failed: dict[str, str]
 
 
@@ -145,19 +134,18 @@ class _Record:
         self,
         keys: Sequence[str],
         size: int,
-        methods: dict[str, Filler],
+        methods: Mapping[str, Filler],
         metrics: Mapping[str, Metric],
     ) -> None:
         self.keys = keys
         self.metrics = metrics
         self.size = size
         self.unmeasured = _unmeasured(metrics, size)
+        self.measured = {
+            name: metric for name, metric in metrics.items() if name not in self.unmeasured
+        }
         self.scores: dict[str, dict[str, Scores]] = {
-            name: {
-                metric: np.full(len(keys), np.nan)
-                for metric in metrics
-                if metric not in self.unmeasured
-            }
+            name: {metric: np.full(len(keys), np.nan) for metric in self.measured}
             for name in methods
         }
         self.scored: list[int] = []
@@ -172,12 +160,10 @@ class _Record:
         self.failed.update(batch.failed)
         self.scored += batch.indices
 
-    def fill(
-        self, name: str, method: Filler, batch: _Batch, results: list[dict[str, Images]]
-    ) -> None:
-        """Fill a batch and add the images to `results`, or the errors to `broken`."""
-        filled = _fill(name, method, batch.truth, batch.holes)
-        for index, row, picture in zip(batch.indices, results, filled, strict=True):
+    def fill(self, name: str, method: Filler, batch: _Batch) -> None:
+        """Fill a batch and add the images to its results, or the errors to `broken`."""
+        filled = _fill(name, method, batch.truth, batch.holes) if batch.indices else []
+        for index, row, picture in zip(batch.indices, batch.results, filled, strict=True):
             if isinstance(picture, str):
                 self.broken.setdefault(name, {})[self.keys[index]] = picture
             else:
@@ -187,12 +173,13 @@ class _Record:
         """Score all results for one photograph; safe to call from several threads."""
         if pictures:
             results = np.stack(list(pictures.values()))
-            truths = np.broadcast_to(truth, results.shape)
-            holes = np.broadcast_to(hole, (len(results), *hole.shape))
-            for metric in self.metrics.keys() - self.unmeasured.keys():
-                values = self.metrics[metric].score(truths, results, holes)
-                for name, value in zip(pictures, values, strict=True):
-                    self.scores[name][metric][index] = value
+            truths, holes = (
+                np.broadcast_to(each, (len(results), *each.shape)) for each in (truth, hole)
+            )
+            for name, metric in self.measured.items():
+                values = metric.score(truths, results, holes)
+                for method, value in zip(pictures, values, strict=True):
+                    self.scores[method][name][index] = value
         if self.keys[index] in self._drawn:
             shown = {**pictures, "truth": truth}
             self.examples.append(Example(self.keys[index], "drawn", float("nan"), shown))
@@ -208,12 +195,10 @@ class _Record:
         errors = self.scores[subject][RANKED_BY]
         ranked = []
         for index, rank in _ranks(self.scored, errors, self.keys):
-            try:
+            with contextlib.suppress(ImageError):  # gone since it was scored
                 truth = photos.load(self.keys[index], self.size)
-            except ImageError:  # gone since it was scored
-                continue
-            shown = fill_one(methods, truth, masks[index])
-            ranked.append(Example(self.keys[index], rank, float(errors[index]), shown))
+                shown = fill_one(methods, truth, masks[index])
+                ranked.append(Example(self.keys[index], rank, float(errors[index]), shown))
         return Evaluation(
             scores={
                 name: {metric: values[self.scored] for metric, values in metrics.items()}
@@ -284,23 +269,18 @@ def _unmeasured(metrics: Mapping[str, Metric], size: int) -> dict[str, str]:
 
 
 def _batches(
-    pool: ThreadPoolExecutor,
-    photos: PhotoSet,
-    keys: Sequence[str],
-    masks: Masks,
-    batch_size: int,
+    pool: ThreadPoolExecutor, photos: PhotoSet, keys: Sequence[str], masks: Masks, batch_size: int
 ) -> Iterator[_Batch]:
     """Yield batches in order; each is read while the one before is in use."""
-    parts = [
-        range(start, min(start + batch_size, len(keys)))
-        for start in range(0, len(keys), batch_size)
-    ]
-    reading = pool.submit(_read, photos, keys, masks, parts[0])
-    for part in parts[1:]:
-        batch = reading.result()
-        reading = pool.submit(_read, photos, keys, masks, part)
-        yield batch
-    yield reading.result()
+    reading: Future[_Batch] | None = None
+    for start in range(0, len(keys), batch_size):
+        part = range(start, min(start + batch_size, len(keys)))
+        following = pool.submit(_read, photos, keys, masks, part)
+        if reading:
+            yield reading.result()
+        reading = following
+    if reading:
+        yield reading.result()
 
 
 def _read(photos: PhotoSet, keys: Sequence[str], masks: Masks, part: range) -> _Batch:
@@ -311,9 +291,9 @@ def _read(photos: PhotoSet, keys: Sequence[str], masks: Masks, part: range) -> _
             loaded[index] = photos.load(keys[index], holes.shape[1])
         except ImageError as error:
             failed[keys[index]] = str(error)
-    truth = np.stack(list(loaded.values())) if loaded else np.empty((0, *holes.shape[1:3], 3))
+    truth = np.array([*loaded.values()], np.uint8).reshape(-1, *holes.shape[1:3], 3)
     rows = [index - part.start for index in loaded]
-    return _Batch(holes, list(loaded), truth.astype(np.uint8), holes[rows], failed)
+    return _Batch(holes, list(loaded), truth, holes[rows], [{} for _ in loaded], failed)
 
 
 def _fill(name: str, method: Filler, truth: Images, holes: Images) -> list[Images | str]:
@@ -323,18 +303,14 @@ def _fill(name: str, method: Filler, truth: Images, holes: Images) -> list[Image
     except UserError as error:
         if len(truth) == 1:
             return [str(error)]
-        return [_fill(name, method, *pair)[0] for pair in _singles(truth, holes)]
+        pairs = zip(truth[:, None], holes[:, None], strict=True)
+        return [_fill(name, method, *pair)[0] for pair in pairs]
     if filled.shape != truth.shape or filled.dtype != np.uint8:
         raise UserError(
             f"Method '{name}' must return uint8 pictures {truth.shape} for such photographs, "
             f"got {filled.dtype} {filled.shape}"
         )
     return list(filled)
-
-
-def _singles(truth: Images, holes: Images) -> Iterator[tuple[Images, Images]]:
-    for index in range(len(truth)):
-        yield truth[index : index + 1], holes[index : index + 1]
 
 
 def _ranks(scored: Sequence[int], errors: Scores, keys: Sequence[str]) -> Iterator[tuple[int, str]]:
@@ -344,22 +320,18 @@ def _ranks(scored: Sequence[int], errors: Scores, keys: Sequence[str]) -> Iterat
         key=lambda index: (errors[index], canonical(keys[index])),
     )
     count = max(min(_RANKED, len(ordered) // 3), 1)
-    starts = {"best": 0, "median": (len(ordered) - count) // 2, "worst": len(ordered) - count}
-    places: dict[int, str] = {}
-    for rank, start in starts.items():
-        for place in range(max(start, 0), min(start + count, len(ordered))):
-            places.setdefault(place, rank)
-    for place, rank in sorted(places.items()):
-        yield ordered[place], rank
+    rest = len(ordered) - count
+    starts = {"worst": rest, "median": rest // 2, "best": 0}
+    ranks = {
+        index: rank for rank, start in starts.items() for index in ordered[start : start + count]
+    }
+    for index in ordered:
+        if index in ranks:
+            yield index, ranks[index]
 
 
 def fill_one(methods: Mapping[str, Any], truth: Images, hole: Images) -> dict[str, Images]:
-    """Fill one photograph with all methods.
-
-    Args:
-        methods: methods by name, from `with_inputs`.
-        truth: uint8 (H, W, 3).
-        hole: uint8 (H, W, 1), 1 = missing.
+    """Fill one photograph, (H, W, 3), with all methods of `with_inputs`.
 
     Returns:
         Images by column: the results of the methods that do not fail, the truth, and "attention of
@@ -368,20 +340,11 @@ def fill_one(methods: Mapping[str, Any], truth: Images, hole: Images) -> dict[st
     pictures: dict[str, Images] = {}
     maps: dict[str, Images] = {}
     for name, method in methods.items():
-        if not getattr(method, "has_attention", False):
-            filled = _fill(name, method, truth[None], hole[None])[0]
-            if not isinstance(filled, str):
-                pictures[name] = filled
-            continue
-        try:
-            pictures[name], offsets = method.fill(truth, hole, return_attention=True)
-        except UserError:
-            continue
-        if offsets is not None:
-            maps[f"attention of {name}"] = attention_map(offsets[0], truth.shape)
+        if getattr(method, "has_attention", False):
+            with contextlib.suppress(UserError):
+                pictures[name], offsets = method.fill(truth, hole, return_attention=True)
+                if offsets is not None:
+                    maps[f"attention of {name}"] = attention_map(offsets[0], truth.shape)
+        elif not isinstance(filled := _fill(name, method, truth[None], hole[None])[0], str):
+            pictures[name] = filled
     return {**pictures, "truth": truth, **maps}
-
-
-def _wait(futures: Sequence[Future[None]]) -> None:
-    for future in futures:
-        future.result()

@@ -34,14 +34,13 @@ def comparison_figure(
 ) -> Images:
     """Draw one row for each photograph: the inputs of the networks, each result, and the truth.
 
+    These are Figures 9 and 11 of the paper.
+
     Args:
         inpainters: methods in the order of the columns.
         truths: photographs, uint8 (H, W, 3).
         holes: masks, uint8 (H, W, 1), 1 = missing, one for each photograph.
         row_titles: one title for each photograph.
-
-    Reference:
-        Figures 9 and 11 of the paper.
     """
     methods = with_inputs(inpainters)
     return _figure(methods, truths, holes, [*methods, "truth"], row_titles)
@@ -52,16 +51,10 @@ def attention_figure(
 ) -> Images:
     """Draw one row for each photograph: the masked input, the result and the attention map.
 
-    Args:
-        inpainter: a network with attention.
-        truths: photographs, uint8 (H, W, 3).
-        holes: masks, uint8 (H, W, 1), 1 = missing, one for each photograph.
+    This is Figure 8 of the paper. Arguments are those of `comparison_figure`.
 
     Raises:
         UserError: If the inpainter has no attention.
-
-    Reference:
-        Figure 8 of the paper.
     """
     if not getattr(inpainter, "has_attention", False):
         raise UserError(f"'{inpainter.name}' has no attention: choose a network of model 'ca'")
@@ -71,7 +64,7 @@ def attention_figure(
 
 
 def removal_figure(inpainters: Sequence[Filler], photograph: Images, mask: Images) -> Images:
-    """Draw a photograph, the same with the mask marked, and each result.
+    """Draw a photograph, the same with the mask marked, and each result: Figure 10 of the paper.
 
     Args:
         inpainters: methods in the order of the columns.
@@ -80,9 +73,6 @@ def removal_figure(inpainters: Sequence[Filler], photograph: Images, mask: Image
 
     Raises:
         UserError: If photograph and mask differ in size, or the mask is empty.
-
-    Reference:
-        Figure 10 of the paper.
     """
     if mask.shape != photograph.shape[:2]:
         raise UserError(
@@ -106,15 +96,12 @@ def draw_mask(
     boxes: Sequence[Sequence[int]] = (),
     polygons: Sequence[Sequence[Sequence[int]]] = (),
 ) -> Images:
-    """Draw a mask from shapes.
+    """Draw a mask, uint8 (H, W), 1 inside a shape.
 
     Args:
         size: height and width in pixels.
         boxes: (left, top, right, bottom); right and bottom are exclusive.
         polygons: corners (x, y), three or more.
-
-    Returns:
-        uint8 (H, W), 1 inside a shape.
 
     Raises:
         UserError: If a shape has the wrong number of values.
@@ -133,16 +120,10 @@ def draw_mask(
 
 
 def worst_photographs(per_image: Path, method: str, metric: str, count: int) -> dict[str, float]:
-    """Return the photographs on which a method has the worst scores, worst first.
-
-    Args:
-        per_image: `per_image.csv` of an evaluation.
-        method: name of the method.
-        metric: a key of `METRICS`.
-        count: number of photographs.
+    """Return the `count` photographs on which a method has the worst scores, worst first.
 
     Raises:
-        UserError: If the file cannot be read, or lacks the method or the metric.
+        UserError: If the file `per_image.csv` cannot be read, or lacks the method or the metric.
     """
     try:
         rows = read_rows(per_image)
@@ -150,27 +131,24 @@ def worst_photographs(per_image: Path, method: str, metric: str, count: int) -> 
         raise UserError(
             f"{per_image}: cannot be read ({error.strerror}); run 'inpaint-tf evaluate' first"
         ) from error
-    for what, name, known in (
-        ("method", method, dict.fromkeys(row["method"] for row in rows)),
-        ("metric", metric, METRICS),
-    ):
+    methods = {row["method"] for row in rows}
+    for what, name, known in (("method", method, methods), ("metric", metric, METRICS)):
         if name not in known:
             raise UserError(f"{per_image} has no {what} '{name}'. {did_you_mean(name, known)}")
-    scores = {
-        row["photograph"]: float(row[metric] or "nan") for row in rows if row["method"] == method
-    }
+    own = (row for row in rows if row["method"] == method)
+    scores = [(row["photograph"], float(row[metric] or "nan")) for row in own]
     sign = {"high": 1, "zero": 0}.get(METRICS[metric].best, -1)
     ordered = sorted(
-        (key for key, score in scores.items() if np.isfinite(score)),
-        key=lambda key: (scores[key] * sign or -abs(scores[key]), key),
+        (each for each in scores if np.isfinite(each[1])),
+        key=lambda each: (each[1] * sign or -abs(each[1]), each[0]),
     )
-    return {key: scores[key] for key in ordered[:count]}
+    return dict(ordered[:count])
 
 
 def worst_figure(
     inpainter: Filler, evaluation: Path, metric: str, count: int, data_dir: Path | None = None
 ) -> Images:
-    """Draw the photographs on which a method has the worst scores in an evaluation.
+    """Draw the photographs on which a method has the worst scores: Figure 11 of the paper.
 
     Args:
         inpainter: the method, with the name that it has in the evaluation.
@@ -182,9 +160,6 @@ def worst_figure(
     Raises:
         UserError: If the evaluation cannot be read, or lacks the method or the metric, or a
             photograph is missing.
-
-    Reference:
-        Figure 11 of the paper.
     """
     found = worst_photographs(evaluation / "per_image.csv", inpainter.name, metric, count)
     file = evaluation / "metrics.json"
@@ -198,8 +173,8 @@ def worst_figure(
     keys = draw(photos.test, limit or len(photos.test))
     if unknown := [key for key in found if key not in keys]:
         raise UserError(
-            f"'{unknown[0]}' is not among the test photographs of data set '{name}'; name the "
-            "folder that was evaluated with '--data-dir DIR'"
+            f"'{unknown[0]}' is not among the test photographs of data set '{name}'; name "
+            "the folder that was evaluated with `data_dir=DIR`"
         )
     masks = EvaluationMasks(kind, len(keys), size, seed)
     return comparison_figure(

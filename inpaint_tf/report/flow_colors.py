@@ -67,14 +67,10 @@ def flow_to_rgb(offsets: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
 
 
 def attention_map(offsets: npt.NDArray[Any], shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
-    """Color offsets at the size of their photograph.
-
-    Args:
-        offsets: (dy, dx) of each 8x8 pixels, shape (h, w, 2).
-        shape: shape of the photograph, (H, W, ...).
+    """Color the offsets of 8x8 pixels each, (h, w, 2), at the size of their photograph.
 
     Returns:
-        uint8 RGB, shape (H, W, 3).
+        uint8 RGB, shape (H, W, 3), for a photograph of `shape` (H, W, ...).
     """
     cells = flow_to_rgb(offsets)
     pixels = cells.repeat(ATTENTION_CELL, axis=0).repeat(ATTENTION_CELL, axis=1)

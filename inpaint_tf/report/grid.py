@@ -41,8 +41,14 @@ def image_grid(
             wrong.
     """
     pictures = [picture for row in rows for picture in row]
-    columns = max((len(row) for row in rows), default=0)
-    _check(pictures, len(rows), columns, column_titles, row_titles)
+    columns = max(map(len, rows), default=0)
+    _check_pictures(pictures)
+    for what, count, given in (
+        ("columns", columns, column_titles),
+        ("rows", len(rows), row_titles),
+    ):
+        if given is not None and len(given) != count:
+            raise UserError(f"{count} {what} need as many titles, got {len(given)}")
     column_titles = column_titles and [printable(title) for title in column_titles]
     row_titles = row_titles and [printable(title) for title in row_titles]
     height = max(picture.shape[0] for picture in pictures)
@@ -76,18 +82,10 @@ def named_grid(
     column_titles: Sequence[str] | None = None,
     row_titles: Sequence[str] | None = None,
 ) -> npt.NDArray[np.uint8]:
-    """Lay out images by name, one column for each name.
+    """Lay out images by name, as `image_grid` does, one column for each name.
 
-    Images smaller than 128 pixels are enlarged, so that details are visible.
-
-    Args:
-        rows: for each row, images by name: uint8 RGB, all of the same size.
-        columns: names of the images to show. A missing image is white.
-        column_titles: one title for each column. Default: the names.
-        row_titles: one title for each row.
-
-    Returns:
-        uint8 RGB, shape (H, W, 3).
+    Images smaller than 128 pixels are enlarged, so that details are visible. An image that a row
+    does not have is white. The titles of the columns are their names by default.
     """
     cells = []
     for row in rows:
@@ -98,13 +96,7 @@ def named_grid(
     return image_grid(cells, column_titles or columns, row_titles)
 
 
-def _check(
-    pictures: list[Any],
-    rows: int,
-    columns: int,
-    column_titles: Sequence[str] | None,
-    row_titles: Sequence[str] | None,
-) -> None:
+def _check_pictures(pictures: Sequence[npt.NDArray[Any]]) -> None:
     if not pictures:
         raise UserError("a grid needs at least one picture, got none")
     for picture in pictures:
@@ -112,10 +104,6 @@ def _check(
             raise UserError(
                 f"a grid takes uint8 pictures (H, W, 3), got {picture.dtype} {picture.shape}"
             )
-    if column_titles is not None and len(column_titles) != columns:
-        raise UserError(f"{columns} columns need as many titles, got {len(column_titles)}")
-    if row_titles is not None and len(row_titles) != rows:
-        raise UserError(f"{rows} rows need as many titles, got {len(row_titles)}")
 
 
 def _text_width(font: Any, text: str) -> int:

@@ -1,4 +1,4 @@
-"""HTML pages from the templates beside this file."""
+"""Pages, plots and texts from the templates beside this file."""
 
 from __future__ import annotations
 
@@ -17,27 +17,28 @@ LARGEST_PNG = 128
 
 
 def render(template: str, **values: Any) -> str:
-    """Return a page as HTML.
+    """Fill in a template.
 
     Args:
         template: file name in `inpaint_tf/report/templates`.
-        values: variables of the template. Text is escaped.
+        values: variables of the template. Text is escaped in HTML and SVG.
     """
-    return _environment().get_template(template).render(**values, version=version("inpaint-tf"))
+    return _environment().get_template(template).render(**values)
 
 
 @functools.cache
 def _environment() -> Any:
     # Imported here because training imports this package, and writes no page.
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
     environment = Environment(
         loader=PackageLoader("inpaint_tf.report"),
-        autoescape=True,
+        autoescape=select_autoescape(["html.j2", "svg.j2"]),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals["version"] = version("inpaint-tf")
     environment.filters |= {
         "counted": counted,
         "data_uri": data_uri,

@@ -14,63 +14,21 @@ from inpaint_tf.report.strip_plot import strip_plot
 if TYPE_CHECKING:
     from inpaint_tf.report.result import Evaluation
 
-_SECTIONS = {
-    "scores": "Scores",
-    "distributions": "Each photograph",
-    "comparisons": "Method against method",
-    "sorted": "Best, median and worst",
-    "drawn": "Drawn at random",
-    "definitions": "What the numbers mean",
-    "settings": "Settings",
-}
-_REGIONS = {"whole": "Whole picture", "hole": "Missing pixels only"}
-_DIRECTIONS = {
-    "low": "lower is better",
-    "high": "higher is better",
-    "zero": "nearer to 0 is better",
-    "none": "nearer to the truth's is better",
-}
-_TERMS = {
-    "Pictures": "All scores are of rounded 8-bit pictures in which every known pixel is that of "
-    "the photograph, computed in float64 for each photograph by itself.",
-    "Interval": f"95 % percentile bootstrap of the mean over photographs: {RESAMPLES} resamples, "
-    f"seed {SEED}. It says how much the mean depends on which photographs were drawn, not how much "
-    "it would change if the network were trained again.",
-    "Infinite scores": "PSNR where nothing differs. A photograph on which a method has such a "
-    "score is left out of the means, differences and plots of all methods, so that all are over "
-    "the same ones.",
-}
-
 
 def render_page(evaluation: Evaluation) -> str:
     """Return an evaluation as a page: tables, distributions, comparisons, pictures, settings.
 
     The page contains everything, pictures too. It loads nothing and runs no script.
-
-    Args:
-        evaluation: what `evaluate` returned.
     """
-    pairs = list(_pairs(evaluation))
-    optional = {"comparisons": pairs, "sorted": evaluation.ranked, "drawn": evaluation.examples}
     document = evaluation.to_json()
     return render(
         "evaluation.html.j2",
         title=f"Evaluation on {evaluation.dataset}",
         evaluation=evaluation,
-        sections={name: title for name, title in _SECTIONS.items() if optional.get(name, True)},
-        regions=_REGIONS,
-        directions=_DIRECTIONS,
-        pairs=pairs,
+        pairs=list(_pairs(evaluation)),
         plots={name: _plot(evaluation, name) for name in evaluation.counted},
-        has_attention=any(
-            name.startswith("attention of")
-            for example in evaluation.ranked[:1]
-            for name in example.pictures
-        ),
-        terms={
-            f"{each.title} ({name})": each.definition for name, each in evaluation.metrics.items()
-        }
-        | _TERMS,
+        resamples=RESAMPLES,
+        seed=SEED,
         settings=dict(
             flat({name: document[name] for name in ("dataset", "masks", "settings", "versions")})
         ),

@@ -37,11 +37,7 @@ def write_rows(metrics: Sequence[str], rows: Iterable[tuple[str, str, Sequence[s
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
-    """Return the rows of a file as dicts, with the original names.
-
-    Raises:
-        OSError: If the file cannot be read.
-    """
+    """Return the rows of a file as dicts, with the original names."""
     with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
         rows = list(csv.DictReader(file))
     for row in rows:

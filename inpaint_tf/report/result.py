@@ -140,6 +140,12 @@ class Evaluation:
         titles = {name: metric.title for name, metric in self.metrics.items()}
         return left_out_lines(self.left_out, titles, len(self.photographs))
 
+    @property
+    def notes(self) -> list[str]:
+        """Lines on what is left out of the means, and on what could not be computed."""
+        unmeasured = self.unmeasured_titles.items()
+        return self.left_out_lines + [f"{each}: not measured. {why}" for why, each in unmeasured]
+
     def mean(self, method: str, metric: str) -> float | None:
         """Return the mean of a metric: infinite if all scores are, None if a score is missing."""
         summary = self.summaries[method].get(metric)
@@ -163,13 +169,10 @@ class Evaluation:
 
     def truth_variation(self, region: str) -> float | None:
         """Return the mean total variation of the true photographs; None if it was not computed."""
-        for summaries in self.summaries.values():
-            means = [
-                summaries[name].mean if name in summaries else None
-                for name in (f"tv_{region}_255", f"tv_gap_{region}_255")
-            ]
-            if None not in means:
-                return float(sum(mean for mean in means if mean is not None))
+        for method in self.scores:
+            mean, gap = (self.mean(method, f"{name}_{region}_255") for name in ("tv", "tv_gap"))
+            if mean is not None and gap is not None:
+                return mean + gap
         return None
 
     def to_json(self) -> dict[str, Any]:
@@ -212,7 +215,8 @@ class Evaluation:
         """
         make_folder(folder)
         if self.examples:
-            write_picture(folder / "grid.png", Picture(self._grid()))
+            rows = [each.pictures for each in self.examples]
+            write_picture(folder / "grid.png", Picture(named_grid(rows, [*self.scores, "truth"])))
         _write(folder / "per_image.csv", self._csv())
         text = json.dumps(self.to_json(), indent=2, allow_nan=False)
         _write(folder / "metrics.json", f"{text}\n".encode())
@@ -226,9 +230,6 @@ class Evaluation:
             for method, found in self.scores.items()
         )
         return write_rows(tuple(self.metrics), rows)
-
-    def _grid(self) -> Images:
-        return named_grid([each.pictures for each in self.examples], [*self.scores, "truth"])
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -14,6 +14,8 @@ from neuralgym_lite.seeds import generator
 
 Scores = npt.NDArray[np.float64]
 Counted = npt.NDArray[np.bool_]
+# Method -> metric -> (n,), photographs in the same order; NaN where a method failed.
+AllScores = Mapping[str, Mapping[str, Scores]]
 
 RESAMPLES = 10_000
 SEED = 0
@@ -94,17 +96,12 @@ def bootstrap_intervals(
         Lower and upper end for each sample; None for a sample of fewer than 2 numbers.
     """
     intervals: list[tuple[float, float] | None] = [None] * len(samples)
-    by_length = defaultdict(list)
-    for place, sample in enumerate(samples):
-        by_length[len(sample)].append(place)
-    for length, places in by_length.items():
-        if length < 2:
-            continue
+    for length in {len(sample) for sample in samples} - {0, 1}:
+        places = [place for place, sample in enumerate(samples) if len(sample) == length]
         values = np.stack([np.sort(samples[place]) for place in places], axis=1)
-        means = _resampled_means(values, resamples, seed)
-        ends = np.percentile(means, PERCENTILES, axis=0)
-        for place, (low, high) in zip(places, ends.T, strict=True):
-            intervals[place] = float(low), float(high)
+        ends = np.percentile(_resampled_means(values, resamples, seed), PERCENTILES, axis=0)
+        for place, (low, high) in zip(places, ends.T.tolist(), strict=True):
+            intervals[place] = low, high
     return intervals
 
 
@@ -126,15 +123,12 @@ def _resampled_means(values: Scores, resamples: int, seed: int) -> Scores:
     return np.concatenate(parts)
 
 
-def shared(scores: Mapping[str, Mapping[str, Scores]]) -> dict[str, Counted]:
+def shared(scores: AllScores) -> dict[str, Counted]:
     """Return which photographs the means of each metric are computed over.
 
     Means can be compared only over the same photographs. So a photograph on which one method has an
     infinite score is left out for all methods. Methods that have no mean anyway, because they
     failed on a photograph or have only infinite scores, are not considered.
-
-    Args:
-        scores: method -> metric -> (n,), photographs in the same order; NaN where a method failed.
 
     Returns:
         Metric -> whether each photograph counts, (n,).
@@ -143,13 +137,12 @@ def shared(scores: Mapping[str, Mapping[str, Scores]]) -> dict[str, Counted]:
     for metrics in scores.values():
         for metric, values in metrics.items():
             columns[metric].append(values)
-    return {metric: _shared(column) for metric, column in columns.items()}
-
-
-def _shared(column: Sequence[Scores]) -> Counted:
-    infinite = np.isinf(column)
-    unknown = np.isnan(column).any(axis=1) | infinite.all(axis=1)
-    return np.asarray(~infinite[~unknown].any(axis=0))
+    counted = {}
+    for metric, column in columns.items():
+        infinite = np.isinf(column)
+        has_no_mean = np.isnan(column).any(axis=1) | infinite.all(axis=1)
+        counted[metric] = np.asarray(~infinite[~has_no_mean].any(axis=0))
+    return counted
 
 
 def left_out_lines(
@@ -173,95 +166,75 @@ def left_out_lines(
     ]
 
 
-def summarize(scores: Mapping[str, Mapping[str, Scores]]) -> dict[str, dict[str, Summary]]:
-    """Summarize all scores.
-
-    Args:
-        scores: method -> metric -> (n,), photographs in the same order; NaN where a method failed.
-
-    Returns:
-        Method -> metric -> summary.
-    """
+def summarize(scores: AllScores) -> dict[str, dict[str, Summary]]:
+    """Summarize all scores: method -> metric -> summary."""
     counted = shared(scores)
-    places = [(method, metric) for method in scores for metric in scores[method]]
-    samples = [scores[method][metric] for method, metric in places]
-    # Sorted, so that a sum does not depend on the order of the photographs.
-    finite = [
-        np.sort(sample[_counted(sample, counted[metric])])
-        for sample, (_, metric) in zip(samples, places, strict=True)
-    ]
+    cases = [(method, metric) for method in scores for metric in scores[method]]
+    finite = []
+    for method, metric in cases:
+        sample = scores[method][metric]
+        # A method has no mean if it failed on any photograph.
+        kept = counted[metric] & ~np.isinf(sample) & ~np.isnan(sample).any()
+        # Sorted, so that a sum does not depend on the order of the photographs.
+        finite.append(np.sort(sample[kept]))
     summaries: dict[str, dict[str, Summary]] = {method: {} for method in scores}
-    for (method, metric), sample, numbers, interval in zip(
-        places, samples, finite, bootstrap_intervals(finite), strict=True
-    ):
-        spread = float(np.std(numbers, ddof=1)) if len(numbers) > 1 else None
+    intervals = bootstrap_intervals(finite)
+    for (method, metric), numbers, interval in zip(cases, finite, intervals, strict=True):
+        sample = scores[method][metric]
         low, high = interval or (None, None)
-        infinite, failed = int(np.isinf(sample).sum()), int(np.isnan(sample).sum())
         summaries[method][metric] = Summary(
-            _mean(numbers), spread, low, high, len(sample), infinite, failed, len(numbers)
+            mean=_mean(numbers),
+            std=float(np.std(numbers, ddof=1)) if len(numbers) > 1 else None,
+            low=low,
+            high=high,
+            n=len(sample),
+            infinite=int(np.isinf(sample).sum()),
+            failed=int(np.isnan(sample).sum()),
+            counted=len(numbers),
         )
     return summaries
 
 
-def _counted(sample: Scores, counted: Counted) -> Counted:
-    """Return which scores are in the mean of a method: none if it failed on any photograph."""
-    return counted & ~np.isinf(sample) & ~np.isnan(sample).any()
-
-
 def compare(
-    scores: Mapping[str, Mapping[str, Scores]],
-    pairs: Sequence[tuple[str, str]],
-    metrics: Mapping[str, Metric],
+    scores: AllScores, pairs: Sequence[tuple[str, str]], metrics: Mapping[str, Metric]
 ) -> list[Comparison]:
-    """Compare methods photograph by photograph, in every metric.
+    """Compare pairs of methods photograph by photograph, in every metric.
 
     Differences use the photographs of the means, so they equal the differences of the means.
-
-    Args:
-        scores: method -> metric -> (n,), photographs in the same order; NaN where a method failed.
-        pairs: pairs of method names.
-        metrics: name -> metric.
     """
     counted = shared(scores)
     cases = [(*pair, metric) for pair in pairs for metric in scores[pair[0]]]
-    sides = [
-        tuple(_comparable(scores[method][metric], metrics[metric]) for method in pair)
-        for *pair, metric in cases
-    ]
-    with np.errstate(invalid="ignore"):
-        differences = [first - second for first, second in sides]
-    finite = [
-        np.sort(difference[counted[metric] & np.isfinite(difference)])
-        for difference, (*_, metric) in zip(differences, cases, strict=True)
-    ]
+    sides, finite = [], []
+    for *pair, metric in cases:
+        first, second = (scores[method][metric] for method in pair)
+        if metrics[metric].best == "zero":
+            first, second = np.abs(first), np.abs(second)
+        with np.errstate(invalid="ignore"):
+            difference = first - second
+        sides.append((first, second))
+        finite.append(np.sort(difference[counted[metric] & np.isfinite(difference)]))
     intervals = bootstrap_intervals(finite)
     return [
-        _comparison(case, metrics[case[-1]], side, numbers, interval)
+        _comparison(case, metrics[case[-1]].best, *side, numbers, interval or (None, None))
         for case, side, numbers, interval in zip(cases, sides, finite, intervals, strict=True)
     ]
 
 
 def _comparison(
     case: tuple[str, str, str],
-    metric: Metric,
-    sides: tuple[Scores, ...],
+    best: str,
+    first: Scores,
+    second: Scores,
     finite: Scores,
-    interval: tuple[float, float] | None,
+    interval: tuple[float | None, float | None],
 ) -> Comparison:
-    first, second = sides
     count = len(first)
     if np.isnan(first).any() or np.isnan(second).any():
         return Comparison(*case, None, None, None, None, None, count, 0)
-    wins = {"high": first > second, "none": None}.get(metric.best, first < second)
-    better = None if wins is None else float(wins.mean())
-    low, high = interval or (None, None)
+    wins = first > second if best == "high" else first < second
+    better = None if best == "none" else float(wins.mean())
     equal = float((first == second).mean())
-    return Comparison(*case, _mean(finite), low, high, better, equal, count, count - len(finite))
-
-
-def _comparable(scores: Scores, metric: Metric) -> Scores:
-    """Return the scores, or their absolute values if 0 is the best value."""
-    return np.abs(scores) if metric.best == "zero" else scores
+    return Comparison(*case, _mean(finite), *interval, better, equal, count, count - len(finite))
 
 
 def _mean(finite: Scores) -> float | None:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from html import escape
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from inpaint_tf.report.html import render
+
 Scores = npt.NDArray[np.float64]
 
-_WIDTH, _ROW, _AXIS, _MARGIN = 320, 40, 20, 8
+_WIDTH, _MARGIN = 320, 8
 _DOTS = 400
 # Multiples of the golden ratio scatter the dots evenly and reproducibly.
 _GOLDEN = 0.618034
+_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _LOG_FROM = 30.0
 
 
@@ -32,29 +35,17 @@ def strip_plot(rows: Mapping[str, Scores], subject: str) -> str:
     finite = {name: np.sort(scores[np.isfinite(scores)]) for name, scores in rows.items()}
     values = np.concatenate([*finite.values(), []])
     axis = _Axis(values) if values.size else None
-    height = _ROW * len(rows) + _AXIS
-    parts = [
-        f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" '
-        f'aria-label="Distribution of scores of {len(rows)} methods">'
-    ]
-    if axis:
-        parts += [
-            f'<path class="rule" d="M{axis(tick):.1f} 4V{height - _AXIS}"/>'
-            f'<text class="tick" x="{axis(tick):.1f}" y="{height - 6}" '
-            f'text-anchor="{axis.anchor(tick)}">{tick:.6g}</text>'
-            for tick in axis.ticks
-        ]
-    for place, (name, scores) in enumerate(finite.items()):
-        kind = ' class="subject"' if name == subject else ""
-        label = name if len(name) <= 44 else f"{name[:43]}…"
-        parts.append(
-            f'<g{kind} transform="translate(0 {_ROW * place})"><title>{escape(name)}</title>'
-            f'<text x="{_MARGIN}" y="13">{escape(label)}</text>'
-        )
-        if axis and scores.size:
-            parts.append(_strip(scores, axis))
-        parts.append("</g>")
-    return "".join([*parts, "</svg>"])
+    return render(
+        "strip_plot.svg.j2",
+        width=_WIDTH,
+        margin=_MARGIN,
+        subject=subject,
+        ticks=[(tick, axis(tick)) for tick in axis.ticks] if axis else [],
+        strips={
+            name: _strip(scores, axis) if axis and scores.size else None
+            for name, scores in finite.items()
+        },
+    )
 
 
 class _Axis:
@@ -72,11 +63,6 @@ class _Axis:
         share = (self._scaled(value) - self._low) / (self._high - self._low)
         return _MARGIN + share * (_WIDTH - 2 * _MARGIN)
 
-    def anchor(self, tick: float) -> str:
-        """Return the text anchor of a tick label, chosen so that no label is cut off."""
-        place = self(tick)
-        return "start" if place < 20 else "end" if place > _WIDTH - 20 else "middle"
-
     def _scaled(self, value: float) -> float:
         return math.log10(value) if self._log else value
 
@@ -92,16 +78,8 @@ class _Axis:
         return [step * number for number in range(first, math.floor(high / step) + 1)]
 
 
-def _strip(scores: Scores, axis: _Axis) -> str:
+def _strip(scores: Scores, axis: _Axis) -> dict[str, Any]:
+    """Return the places of the dots, and the x coordinates of the quantiles."""
     shown = scores if scores.size <= _DOTS else np.quantile(scores, np.linspace(0, 1, _DOTS))
-    dots = "".join(
-        f"M{axis(value):.1f} {27 + 12 * (index * _GOLDEN % 1 - 0.5):.1f}h0"
-        for index, value in enumerate(shown)
-    )
-    low, left, middle, right, high = map(axis, np.quantile(scores, [0.05, 0.25, 0.5, 0.75, 0.95]))
-    return (
-        f'<path class="dots" d="{dots}"/>'
-        f'<path class="box" d="M{low:.1f} 27H{left:.1f}M{right:.1f} 27H{high:.1f}'
-        f'M{left:.1f} 21H{right:.1f}V33H{left:.1f}Z"/>'
-        f'<path class="median" d="M{middle:.1f} 20V34"/>'
-    )
+    dots = [(axis(x), 12 * (i * _GOLDEN % 1 - 0.5)) for i, x in enumerate(shown)]
+    return {"dots": dots, "quantiles": [axis(x) for x in np.quantile(scores, _QUANTILES)]}

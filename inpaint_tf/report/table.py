@@ -73,8 +73,4 @@ def _legend(evaluation: Evaluation) -> str:
     )
     if variation is not None:
         text += f" TV of the truth is {variation:.2f}: the nearest value is best, not the lowest."
-    for line in evaluation.left_out_lines:
-        text += f"\n{line}"
-    for reason, titles in evaluation.unmeasured_titles.items():
-        text += f"\n{titles}: not measured. {reason}"
-    return text
+    return "\n".join([text, *evaluation.notes])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inpaint_tf.metrics import METRICS, Metric, l1, mse, psnr
+from inpaint_tf.report.html import render
 from inpaint_tf.report.result import Evaluation
 from inpaint_tf.report.table import mean_text, render_cells
 from neuralgym_lite.errors import UserError, did_you_mean
@@ -23,21 +25,13 @@ RAW = "Autoencoder, raw"
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the table.
-
-    Attributes:
-        name: name of the model in the paper.
-        iterations: iterations of the paper's training; empty for a classical method.
-        paper: MSE, L1, PSNR, LPIPS and TV as printed; empty if the paper has no such row.
-        source: name of a classical method, or of the run folder.
-        notes: keys of `NOTES`.
-    """
+    """One row of the table."""
 
     name: str
-    iterations: str
-    paper: tuple[str, ...]
-    source: str
-    notes: str = ""
+    iterations: str  # of the paper's training; empty for a classical method
+    paper: tuple[str, ...]  # MSE, L1, PSNR, LPIPS and TV as printed; empty if it has no such row
+    source: str  # name of a classical method, or of the run folder
+    notes: str  # letters of the remarks below the table
 
     @property
     def is_trained(self) -> bool:
@@ -45,62 +39,27 @@ class Row:
         return bool(self.iterations)
 
 
-ROWS = (
-    Row("TELEA", "", ("821.73", "9.66", "19.61", "0.17", "7.97"), "telea", "ch"),
-    Row("NS", "", ("810.47", "9.68", "19.63", "0.16", "8.15"), "ns", "ch"),
-    Row(
-        "Autoencoder",
-        "100K",
-        ("1472", "9.34", "26.25", "0.18", "2.18"),
-        "autoencoder-animals-hole",
-        "a",
-    ),
-    Row(RAW, "100K", (), "autoencoder-animals-hole", "a"),
-    Row("GLCIC", "50K", ("720.49", "9.25", "20.16", "0.13", "1.70"), "stable-glcic-animals-hole"),
-    Row("CA-Animals-Hole", "150K", ("631.22", "8.09", "20.99", "0.11", "1.75"), "ca-animals-hole"),
-    Row(
-        "CA-ImageNet-Hole", "300K", ("565.84", "8.00", "21.40", "0.10", "1.43"), "ca-imagenet-hole"
-    ),
-    Row(
-        "CA-ImageNet-FT-Animals",
-        "70K",
-        ("540.59", "7.65", "21.61", "0.09", "2.38"),
-        "ca-animals-hole-finetuned",
-    ),
-    Row(
-        "CA-Animals-Mosaic",
-        "50K",
-        ("270.44", "5.31", "24.68", "0.06", "1.25"),
-        "ca-animals-mosaic",
-        "m",
-    ),
-    Row("CA-Animals-hole_ns", "20K", (), "ca-animals-hole_ns", "n"),
-)
+# Name, iterations, the paper's scores, source, notes.
+_TABLE = """
+TELEA                  |      | 821.73 9.66 19.61 0.17 7.97 | telea                     | ch
+NS                     |      | 810.47 9.68 19.63 0.16 8.15 | ns                        | ch
+Autoencoder            | 100K | 1472 9.34 26.25 0.18 2.18   | autoencoder-animals-hole  | a
+Autoencoder, raw       | 100K |                             | autoencoder-animals-hole  | a
+GLCIC                  | 50K  | 720.49 9.25 20.16 0.13 1.70 | stable-glcic-animals-hole |
+CA-Animals-Hole        | 150K | 631.22 8.09 20.99 0.11 1.75 | ca-animals-hole           |
+CA-ImageNet-Hole       | 300K | 565.84 8.00 21.40 0.10 1.43 | ca-imagenet-hole          |
+CA-ImageNet-FT-Animals | 70K  | 540.59 7.65 21.61 0.09 2.38 | ca-animals-hole-finetuned |
+CA-Animals-Mosaic      | 50K  | 270.44 5.31 24.68 0.06 1.25 | ca-animals-mosaic         | m
+CA-Animals-hole_ns     | 20K  |                             | ca-animals-hole_ns        | n
+"""
 
-NOTES = {
-    "a": "The paper's row contradicts itself: a PSNR of 26.25 belongs to an MSE of 154, not of "
-    "1472. It was scored at 128 pixels, enlarged, and probably without putting the known pixels "
-    "back. Ours is shown with them (composited) and without (raw).",
-    "c": "Center holes of 128 pixels. The autoencoder had center holes of 64 in 128 pixels, the "
-    "other networks random holes of 96 to 128, drawn anew for each: the paper's rows differ in "
-    "their holes. Ours all have the holes of one mask set.",
-    "h": "The paper does not say OpenCV's radius; ours is 3.",
-    "m": "A mosaic shows the network the colors of the missing pixels. Compare it with the row "
-    "of its input, not with the hole models.",
-    "n": "The paper trains it, for Figure 7, but has no row for it.",
-}
-_LPIPS = (
-    "LPIPS: the paper's column cannot be computed. Its code mixes up the axes of the pictures when "
-    "it resizes them and divides them by 255 twice, so that the network is shown black."
-)
-_TV = (
-    "TV: the paper's is a difference of total variations, of the truths less the results, with the "
-    "axes mixed up; ours is that of the result itself, of which nearest to the truth's is best."
-)
-_STRETCHED = (
-    "The paper's code stretches the contrast of every picture to 0..255 by itself, truth and "
-    "result each, and takes PSNR by the maximum of each picture, which is then 255."
-)
+
+def _parse(line: str) -> Row:
+    name, iterations, paper, source, notes = (cell.strip() for cell in line.split("|"))
+    return Row(name, iterations, tuple(paper.split()), source, notes)
+
+
+ROWS = tuple(map(_parse, _TABLE.strip().splitlines()))
 
 _OURS = {
     "MSE": "mse_whole_255",
@@ -114,12 +73,7 @@ _PAPER = {"MSE": "paper_mse", "L1": "paper_l1", "PSNR": "paper_psnr", "TV": "pap
 
 @dataclass(frozen=True)
 class RowFiller:
-    """An inpainter with the name of a row.
-
-    Attributes:
-        name: name of the row. For the raw autoencoder, known pixels are predicted too.
-        inpainter: from `inpaint_tf.load`.
-    """
+    """An inpainter with the name of a row. In the row `RAW`, known pixels are predicted too."""
 
     name: str
     inpainter: Any
@@ -142,11 +96,7 @@ class RowFiller:
 
 
 def row(name: str) -> Row:
-    """Return a row by its name.
-
-    Raises:
-        UserError: If there is no such row.
-    """
+    """Return a row by its name; a UserError if there is none."""
     found = {each.name: each for each in ROWS}
     if name not in found:
         raise UserError(f"Table II has no row '{name}'. {did_you_mean(name, found)}")
@@ -154,11 +104,7 @@ def row(name: str) -> Row:
 
 
 def parse_row(text: str) -> tuple[str, str]:
-    """Return the row and the model of "NAME=MODEL".
-
-    Raises:
-        UserError: If the text has another form, or there is no such row.
-    """
+    """Return the row and the model of "NAME=MODEL"; a UserError if there is no such row."""
     name, equals, source = text.partition("=")
     if not equals:
         raise UserError(f"A row is NAME=RUN. Received: '{text}'")
@@ -166,46 +112,40 @@ def parse_row(text: str) -> tuple[str, str]:
 
 
 def find_sources(runs: Path) -> dict[str, str]:
-    """Return the classical methods and the trained runs among the rows.
+    """Return what `inpaint_tf.load` takes for each classical row, and each row with a run.
 
-    Args:
-        runs: folder of run folders, which are named like the settings in `inpaint_tf/configs`.
-
-    Returns:
-        Name of the row -> what `inpaint_tf.load` takes.
+    Run folders are named like the settings in `inpaint_tf/configs`.
     """
-    found = {}
-    for each in ROWS:
-        if not each.is_trained:
-            found[each.name] = each.source
-        elif (runs / each.source / "manifest.json").is_file():
-            found[each.name] = str(runs / each.source)
-    return found
+    return {
+        each.name: str(runs / each.source) if each.is_trained else each.source
+        for each in ROWS
+        if not each.is_trained or (runs / each.source / "manifest.json").is_file()
+    }
 
 
 # ------------------------------------------------------------------------- the paper's definitions
 
 
-def stretch(picture: Images) -> npt.NDArray[np.uint8]:
-    """Return uint8 (H, W, C) with its contrast stretched to 0..255, all channels together."""
-    low, high = int(picture.min()), int(picture.max())
-    share = (picture.astype(np.float64) - low) / max(high - low, 1e-5 * 255)
+def stretch(images: Images) -> npt.NDArray[np.uint8]:
+    """Return uint8 (..., H, W, C); each picture is stretched to 0..255, all channels together."""
+    axes = (-3, -2, -1)
+    low = images.min(axes, keepdims=True).astype(np.float64)
+    high = images.max(axes, keepdims=True)
+    share = (images - low) / np.maximum(high - low, 1e-5 * 255)
     return np.floor(share * 255 + 0.5).astype(np.uint8)
 
 
-def paper_mse(truth: Images, result: Images, mask: Images | None = None) -> Scores:
-    """Return the mean squared error of stretched pictures; of (B, H, W, C) shape (B,)."""
-    return mse(_stretched(truth), _stretched(result))
+def _of_stretched(metric: Callable[..., Scores]) -> Callable[..., Scores]:
+    """Return a metric of stretched whole pictures."""
+
+    def score(truth: Images, result: Images, mask: Images | None = None) -> Scores:
+        return metric(stretch(truth), stretch(result))
+
+    return score
 
 
-def paper_l1(truth: Images, result: Images, mask: Images | None = None) -> Scores:
-    """Return the mean absolute error of stretched pictures; of (B, H, W, C) shape (B,)."""
-    return l1(_stretched(truth), _stretched(result))
-
-
-def paper_psnr(truth: Images, result: Images, mask: Images | None = None) -> Scores:
-    """Return PSNR of stretched pictures, whose maximum, the peak, is 255; shape (B,)."""
-    return psnr(_stretched(truth), _stretched(result))
+# The maximum of a stretched picture, which is the paper's peak, is 255.
+paper_mse, paper_l1, paper_psnr = map(_of_stretched, (mse, l1, psnr))
 
 
 def paper_tv(truth: Images, result: Images, mask: Images | None = None) -> Scores:
@@ -214,7 +154,7 @@ def paper_tv(truth: Images, result: Images, mask: Images | None = None) -> Score
     Images are stretched. Differences are along rows and, as the axes are mixed up, between colors.
     """
     pixels = truth.shape[-3] * truth.shape[-2]
-    return (_mixed_variation(_stretched(truth)) - _mixed_variation(_stretched(result))) / pixels
+    return (_mixed_variation(stretch(truth)) - _mixed_variation(stretch(result))) / pixels
 
 
 def _mixed_variation(images: npt.NDArray[np.uint8]) -> Scores:
@@ -223,32 +163,15 @@ def _mixed_variation(images: npt.NDArray[np.uint8]) -> Scores:
     return np.asarray(sum(steps))
 
 
-def _stretched(images: Images) -> npt.NDArray[np.uint8]:
-    stretched = np.empty(images.shape, np.uint8)
-    for index in np.ndindex(images.shape[:-3]):
-        stretched[index] = stretch(images[index])
-    return stretched
-
-
 _AS_IN_PAPER = "each picture stretched to 0..255 by itself, whole picture"
+_PSNR = f"PSNR, peak is the truth's maximum, {_AS_IN_PAPER}, decibels"
+_TV = f"sum |dx| + |d color| of the truth minus that of the result, per pixel, {_AS_IN_PAPER}"
 TABLE2_METRICS: dict[str, Metric] = {
     **METRICS,
     "paper_mse": Metric(paper_mse, f"mean squared error, {_AS_IN_PAPER}", "paper MSE", digits=1),
     "paper_l1": Metric(paper_l1, f"mean absolute error, {_AS_IN_PAPER}", "paper L1", digits=2),
-    "paper_psnr": Metric(
-        paper_psnr,
-        f"PSNR, peak is the truth's maximum, {_AS_IN_PAPER}, decibels",
-        "paper PSNR",
-        digits=2,
-        best="high",
-    ),
-    "paper_tv": Metric(
-        paper_tv,
-        f"sum |dx| + |d color| of the truth minus that of the result, per pixel, {_AS_IN_PAPER}",
-        "paper TV",
-        digits=2,
-        best="zero",
-    ),
+    "paper_psnr": Metric(paper_psnr, _PSNR, "paper PSNR", digits=2, best="high"),
+    "paper_tv": Metric(paper_tv, _TV, "paper TV", digits=2, best="zero"),
 }
 
 
@@ -270,22 +193,22 @@ def render_table2(
     for title in _OURS:
         heads += [f"{title} paper", "ours"]
     cells = [heads]
-    used = []
     for each in ROWS:
-        used += [note for note in each.notes if note not in used]
         marks = f" ({','.join(each.notes)})" if each.notes else ""
         line = [f"{each.name}{marks}", each.iterations, trained.get(each.name, "")]
         if each.is_trained and each.name not in evaluation.scores:
             line[2] = "not trained"
-        for place, title in enumerate(_OURS):
-            printed = each.paper[place] if each.paper else ""
+        for title, printed in zip_longest(_OURS, each.paper, fillvalue=""):
             line += [printed, _ours(evaluation, each.name, columns.get(title))]
         cells.append(line)
     for method in evaluation.scores:
         if method.startswith("input ("):
-            ours = [[" ", _ours(evaluation, method, columns.get(title))] for title in _OURS]
-            cells.append([method, "", "", *(cell.strip() for pair in ours for cell in pair)])
-    return "\n".join([render_cells(cells), "", _legend(evaluation, used, paper_definitions)])
+            line = [method, "", ""]
+            for title in _OURS:
+                line += ["", _ours(evaluation, method, columns.get(title))]
+            cells.append(line)
+    legend = render("table2.md.j2", evaluation=evaluation, paper_definitions=paper_definitions)
+    return f"{render_cells(cells)}\n\n{legend}"
 
 
 def _ours(evaluation: Evaluation, method: str, metric: str | None) -> str:
@@ -294,24 +217,3 @@ def _ours(evaluation: Evaluation, method: str, metric: str | None) -> str:
     if metric is None:
         return "none"
     return mean_text(evaluation, method, metric, digits=2)
-
-
-def _legend(evaluation: Evaluation, notes: list[str], paper_definitions: bool) -> str:
-    variation = evaluation.truth_variation("whole")
-    kind = "the paper's definitions" if paper_definitions else "the definitions of `evaluate`"
-    lines = [
-        f"Ours by {kind}: means over {len(evaluation.photographs)} photographs of "
-        f"'{evaluation.dataset}' ({evaluation.fingerprint[:16]}), "
-        f"{evaluation.image_size}x{evaluation.image_size}, whole picture, mask set "
-        f"{evaluation.masks_sha256[:16]}.",
-        f"* {_STRETCHED}",
-        f"* {_LPIPS}",
-        f"* {_TV}" + ("" if variation is None else f" TV of the truth: {variation:.2f}."),
-        *(f"* ({note}) {NOTES[note]}" for note in sorted(notes)),
-        *(f"* {line}" for line in evaluation.left_out_lines),
-        *(
-            f"* {titles}: not measured. {why}"
-            for why, titles in evaluation.unmeasured_titles.items()
-        ),
-    ]
-    return "\n".join(lines)

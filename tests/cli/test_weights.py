@@ -18,6 +18,7 @@ from layer_harness import random
 from weight_files import save_legacy, save_torch
 
 from inpaint_tf import weights
+from inpaint_tf.cli._options import with_options
 from inpaint_tf.cli.weights import command
 from inpaint_tf.importers import download
 from inpaint_tf.importers import lpips as published
@@ -267,7 +268,7 @@ def test_nobody_listens(server):
     server.server_close()
     line = refused(*mirror(server))
     assert "refused" in line
-    assert "--from DIR" in line
+    assert "with --from DIR" in with_options(line, command)
 
 
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1/x", "file:///etc", "http://", "http://[::1"])

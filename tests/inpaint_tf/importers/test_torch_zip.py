@@ -393,6 +393,13 @@ def test_pickles_that_would_go_on_and_on(file, program, words):
     assert time.thread_time() - begin < 30  # one or two; without a bound, minutes
 
 
+def test_far_too_many_entries_are_not_listed(file):
+    pack(file, b"}.", dict.fromkeys(map(str, range(20_000)), b""))
+    begin = time.thread_time()
+    refuse(file, "lists its entries in 1,.* bytes: no network has so many")
+    assert time.thread_time() - begin < 0.5
+
+
 @pytest.mark.parametrize("name", ["a\nb", "\x1b[2J", "x" * 300])
 def test_odd_names(file, name):
     program = b"}" + text(name) + tensor("0", 4, (4,), (1,)) + b"s."
