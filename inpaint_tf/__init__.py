@@ -1,4 +1,4 @@
-"""Image inpainting with contextual attention in Keras 3 on TensorFlow.
+"""Image inpainting with contextual attention in Keras 3 on TensorFlow or JAX.
 
 Each name is imported when it is first used, because TensorFlow takes seconds to load.
 
@@ -19,11 +19,13 @@ if TYPE_CHECKING:
     from inpaint_tf.api import evaluate, export, finetune, train
     from inpaint_tf.inference import Inpainter, load
     from inpaint_tf.model_source import presets
+    from neuralgym_lite.errors import UserError
 
     __version__: str
 
 __all__ = [
     "Inpainter",
+    "UserError",
     "evaluate",
     "export",
     "finetune",
@@ -37,6 +39,7 @@ __all__ = [
 
 _MODULES = {
     "Inpainter": "inpaint_tf.inference",
+    "UserError": "neuralgym_lite.errors",
     "evaluate": "inpaint_tf.api",
     "export": "inpaint_tf.api",
     "finetune": "inpaint_tf.api",

@@ -12,7 +12,7 @@ from inpaint_tf import weights
 from inpaint_tf.exported_version import ExportedVersion
 from inpaint_tf.weights import FACTS_FILE, GENERATOR_FILE
 from neuralgym_lite.checkpoint import latest_checkpoint, newest_whole, read_meta, verify
-from neuralgym_lite.errors import UserError
+from neuralgym_lite.errors import UserError, did_you_mean
 from neuralgym_lite.experiment import RunFolder
 
 if TYPE_CHECKING:
@@ -95,8 +95,8 @@ class ModelSource:
         if path.is_file():
             return cls(given, "file", path)
         raise UserError(
-            f"There is no model '{path}'. Give a run folder, a .keras file, or one of: "
-            f"{', '.join(presets())}."
+            f"There is no model '{path}'. {did_you_mean(given, presets())} A run folder, and the "
+            "path of a saved or exported model, can be given as well."
         )
 
     @property

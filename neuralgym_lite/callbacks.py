@@ -7,11 +7,12 @@ multiple of it.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -221,12 +222,16 @@ class StopOnSignal(keras.callbacks.Callback):
 
     A second signal has the effect that it had before `fit`.
 
+    Args:
+        log: Called with a line when a signal comes. Defaults to one that does nothing.
+
     Attributes:
         received: Whether a signal came.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, log: Callable[[str], object] = lambda text: None) -> None:
         super().__init__()
+        self.log = log
         self.received = False
         self._before: dict[int, Any] = {}
 
@@ -251,6 +256,9 @@ class StopOnSignal(keras.callbacks.Callback):
     def _receive(self, number: int, frame: object) -> None:
         self.received = True
         self.restore()
+        # The signal may come while a line is being written, which must not be interrupted by one.
+        with contextlib.suppress(RuntimeError):
+            self.log("Stopping after this step, then saving. A second signal stops at once.")
 
     def restore(self) -> None:
         """Restore the handlers. Call it after `fit` too, which does not if it raises an error."""

@@ -15,6 +15,13 @@ class UserError(ValueError):
 
     The message names the thing, repeats the value and says what to do. The command line prints it
     without a traceback and exits with 2.
+
+    Example:
+        >>> try:
+        ...     inpaint_tf.load("tela")
+        ... except inpaint_tf.UserError as error:
+        ...     print(str(error)[:47])
+        There is no model 'tela'. Did you mean 'telea'?
     """
 
 

@@ -91,6 +91,7 @@ class Track:
         if self._live:
             self._task = self._live.add_task(unit, total=total, completed=start, note="")
         self._note = ""
+        self._lines = 0
         self._written = start
         self._written_at = progress.clock()
 
@@ -119,7 +120,10 @@ class Track:
         speed = (self.done - self._written) / max(now - self._written_at, 1e-9)
         left = self.total - self.done
         parts = [f"{self.done}/{self.total} {self.unit}", speed_text(speed, self.unit)]
-        parts += [f"{clock_text(left / speed)} left" if left > 0 and speed > 0 else "", self._note]
+        # The first steps take longer, where a graph is compiled: they foretell nothing.
+        foretold = left > 0 and speed > 0 and self._lines > 0
+        parts += [f"{clock_text(left / speed)} left" if foretold else "", self._note]
+        self._lines += 1
         self._written, self._written_at = self.done, now
         self._progress.log(", ".join(part for part in parts if part))
 
@@ -130,10 +134,10 @@ class _SpeedColumn(rich.progress.ProgressColumn):
 
 
 def speed_text(speed: float, unit: str) -> str:
-    """Return `"3.20 unit/s"`, or `"4.1 s/unit"` for less than one a second."""
+    """Return `"3.20 unit/s"`, or `"4.1 s each"` for less than one a second."""
     if speed <= 0:
         return ""
-    return f"{speed:.2f} {unit}/s" if speed >= 1 else f"{1 / speed:.1f} s/{unit}"
+    return f"{speed:.2f} {unit}/s" if speed >= 1 else f"{1 / speed:.1f} s each"
 
 
 def clock_text(seconds: float) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from typing import TYPE_CHECKING
 
 import click
 
-from inpaint_tf.cli._echo import echo
+from inpaint_tf.cli._echo import echo, tell
 from inpaint_tf.cli._options import PATH, add_options
 from neuralgym_lite.backend import import_backend
 from neuralgym_lite.errors import UserError
@@ -98,4 +99,5 @@ def report(run: TrainedRun) -> None:
     """Print the folder of a run; exit with 75 if a signal stopped it."""
     echo(run.run_dir)
     if not run.finished:
+        tell(f"To go on: inpaint-tf train --resume --run-dir {shlex.quote(str(run.run_dir))}")
         sys.exit(STOPPED_BY_SIGNAL)

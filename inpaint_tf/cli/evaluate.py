@@ -68,6 +68,8 @@ def command(sources: tuple[str, ...], out: Path | None, as_json: bool, **options
     from inpaint_tf.report.table import render_table
 
     with _folder_for_results(out or _default_out(sources[0])) as folder:
+        if (folder / "metrics.json").exists():
+            tell(f"The results in '{folder}' will be replaced; --out DIR keeps them.")
         with Progress() as progress:
             evaluation = api.evaluate(sources, **options, log=tell, on_progress=bar(progress))
         try:

@@ -28,7 +28,7 @@ from inpaint_tf.exporters.served_inpainter import ServedInpainter
 from inpaint_tf.exporters.versions import new_version
 from inpaint_tf.exporters.warmup import write_warmup
 from inpaint_tf.inference.detail import add_detail
-from inpaint_tf.inference.engines import onnx_engine, tflite_engine
+from inpaint_tf.inference.engines import need, onnx_engine, tflite_engine
 from inpaint_tf.inference.network import NetworkInpainter
 from inpaint_tf.models.filling import FillGraph
 from inpaint_tf.models.precision import with_policy
@@ -108,6 +108,9 @@ def export_model(
             f"This model was trained on '{mode.name}', which OpenCV fills before the network: "
             "an exported graph has no OpenCV. Export one that was trained on 'hole' or 'mosaic'."
         )
+    if file_format == "onnx":
+        for package in ("onnx", "tf2onnx", "onnxruntime"):
+            need(package)
     limit = LIMITS[file_format, precision]
     graph, fill = _graph_and_fill(inpainter, precision, file_format == "saved_model")
     steps = left_out(inpainter, file_format)
@@ -118,12 +121,12 @@ def export_model(
         pairs = probes()
         if file_format == "saved_model":
             write_saved_model(graph, folder, max_pixels)
-            log("Comparing it with `fill`.")
+            log("Comparing it with `fill` on several photographs, which takes minutes on a CPU.")
             results = fill_in_clean_process(folder, pairs)
         else:
             write, engine = PORTABLE[file_format]
             write(graph, folder / EXPORT_FILES[file_format])
-            log("Comparing it with `fill`.")
+            log("Comparing it with `fill` on several photographs, which takes minutes on a CPU.")
             run = engine(folder / EXPORT_FILES[file_format])
             results = [run(*pair) for pair in pairs]
         difference = compare(results, pairs, fill, graph)

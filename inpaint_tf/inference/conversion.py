@@ -83,8 +83,8 @@ def as_images(image: npt.NDArray[Any]) -> UInt8:
         raise UserError(f"The image must be uint8 with values 0..255. Received: {image.dtype}")
     if image.ndim not in (3, 4) or image.shape[-1] != 3:
         raise UserError(
-            "The image must be RGB of shape (height, width, 3) or (batch, height, width, 3). "
-            f"Received: {image.shape}"
+            "The image must be RGB of shape (height, width, 3) or (batch, height, width, 3); one "
+            f"that is grey or has alpha can be a PIL image or a path. Received: {image.shape}"
         )
     height, width = image.shape[-3:-1]
     if min(height, width) < MIN_SIDE:
@@ -134,9 +134,11 @@ def _thresholded(mask: npt.NDArray[Any], shape: tuple[int, ...]) -> UInt8:
         (batch, height, width, 1),
     )
     if mask.shape not in known_shapes:
+        turned = " Is one of them not upright? See `PIL.ImageOps.exif_transpose`."
+        hint = turned if mask.shape == (width, height) != (height, width) else ""
         raise UserError(
             f"The mask must have the size of its image, {width}x{height} (width x height), and one "
-            f"channel: shape {known_shapes[1]} or {known_shapes[-1]}. Received: {mask.shape}"
+            f"channel: shape {known_shapes[1]} or {known_shapes[-1]}. Received: {mask.shape}{hint}"
         )
     if mask.dtype.kind not in "buif":
         raise UserError(f"The mask must be bool, integer or float. Received: {mask.dtype}")

@@ -22,6 +22,7 @@ from neuralgym_lite.image_writing import write_picture
 from neuralgym_lite.images import (
     MAX_PIXELS,
     MID_GREY,
+    SUFFIXES,
     ImageError,
     Picture,
     read_levels,
@@ -104,6 +105,8 @@ def plan_jobs(
     """
     if out.exists() and not out.is_dir():
         raise UserError(f"{out}: is a file; `out` must name a folder")
+    if not out.exists() and out.suffix.lower() in SUFFIXES:
+        raise UserError(f"{out}: `out` names a folder, in which photographs keep their names")
     masks = _masks_by_stem(mask, log)
     photographs = _photographs(inputs, mask, out, log)
     stems = {relative.with_suffix(""): None for relative in photographs.values()}
@@ -116,7 +119,8 @@ def plan_jobs(
         jobs.append(Job(source, found, target, shown, rivals))
     if not any(job.masks for job in jobs):
         raise UserError(
-            f"{mask}: no mask in it has the name of a photograph, such as {jobs[0].target.stem}.png"
+            f"{mask}: no mask in it is named like a photograph; that of {jobs[0].source.name} "
+            f"would be {jobs[0].target.stem}.png"
         )
     _refuse_overwriting(jobs, [path for paths in masks.values() for path in paths])
     return jobs

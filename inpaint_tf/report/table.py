@@ -68,8 +68,8 @@ def _legend(evaluation: Evaluation) -> str:
     count, size = len(evaluation.photographs), evaluation.image_size
     variation = evaluation.truth_variation("whole")
     text = (
-        f"Means over {count} photographs of '{evaluation.dataset}', {size}x{size}, gray levels "
-        "0..255, whole image\n(hole: missing pixels only)."
+        f"Means over {count} photograph{'s' * (count != 1)} of '{evaluation.dataset}', "
+        f"{size}x{size}, gray levels 0..255, whole image\n(hole: missing pixels only)."
     )
     if variation is not None:
         text += f" TV of the truth is {variation:.2f}: the nearest value is best, not the lowest."

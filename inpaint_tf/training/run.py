@@ -107,8 +107,12 @@ def resume(
     before, after = to_flat(stored), to_flat(config)
     changed = differences(before, after)
     # A learning rate that falls to zero over the run depends on its length.
-    if stored.optimizer.decay != "none" and stored.iterations != config.iterations:
-        changed.append("iterations")
+    if stored.optimizer.decay != "none" and stored.iterations != config.iterations and not force:
+        raise UserError(
+            f"Run '{path}' has iterations={stored.iterations}, and its learning rate falls to zero "
+            f"over them (optimizer.decay={stored.optimizer.decay}). Pass `force` to raise the rate "
+            f"again and train up to {config.iterations}, or finetune from the run."
+        )
     if changed and not force:
         name = changed[0]
         raise UserError(
@@ -139,7 +143,7 @@ def remember(run: RunFolder, config: TrainConfig, photos: PhotoSet | None = None
 def _describe(photos: PhotoSet) -> dict[str, Any]:
     """Return the entry of the photographs in a manifest."""
     return {
-        "root": str(photos.root),
+        "root": str(photos.root or ""),
         "train": len(photos.train),
         "test": len(photos.test),
         "fingerprint": photos.fingerprint(),

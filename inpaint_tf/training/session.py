@@ -70,6 +70,10 @@ def train(run: RunFolder, config: TrainConfig, progress: Progress, force: bool =
             "This machine emulates bfloat16: an iteration takes many times as long as in float32. "
             "A new run with precision auto, which is the default, takes what is fast."
         )
+    if config.batch_size > len(photos.train):
+        progress.log(
+            f"A batch of {config.batch_size} has photographs twice: there are {len(photos.train)}."
+        )
     strategy = make_strategy(config.strategy)
     _check_batch(config, strategy.num_replicas_in_sync)
     with strategy.scope():
@@ -119,7 +123,9 @@ def train(run: RunFolder, config: TrainConfig, progress: Progress, force: bool =
         for rollbacks in range(config.max_rollbacks + 1):
             rounds = RoundDataset(photos, config, skip, order)
             try:
-                iteration = _run_phases(trainer, config, rounds, iteration, make_callbacks)
+                iteration = _run_phases(
+                    trainer, config, rounds, iteration, make_callbacks, progress
+                )
                 break
             except NotFiniteError as error:
                 message = _describe(error, config, rounds)
@@ -134,6 +140,8 @@ def train(run: RunFolder, config: TrainConfig, progress: Progress, force: bool =
         if skipped:
             count = len(photos.train) + len(photos.test)
             progress.log(f"{len(skipped)} of {count} photographs could not be read.")
+        if iteration < last:
+            progress.log(f"Stopped at iteration {iteration} of {last}, which is saved.")
         return iteration >= last
 
 
@@ -143,6 +151,7 @@ def _run_phases(
     rounds: RoundDataset,
     iteration: int,
     make_callbacks: MakeCallbacks,
+    progress: Progress,
 ) -> int:
     """Train from an iteration on. Return the last one, or an earlier one if a signal came."""
     for phase in trainer.phases(config):
@@ -151,7 +160,7 @@ def _run_phases(
         trainer.enter(phase)
         first_round, last_round = iteration // config.n_critic, phase.stop // config.n_critic
         callbacks = make_callbacks(iteration)
-        signals = StopOnSignal()
+        signals = StopOnSignal(progress.log)
         try:
             trainer.fit(
                 index_driven(rounds.make, first_round, last_round),

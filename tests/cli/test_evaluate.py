@@ -71,7 +71,12 @@ def test_prints_the_table_and_writes_the_files() -> None:
     lines = result.stdout.splitlines()
     assert lines[0].startswith("| method")
     assert [line.split("|")[1].strip() for line in lines[2:5]] == ["input (hole)", "telea", "ns"]
+    assert "Scoring 3 photographs of " in result.stderr
+    assert "in the test split of 'samples'; " in result.stderr
     assert "Wrote report.html, metrics.json" in result.stderr
+    assert "will be replaced" not in result.stderr
+    again = CliRunner().invoke(command, ["ns", *SMALL])
+    assert "The results in 'evaluation' will be replaced; --out DIR keeps them." in again.stderr
     assert sorted(path.name for path in Path("evaluation").iterdir()) == [
         "grid.png",
         "metrics.json",
@@ -220,7 +225,7 @@ def test_a_model_that_fails_is_named_and_the_rest_scored(monkeypatch: pytest.Mon
         (["ns", "--dataset", "samples", "--out", "file"], "'file' cannot be made: File exists"),
         # Nobody may write there, root neither.
         (["ns", "--dataset", "samples", "--out", "/proc"], "'/proc' cannot be written to: .*`out`"),
-        (["broken", "--dataset", "samples"], "'broken/config.json' is broken JSON"),
+        (["broken", "--dataset", "samples"], "'broken/config.json' cannot be read as JSON"),
     ],
 )
 def test_refusals(tmp_path: Path, arguments: list[str], message: str) -> None:

@@ -113,10 +113,14 @@ def test_resumed_run_equals_whole_run(trained, tmp_path):
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_what_a_run_was_told_last_is_what_it_is(tmp_path):
+def test_what_a_run_was_told_last_is_what_it_is(tmp_path, capsys):
     folder = tmp_path / "longer"
     run(*AUTOENCODER.split(), "--iterations", 1, "--run-dir", folder)
     stop_after(["train", "--resume", "--iterations", 4, "--set", "preview_every=2"], 2, folder)
+    said = capsys.readouterr().err
+    assert "Stopping after this step, then saving." in said
+    assert "Stopped at iteration 2 of 4, which is saved." in said
+    assert f"To go on: inpaint-tf train --resume --run-dir {folder}\n" in said
     config, manifest = settings(folder)
     assert (config["iterations"], config["preview_every"]) == (4, 2)
     (earlier,) = manifest["earlier"]
@@ -341,6 +345,26 @@ def test_existing_run_is_not_overwritten(trained):
 def test_resume_with_another_network(trained):
     with pytest.raises(UserError, match="model.width=4, not 8"):
         run("train", "--resume", "--run-dir", trained, "--width", 8)
+
+
+def test_a_run_whose_learning_rate_falls_to_zero_is_not_extended(autoencoder, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(autoencoder, copy)
+    config = json.loads((copy / "config.json").read_text())
+    config["optimizer"]["decay"] = "cosine"
+    (copy / "config.json").write_text(json.dumps(config))
+    with pytest.raises(UserError, match=r"falls to zero over them \(optimizer.decay=cosine\)"):
+        run("train", "--resume", "--run-dir", copy, "--iterations", 3)
+
+
+def test_a_batch_larger_than_the_data_set(tmp_path, monkeypatch, capsys):
+    def stop(config):
+        raise UserError("It would train now.")
+
+    monkeypatch.setattr(session, "make_trainer", stop)
+    with pytest.raises(UserError, match="train now"):
+        run(*AUTOENCODER.split(), "--batch-size", 1000, "--run-dir", tmp_path / "run")
+    assert "A batch of 1000 has photographs twice: there are " in capsys.readouterr().err
 
 
 def test_resume_on_other_photographs(trained, tmp_path):

@@ -190,7 +190,7 @@ def test_what_cannot_be_evaluated(options: dict[str, object], words: str) -> Non
 
 
 def test_what_cannot_be_exported(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="'ns' is no network"):
+    with pytest.raises(inpaint_tf.UserError, match="'ns' is no network"):
         inpaint_tf.export("ns", "out")
     model = create("autoencoder", width=2)
     network = NetworkInpainter(model, model.mask_mode, "small")

@@ -138,6 +138,8 @@ def test_servers() -> None:
 def test_what_is_no_model(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no model 'nothing'. .* ca-mosaic, ca-photos, ns, telea"):
         ModelSource.find("nothing")
+    with pytest.raises(UserError, match="no model 'ca-photo'. Did you mean 'ca-photos'?"):
+        ModelSource.find("ca-photo")
     with pytest.raises(UserError, match="is not a run folder: it has no manifest.json"):
         ModelSource.find(tmp_path)
     (tmp_path / "manifest.json").write_text("{}")

@@ -254,10 +254,12 @@ def test_in_fit(tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_fit_after_the_step(tmp_path, number):
     before = signal.getsignal(number)
-    stop = StopOnSignal()
+    told: list[str] = []
+    stop = StopOnSignal(told.append)
     log = ScalarLog(tmp_path / "scalars.jsonl")
     fit([Calls(2, lambda _: os.kill(os.getpid(), number)), log, stop], 5)
     assert stop.received
+    assert told == ["Stopping after this step, then saving. A second signal stops at once."]
     assert iterations(log.path) == [1, 2]
     assert signal.getsignal(number) is before
 

@@ -517,8 +517,9 @@ def test_missing_and_empty_places(tmp_path: Path) -> None:
     assert "none: no such mask" in refused([source], tmp_path / "none", out)
     assert "empty: no picture in it" in refused([source], tmp_path / "empty", out)
     assert "is a file" in refused([source], mask, tmp_path / "a-file")
+    assert "result.png: `out` names a folder" in refused([source], mask, tmp_path / "result.png")
     write_mask(tmp_path / "masks" / "other.png")
-    assert "such as a.png" in refused([source], tmp_path / "masks", out)
+    assert "that of a.png would be a.png" in refused([source], tmp_path / "masks", out)
     assert "beside the masks" in refused([mask.parent / "masks"], tmp_path / "masks", tmp_path)
 
 
