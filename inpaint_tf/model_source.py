@@ -129,11 +129,6 @@ class ModelSource:
         return newest_checkpoint(self.run) if self.run else None
 
     @property
-    def needs_keras(self) -> bool:
-        """Whether Keras fills with it; what was exported has an engine of its own."""
-        return self.kind in ("preset", "run", "folder", "file")
-
-    @property
     def generator_file(self) -> Path:
         """The `.keras` file of the generator.
 

@@ -11,9 +11,7 @@ import click
 
 from inpaint_tf.cli._echo import echo, echo_json, tell
 from inpaint_tf.cli._options import PATH, json_option, max_pixels, out_folder, with_options
-from inpaint_tf.model_source import ModelSource
 from inpaint_tf.weights import DEFAULT
-from neuralgym_lite.backend import import_backend
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.folders import make_folder
 from neuralgym_lite.images import MAX_PIXELS
@@ -120,8 +118,6 @@ def command(
     from neuralgym_lite.progress import Progress
 
     jobs = plan_jobs(inputs, mask, out, attention_map, tell)
-    if ModelSource.find(source).needs_keras:
-        import_backend()
     inpainter = inpaint_tf.load(source, memory=memory, coarse_at=coarse_at)
     if attention_map and not inpainter.has_attention:
         raise UserError(f"Model '{source}' has no attention; leave out --attention-map")

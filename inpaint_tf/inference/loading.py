@@ -8,6 +8,7 @@ from inpaint_tf.inference.classical import ClassicalInpainter
 from inpaint_tf.inference.exported import ExportedInpainter
 from inpaint_tf.inference.inpainter import DEFAULT_MEMORY, Inpainter
 from inpaint_tf.model_source import ModelSource
+from neuralgym_lite.backend import import_backend
 from neuralgym_lite.errors import UserError
 
 
@@ -62,7 +63,8 @@ def load(
         if coarse_at is not None:
             raise UserError(f"'{found.name}' is an exported model; leave out `coarse_at`")
         return ExportedInpainter.load(found, memory or DEFAULT_MEMORY, detail)
-    # Only a network needs Keras.
+    # Only a network needs Keras, which takes seconds.
+    import_backend()
     from inpaint_tf.inference.network import NetworkInpainter
     from inpaint_tf.models.precision import for_this_machine
 

@@ -130,7 +130,7 @@ def test_what_has_no_network_says_so(sources: dict[str, Path]) -> None:
 def test_servers() -> None:
     for url in ("http://localhost:8501/v1/models/inpaint/", "grpc://localhost:8500/inpaint"):
         found = ModelSource.find(url)
-        assert (found.kind, found.needs_keras) == ("server", False)
+        assert found.kind == "server"
         assert found.name == f"inpaint, {url.split(':')[0]}"
         assert found.provenance() == {"source": url}
 
