@@ -259,9 +259,6 @@ def evaluate(
     size = image_size or (recorded.image_size if recorded else 256)
     photos = open_photos(dataset, data_dir, log=log)
     keys = draw(photos.test, limit or len(photos.test))
-    if log:
-        of = f"{len(photos.test)} in the test split of '{photos.where}'"
-        log(f"Scoring {len(keys)} photographs of {of}; {len(photos.train)} more are for training.")
     masks = EvaluationMasks(mask, len(keys), size, seed)
     given = {each.name if isinstance(each, Inpainter) else str(each) for each in several}
     inpainters = [load(name) for name in CLASSICAL if baselines and name not in given]
@@ -270,6 +267,9 @@ def evaluate(
         for source in several
     ]
     inpainters += scored
+    if log:
+        of = f"{len(photos.test)} in the test split of '{photos.where}'"
+        log(f"Scoring {len(keys)} photographs of {of}; {len(photos.train)} more are for training.")
     settings = {
         "models": [each.provenance() for each in inpainters],
         "mask": mask,
