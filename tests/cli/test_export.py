@@ -194,4 +194,4 @@ def test_a_missing_package_is_named(saved, tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "tf2onnx", None)
     with pytest.raises(UserError, match=r"needs the package 'tf2onnx': pip install .*\[onnx\]"):
         run(saved, "--out", tmp_path / "out", "--format", "onnx")
-    assert list((tmp_path / "out").iterdir()) == []
+    assert not (tmp_path / "out").exists()

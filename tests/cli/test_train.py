@@ -181,7 +181,7 @@ def test_options_of_a_resumed_run_are_not_those_of_the_default_model(tmp_path, m
     run(*begin, 2)
     for command in (("train", "--iterations", 4, "--run-dir", carried_out[0][0].path), (*begin, 4)):
         run(*command, "--resume")
-        assert carried_out[-1][0] == carried_out[0][0]
+        assert carried_out[-1][0].path == carried_out[0][0].path
         assert (carried_out[-1][1].iterations, carried_out[-1][1].n_critic) == (4, 1)
 
 
