@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from inpaint_tf.masks import MaskMode
 from neuralgym_lite import strict_json
 from neuralgym_lite.errors import UserError
 
@@ -74,6 +75,7 @@ class ExportedVersion:
             facts = dict(strict_json.read(record))
             if facts["format"] != self.format:
                 raise ValueError(f"it is of format {facts['format']}")
+            MaskMode(**facts.get("mask", {}))
             return facts
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise UserError(f"'{record}' is damaged ({error}): export the model again.") from error

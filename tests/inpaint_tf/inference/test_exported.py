@@ -164,7 +164,18 @@ def test_detail_is_not_added_twice(exports, tmp_path):
         exported.fill(*photograph(), detail=True)
 
 
-@pytest.mark.parametrize("record", ["[", "[1]", "{}", '{"format": "tflite"}'])
+@pytest.mark.parametrize(
+    "record",
+    [
+        "[",
+        "[1]",
+        "{}",
+        '{"format": "tflite"}',
+        '{"format": "onnx", "mask": 5}',
+        '{"format": "onnx", "mask": {"nme": "hole"}}',
+        '{"format": "onnx", "mask": {"name": "whole"}}',
+    ],
+)
 def test_a_damaged_record(exports, tmp_path, record):
     shutil.copytree(exports / "onnx" / "1", tmp_path / "1")
     (tmp_path / "1" / EXPORT_FACTS).write_text(record)
