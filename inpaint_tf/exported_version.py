@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from inpaint_tf.masks import MaskMode
 from neuralgym_lite import strict_json
 from neuralgym_lite.errors import UserError
 
@@ -68,6 +67,8 @@ class ExportedVersion:
         Raises:
             UserError: if the record is damaged.
         """
+        from inpaint_tf.masks import MaskMode  # which needs OpenCV; finding an export does not
+
         record = self.folder / EXPORT_FACTS
         if not record.is_file():
             return {"format": self.format}

@@ -347,16 +347,6 @@ def test_resume_with_another_network(trained):
         run("train", "--resume", "--run-dir", trained, "--width", 8)
 
 
-def test_a_run_whose_learning_rate_falls_to_zero_is_not_extended(autoencoder, tmp_path):
-    copy = tmp_path / "copy"
-    shutil.copytree(autoencoder, copy)
-    config = json.loads((copy / "config.json").read_text())
-    config["optimizer"]["decay"] = "cosine"
-    (copy / "config.json").write_text(json.dumps(config))
-    with pytest.raises(UserError, match=r"falls to zero over them \(optimizer.decay=cosine\)"):
-        run("train", "--resume", "--run-dir", copy, "--iterations", 3)
-
-
 def test_a_batch_larger_than_the_data_set(tmp_path, monkeypatch, capsys):
     def stop(config):
         raise UserError("It would train now.")

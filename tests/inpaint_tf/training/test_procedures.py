@@ -236,7 +236,7 @@ def test_phases_that_are_the_whole_run_change_no_learning_rate():
 def test_a_run_whose_learning_rate_falls_is_not_made_longer(tmp_path):
     optimizer = {"learning_rate": 1e-4, "decay": "cosine"}
     start_run(small_config("autoencoder", iterations=4, optimizer=optimizer), tmp_path)
-    with pytest.raises(UserError, match="has iterations=4, not 5"):
+    with pytest.raises(UserError, match="has iterations=4, and its learning rate falls to zero"):
         resume(tmp_path, {"iterations": 5}, ())
     assert resume(tmp_path, {"preview_every": 5}, ())[1].preview_every == 5
 
