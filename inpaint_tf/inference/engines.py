@@ -59,15 +59,14 @@ def saved_model_engine(folder: Path) -> Engine:
     import tensorflow as tf
 
     loaded = tf.saved_model.load(str(folder))
-    name = "attention" if "attention" in loaded.signatures else "serving_default"
-    fill = loaded.signatures[name]
+    signature = "attention" if "attention" in loaded.signatures else "serving_default"
 
     def run(images: UInt8, masks: UInt8) -> Mapping[str, NDArray[Any]]:
+        # Taken from `loaded` each time, which holds the variables: a signature does not.
+        fill = loaded.signatures[signature]
         outputs = fill(image=tf.constant(images), mask=tf.constant(masks))
         return {name: value.numpy() for name, value in outputs.items()}
 
-    # Its functions hold weak references to its variables.
-    run.loaded = loaded  # type: ignore[attr-defined]
     return run
 
 
