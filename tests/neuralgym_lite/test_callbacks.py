@@ -190,7 +190,7 @@ def test_the_bar_shows_iteration_and_chosen_scalars():
         run(bar, 4, {"loss": np.array([0.123456]), "other": 1.0})
     (line,) = stream.getvalue().splitlines()
     assert line.startswith("20/50 it, ")
-    assert line.endswith(" left, loss 0.1235")
+    assert line.endswith(" it/s, loss 0.1235")
 
 
 # --- many steps at once, as under JAX

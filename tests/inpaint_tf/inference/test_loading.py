@@ -333,6 +333,7 @@ def test_twins(saved, recwarn):
 LOADER = """
 import pathlib, sys, time
 import inpaint_tf
+from inpaint_tf.inference import NetworkInpainter  # what takes memory before any file does
 from inpaint_tf.inference.loading import load
 
 def peak():
