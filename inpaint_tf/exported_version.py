@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from neuralgym_lite import strict_json
+from neuralgym_lite.digests import file_sha256
 from neuralgym_lite.errors import UserError
 
 # The file by which an exported version is known.
@@ -82,11 +83,8 @@ class ExportedVersion:
             raise UserError(f"'{record}' is damaged ({error}): export the model again.") from error
 
     def sha256(self) -> str:
-        """Return the digest of the file, or of a SavedModel's graph and variables."""
-        files = [self.path]
-        if self.format == "saved_model":
-            files = [self.path / EXPORT_FILES[self.format], *self.path.glob("variables/*")]
-        digest = hashlib.sha256()
-        for file in sorted(files):
-            digest.update(file.read_bytes())
-        return digest.hexdigest()
+        """Return the digest of the file; of a SavedModel, of its graph's and variables' digests."""
+        if self.format != "saved_model":
+            return file_sha256(self.path)
+        files = [self.path / EXPORT_FILES[self.format], *self.path.glob("variables/*")]
+        return hashlib.sha256("".join(map(file_sha256, sorted(files))).encode()).hexdigest()

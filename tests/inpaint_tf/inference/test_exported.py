@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -74,6 +75,9 @@ def test_says_what_it_is(exports, file_format):
     known = exported.provenance()
     assert (known["format"], known["precision"]) == (file_format, "float32")
     assert len(known["sha256"]) == len(known["network"]) == 64
+    if file_format != "saved_model":
+        file = exports / file_format / "1" / f"model.{file_format}"
+        assert known["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
     assert f"format='{file_format}'" in repr(exported)
 
 
