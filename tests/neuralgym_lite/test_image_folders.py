@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import errno
-import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -124,18 +121,8 @@ def test_find_images_refuses(tmp_path: Path) -> None:
         find_images(tmp_path / "file")
 
 
-def test_find_images_skips_no_folder_silently(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("locked_folder")
+def test_find_images_skips_no_folder_silently(tmp_path: Path) -> None:
     (tmp_path / "a.png").touch()
-    (tmp_path / "locked").mkdir()
-    listed = os.scandir
-
-    def scandir(path: str) -> Any:
-        if Path(path).name == "locked":
-            raise PermissionError(errno.EACCES, "Permission denied", path)
-        return listed(path)
-
-    monkeypatch.setattr(os, "scandir", scandir)
     with pytest.raises(PermissionError, match="locked"):
         find_images(tmp_path)

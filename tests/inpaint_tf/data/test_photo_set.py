@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -162,19 +160,9 @@ def test_keys_of_linked_folders_and_what_is_left_out(tmp_path: Path) -> None:
     assert line.startswith(f"{tmp_path / 'photos' / 'train'}: left out 1 .heic file; read are ")
 
 
-def test_a_folder_that_cannot_be_listed_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "locked").mkdir()
+@pytest.mark.usefixtures("locked_folder")
+def test_a_folder_that_cannot_be_listed_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").touch()
-    listed = os.scandir
-
-    def scandir(path: str) -> object:
-        if Path(path).name == "locked":
-            raise PermissionError(errno.EACCES, "Permission denied", path)
-        return listed(path)
-
-    monkeypatch.setattr(os, "scandir", scandir)
     with pytest.raises(PermissionError, match="locked"):
         list_keys(tmp_path)
 
