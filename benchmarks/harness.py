@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -84,7 +85,7 @@ def environment(seed: int) -> dict[str, Any]:
         "processor": model or platform.processor(),
         "cores": os.cpu_count(),
         "python": platform.python_version(),
-        **{name: version(name) for name in ("tensorflow", "keras", "numpy")},
+        **{name: version(name) for name in ("tensorflow", "keras", "numpy") if find_spec(name)},
         "malloc": {k: v for k, v in os.environ.items() if k.startswith("MALLOC_")},
     }
 
@@ -135,7 +136,8 @@ class Report:
         self.text(
             f"# {title}",
             f"`{about['command']}` on {about['processor']}, {about['cores']} cores, Python "
-            f"{about['python']}, TensorFlow {about['tensorflow']}, Keras {about['keras']}. "
+            f"{about['python']}, TensorFlow {about.get('tensorflow', 'none')}, Keras "
+            f"{about['keras']}. "
             f"malloc: {about['malloc'] or 'default'}. Seed {seed}.",
         )
 

@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
+from inpaint_tf.masks.geometry import hole_window
 from neuralgym_lite.errors import UserError, did_you_mean
 
 DISCOUNTS = ("known", "box")
@@ -39,14 +40,17 @@ def discount_weights(
         raise UserError(f"Unknown discount: '{form}'. {did_you_mean(form, DISCOUNTS)}")
     if gamma == 1:
         return mask.astype(np.float32)
-    if form == "known":
-        if mask.all():
-            return mask.astype(np.float32)
-        missing = np.ascontiguousarray(mask[..., 0])
-        distance = cv2.distanceTransform(missing, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-        return np.asarray(mask * gamma ** distance[..., None], "float32")
-    top, left, height, width = box
     weights = np.zeros(mask.shape, "float32")
+    if form == "known":
+        if mask.all() or not mask.any():
+            return mask.astype(np.float32)
+        # The nearest known pixel is in the bounding box of the hole, or next to it.
+        window = hole_window(mask[..., 0], 1)
+        missing = np.ascontiguousarray(mask[window][..., 0])
+        distance = cv2.distanceTransform(missing, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+        weights[window] = mask[window] * gamma ** distance[..., None]
+        return weights
+    top, left, height, width = box
     weights[top : top + height, left : left + width, 0] = box_discount(height, width, gamma)
     return (weights * mask).astype(np.float32)
 

@@ -27,8 +27,9 @@ from neuralgym_lite.folders import atomic_write
 from neuralgym_lite.progress import Progress, Track
 
 # Under JAX a step returns before it is computed. Reading its logs waits for the device, so that
-# the logs of many steps are read at once.
+# the logs of many steps are read at once, and some steps later, so that the device has work.
 _STEPS_READ_AT_ONCE = 50
+_STEPS_LATER = 10
 
 
 class IterationCallback(keras.callbacks.Callback):
@@ -103,22 +104,23 @@ class CallbackList(keras.callbacks.CallbackList):
         super().__init__(list(callbacks), add_history=True, model=model)
         self._urgent = callbacks
         self._waiting: list[tuple[int, Any]] = []
-        self._steps = _STEPS_READ_AT_ONCE if is_jax() else 1
+        self._steps, self._later = (_STEPS_READ_AT_ONCE, _STEPS_LATER) if is_jax() else (1, 0)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Keep the logs of a step, and pass on what waits if it is time."""
         self._waiting.append((batch, logs))
-        full = len(self._waiting) >= self._steps
-        if full or any(callback.is_due_now(batch) for callback in self._urgent):
-            self._pass_on()
+        if any(callback.is_due_now(batch) for callback in self._urgent):
+            self._pass_on(len(self._waiting))
+        elif len(self._waiting) >= self._steps + self._later:
+            self._pass_on(self._steps)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Pass on the steps that wait, then the end of the epoch."""
-        self._pass_on()
+        self._pass_on(len(self._waiting))
         super().on_epoch_end(epoch, logs)
 
-    def _pass_on(self) -> None:
-        waiting, self._waiting = self._waiting, []
+    def _pass_on(self, steps: int) -> None:
+        waiting, self._waiting = self._waiting[:steps], self._waiting[steps:]
         for batch, logs in to_host(waiting):
             super().on_train_batch_end(int(batch), logs)
 

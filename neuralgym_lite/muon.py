@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import keras
 from keras import ops
+
+from neuralgym_lite.backend import is_jax
 
 # Kernels with fewer output channels are output layers, which Muon leaves to Adam.
 LEAST_CHANNELS = 4
@@ -46,22 +49,60 @@ class ConvMuon(keras.optimizers.Adam):
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Update one variable with its gradient."""
-        index = self._get_variable_index(variable)
-        # In a strategy, `variable` has no path.
-        transposed = self._trainable_variables[index].path in self.transposed
-        if len(variable.shape) != 4 or variable.shape[-2 if transposed else -1] < LEAST_CHANNELS:
+        if self._is_kernel(variable):
+            update = orthogonal(self._matrix(gradient, variable))
+            self._step(variable, update, learning_rate)
+        else:
             super().update_step(gradient, variable, learning_rate)
+
+    def _backend_update_step(
+        self, grads: Sequence[Any], trainable_variables: Sequence[Any], learning_rate: Any
+    ) -> None:
+        """Update all variables. Under JAX, matrices of one shape are made orthogonal at once.
+
+        A GPU multiplies a batch of small matrices much faster than one after the other.
+        """
+        if not is_jax():  # TensorFlow's strategies update one variable at a time.
+            super()._backend_update_step(grads, trainable_variables, learning_rate)
             return
-        momentum = self._momentums[index]
+        groups = defaultdict(list)
+        for gradient, variable in zip(grads, trainable_variables, strict=True):
+            if self._is_kernel(variable):
+                matrix = self._matrix(gradient, variable)
+                groups[matrix.shape].append((variable, matrix))
+            else:
+                self.update_step(gradient, variable, learning_rate)
+        for group in groups.values():
+            variables, matrices = zip(*group, strict=True)
+            updates = ops.unstack(orthogonal(ops.stack(matrices)))
+            for variable, update in zip(variables, updates, strict=True):
+                self._step(variable, update, learning_rate)
+
+    def _is_transposed(self, variable: Any) -> bool:
+        # In a strategy, `variable` has no path.
+        return self._trainable_variables[self._get_variable_index(variable)].path in self.transposed
+
+    def _is_kernel(self, variable: Any) -> bool:
+        """Return whether Muon updates this variable."""
+        outputs = -2 if self._is_transposed(variable) else -1
+        return len(variable.shape) == 4 and variable.shape[outputs] >= LEAST_CHANNELS
+
+    def _matrix(self, gradient: Any, variable: Any) -> Any:
+        """Add a gradient to the momentum of a kernel, and return it as a matrix."""
+        momentum = self._momentums[self._get_variable_index(variable)]
         self.assign(momentum, gradient + MOMENTUM * momentum)
         kernel = gradient + MOMENTUM * momentum
-        if transposed:
+        if self._is_transposed(variable):
             kernel = ops.swapaxes(kernel, -1, -2)
-        matrix = ops.reshape(kernel, (-1, kernel.shape[-1]))
-        scale = STEP * math.sqrt(max(matrix.shape))
-        update = ops.reshape(orthogonal(matrix), kernel.shape)
-        if transposed:
-            update = ops.swapaxes(update, -1, -2)
+        return ops.reshape(kernel, (-1, kernel.shape[-1]))
+
+    def _step(self, variable: Any, update: Any, learning_rate: Any) -> None:
+        """Subtract an orthogonal matrix, scaled, from a kernel."""
+        scale = STEP * math.sqrt(max(update.shape))
+        if self._is_transposed(variable):
+            *others, outputs, inputs = variable.shape
+            update = ops.swapaxes(ops.reshape(update, (*others, inputs, outputs)), -1, -2)
+        update = ops.reshape(update, variable.shape)
         self.assign_sub(variable, ops.cast(learning_rate, variable.dtype) * scale * update)
 
     def get_config(self) -> dict[str, Any]:
@@ -76,12 +117,15 @@ def transposed_kernels(network: keras.Model) -> set[str]:
 
 
 def orthogonal(matrix: Any) -> Any:
-    """Return a matrix with the same singular vectors, and singular values from 0.7 to 1.2."""
-    if matrix.shape[0] > matrix.shape[1]:
-        return ops.transpose(orthogonal(ops.transpose(matrix)))
+    """Return a matrix with the same singular vectors, and singular values from 0.7 to 1.2.
+
+    Axes before the last two are batch axes.
+    """
+    if matrix.shape[-2] > matrix.shape[-1]:
+        return ops.swapaxes(orthogonal(ops.swapaxes(matrix, -1, -2)), -1, -2)
     a, b, c = COEFFICIENTS
-    x = matrix / (ops.norm(matrix) + 1e-7)
+    x = matrix / (ops.norm(matrix, axis=(-2, -1), keepdims=True) + 1e-7)
     for _ in range(TIMES):
-        square = x @ ops.transpose(x)
+        square = x @ ops.swapaxes(x, -1, -2)
         x = a * x + (b * square + c * square @ square) @ x
     return x

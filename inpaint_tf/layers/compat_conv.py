@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from inpaint_tf.layers._compat import activate, check_compat
+from neuralgym_lite.backend import is_jax
 
 
 @keras.saving.register_keras_serializable(package="inpaint_tf")
@@ -61,7 +62,9 @@ class CompatConv2D(keras.layers.Conv2D):
             padded = ops.pad(inputs, ((0, 0), *pads, (0, 0)))
             return ops.conv(padded, self.kernel, self.strides, padding="valid")
         dilates = max(self.dilation_rate) > 1
-        if dilates and not training and keras.backend.backend() == "tensorflow":
+        if dilates and is_jax():
+            return _convolve_dilated(inputs, self.kernel, self.dilation_rate)
+        if dilates and not training:
             # Keras dilates by moving pixels into the batch and back, which keeps the bias and the
             # activation from being fused. Not every CPU has the gradient of this operation.
             import tensorflow as tf
@@ -74,3 +77,22 @@ class CompatConv2D(keras.layers.Conv2D):
         del config["padding"]
         config["kernel_size"] = self.kernel_size[0]
         return {**config, "compat": self.compat}
+
+
+def _convolve_dilated(inputs: Any, kernel: Any, rates: tuple[int, int]) -> Any:
+    """Dilate a "same" convolution by moving every `rate`-th pixel into a batch of its own.
+
+    XLA leaves dilated convolutions and their gradients to slow kernels: on a GPU this is several
+    times faster.
+    """
+    batch, height, width, channels = inputs.shape
+    rows, columns = rates
+    padded = ops.pad(inputs, ((0, 0), (0, -height % rows), (0, -width % columns), (0, 0)))
+    tall, wide = padded.shape[1] // rows, padded.shape[2] // columns
+    split = ops.reshape(padded, (batch, tall, rows, wide, columns, channels))
+    apart = ops.reshape(ops.transpose(split, (2, 4, 0, 1, 3, 5)), (-1, tall, wide, channels))
+    outputs = ops.conv(apart, kernel, padding="same")
+    filters = outputs.shape[-1]
+    split = ops.reshape(outputs, (rows, columns, batch, tall, wide, filters))
+    joined = ops.transpose(split, (2, 3, 0, 4, 1, 5))
+    return ops.reshape(joined, (batch, tall * rows, wide * columns, filters))[:, :height, :width]

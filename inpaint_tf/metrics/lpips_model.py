@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from keras import ops
 
+from inpaint_tf.metrics import lpips_weights
+
 Tensor: TypeAlias = Any
 _Convolve: TypeAlias = Callable[..., Tensor]
 
@@ -79,8 +81,22 @@ class LpipsModel(keras.Model):
         return ops.relu(ops.conv(x, kernel, strides, padding) + bias)
 
 
+def load_lpips(network: str) -> LpipsModel:
+    """Return LPIPS with its published weights.
+
+    Args:
+        network: A key of `NETWORKS`.
+
+    Raises:
+        MissingWeightsError: If the weights are not on this machine.
+    """
+    name = f"lpips-{network}"
+    return LpipsModel(network, lpips_weights.read(name, lpips_weights.find(name)))
+
+
 def _unit(features: Tensor) -> Tensor:
-    length = ops.sqrt(ops.sum(ops.square(features), axis=-1, keepdims=True))
+    squares = ops.sum(ops.square(features), axis=-1, keepdims=True)
+    length = ops.sqrt(ops.maximum(squares, _EPSILON**2))  # so that there is a gradient at zero
     return features / (length + _EPSILON)
 
 

@@ -9,6 +9,7 @@ from keras import ops
 
 from inpaint_tf.losses import discounted_l1, known_l1
 from inpaint_tf.masks import crop_boxes
+from inpaint_tf.metrics.lpips_model import load_lpips
 from inpaint_tf.models import Critic, InpaintingModel, create_critic
 from inpaint_tf.training.config import CAModelConfig, TrainConfig, WGANLossConfig
 from inpaint_tf.training.trainer import Batch, Logs, Trainer
@@ -44,6 +45,7 @@ class AdversarialTrainer(Trainer):
         super().__init__(generator, loss, n_critic, **kwargs)
         self.local_critic = local_critic
         self.global_critic = global_critic
+        self.perceptual = load_lpips("squeeze") if self.loss_weights.perceptual_alpha else None
 
     @classmethod
     def make_critics(cls, config: TrainConfig, dtype: Any) -> dict[str, Any]:
@@ -74,7 +76,12 @@ class AdversarialTrainer(Trainer):
             l1 += alpha * discounted_l1(image, outputs[stage], batch["discount"], area)
             ae += alpha * known_l1(image, outputs[stage], batch["mask"])
         total = weights.l1_loss_alpha * l1 + weights.ae_loss_alpha * ae
-        return total, {"l1": l1, "ae": ae}
+        logs = {"l1": l1, "ae": ae}
+        if self.perceptual is not None:
+            pictures = [(each + 1) * 127.5 for each in (image, self._fake(batch, outputs))]
+            logs["lpips"] = ops.mean(self.perceptual(pictures))
+            total += weights.perceptual_alpha * logs["lpips"]
+        return total, logs
 
     def generator_loss(self, batch: Batch, fake: Any) -> tuple[Any, Logs]:
         """Return the negative mean of the critics' scores."""
@@ -98,6 +105,11 @@ class AdversarialTrainer(Trainer):
             between = gan.interpolate(real, generated, batch["alpha"][:, side])
             penalty += gan.gradient_penalty(gan.input_gradients(critic, between))
         return wgan + weights.wgan_gp_lambda * penalty, {"wgan_d": wgan, "wgan_gp": penalty}
+
+    @property
+    def _network_variables(self) -> list[Any]:
+        perceptual = self.perceptual.variables if self.perceptual is not None else []
+        return [*super()._network_variables, *perceptual]
 
     def _crop(self, images: Any, batch: Batch) -> Any:
         return crop_boxes(images, batch["box"], *self.local_critic.size)

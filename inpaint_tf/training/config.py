@@ -256,6 +256,9 @@ class WGANLossConfig(LossConfig):
     gan_loss_alpha: GANWeight = 0.001
     wgan_gp_lambda: Weight = 10.0
     """Weight of the gradient penalty."""
+    perceptual_alpha: Weight = 0.0
+    """Weight of the LPIPS distance by SqueezeNet of the composited result. Above 0 it needs the
+    weights `lpips-squeeze`."""
 
 
 class DiscriminatorLossConfig(LossConfig):

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from inpaint_tf import configs
+from inpaint_tf.metrics import lpips_weights
+from inpaint_tf.metrics.lpips_model import SMALLEST_SIDE
 from inpaint_tf.models import InpaintingModel, create
 from inpaint_tf.models.registry import find
 from inpaint_tf.training.adversarial import AdversarialTrainer
-from inpaint_tf.training.config import TrainConfig
+from inpaint_tf.training.config import TrainConfig, WGANLossConfig
 from inpaint_tf.training.context_encoder import ContextEncoderTrainer
 from inpaint_tf.training.glcic import GLCICTrainer
 from inpaint_tf.training.regression import RegressionTrainer
@@ -83,7 +85,20 @@ def check(config: TrainConfig) -> None:
             f"Model '{model}' takes sizes that are multiples of {multiple} pixels. "
             f"Received: data.image_size={config.data.image_size}"
         )
+    _check_perceptual_loss(config)
     _check_memory(config)
+
+
+def _check_perceptual_loss(config: TrainConfig) -> None:
+    """Raise a UserError if LPIPS is asked for and its weights are missing, or images too small."""
+    if not isinstance(config.loss, WGANLossConfig) or not config.loss.perceptual_alpha:
+        return
+    lpips_weights.find("lpips-squeeze")
+    if config.data.image_size < SMALLEST_SIDE:
+        raise UserError(
+            f"loss.perceptual_alpha needs images of {SMALLEST_SIDE} pixels or more. "
+            f"Received: data.image_size={config.data.image_size}"
+        )
 
 
 def _check_memory(config: TrainConfig) -> None:

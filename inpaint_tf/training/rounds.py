@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -70,46 +71,54 @@ class RoundDataset:
             * `alpha`: `(B, n, 2)` float32 in [0, 1), for the local and global gradient penalty;
             * `discount`: `(B, H, W, 1)` float32, of the round's last batch, for losses that use it.
         """
-        count = self.config.n_critic
-        batches = [self._batch(index * count + i) for i in range(count)]
-        made = {name: np.stack([batch[name] for batch in batches], axis=1) for name in batches[0]}
-        last = batches[-1]
-        loss = self.config.loss
+        made = self._draw(index)
+        photos = [[self._photo(each) for each in batch] for batch in self._positions(index)]
+        made["image"] = np.stack([np.stack(batch) for batch in photos], axis=1)
+        if self.mode.prefills:
+            pairs = zip(np.concatenate(made["image"]), np.concatenate(made["mask"]), strict=True)
+            filled = np.stack([self.mode.prefill(*pair) for pair in pairs])
+            made["prefilled"] = filled.reshape(made["image"].shape)
+        return made
+
+    def _draw(self, index: int) -> dict[str, NDArray[Any]]:
+        """Draw all of a round but its photographs."""
+        size, side = self.config.batch_size, self.config.data.image_size
+        batches = []
+        for iteration in self._iterations(index):
+            rng = partial(generator, self.config.seed, index=iteration)
+            mask, box = self.shape.draw(rng("mask"), size, side)
+            batch: dict[str, NDArray[Any]] = {
+                "mask": mask,
+                "box": box,
+                "real_box": self.shape.draw_boxes(rng("real-box"), size, side),
+                "alpha": rng("penalty").random((size, 2), "float32"),
+            }
+            batches.append(batch)
+        drawn = {name: np.stack([batch[name] for batch in batches], axis=1) for name in batches[0]}
+        loss, last = self.config.loss, batches[-1]
         if isinstance(loss, WGANLossConfig):
-            made["discount"] = np.stack(
+            drawn["discount"] = np.stack(
                 [
                     discount_weights(mask, box, loss.spatial_discount_gamma, loss.spatial_discount)
                     for mask, box in zip(last["mask"], last["box"], strict=True)
                 ]
             )
-        return made
+        return drawn
 
-    def _batch(self, iteration: int) -> dict[str, NDArray[Any]]:
-        size, side = self.config.batch_size, self.config.data.image_size
+    def _iterations(self, index: int) -> range:
+        """Return the iterations of a round: one for each batch."""
+        return range(index * self.config.n_critic, (index + 1) * self.config.n_critic)
 
-        def rng(stream: str) -> np.random.Generator:
-            return generator(self.config.seed, stream, iteration)
-
-        mask, box = self.shape.draw(rng("mask"), size, side)
-        batch: dict[str, NDArray[Any]] = {
-            "image": np.stack([self._photo(position) for position in self._positions(iteration)]),
-            "mask": mask,
-            "box": box,
-            "real_box": self.shape.draw_boxes(rng("real-box"), size, side),
-            "alpha": rng("penalty").random((size, 2), "float32"),
-        }
-        if self.mode.prefills:
-            pairs = zip(batch["image"], mask, strict=True)
-            batch["prefilled"] = np.stack([self.mode.prefill(*pair) for pair in pairs])
-        return batch
-
-    def _positions(self, iteration: int) -> range:
+    def _positions(self, index: int) -> list[range]:
+        """Return the positions of a round's photographs in the order of the run, by batch."""
         size = self.config.batch_size
-        return range(iteration * size, (iteration + 1) * size)
+        return [range(each * size, (each + 1) * size) for each in self._iterations(index)]
 
     def keys(self, iteration: int) -> list[str]:
         """Return the keys of the photographs of one batch, if all of them can be read."""
-        return [self.photos.train[self._place(each)] for each in self._positions(iteration)]
+        size = self.config.batch_size
+        positions = range(iteration * size, (iteration + 1) * size)
+        return [self.photos.train[self._place(each)] for each in positions]
 
     def _place(self, position: int) -> int:
         return shuffled_index(self.config.seed, self._stream, position, len(self.photos.train))
@@ -126,11 +135,12 @@ class RoundDataset:
             except ImageError as error:
                 self._refuse(key, error)
                 continue
-            if not self._augmentation.varies:
-                return photo
-            rng = generator(self.config.seed, f"augment-{self._stream}", position)
-            return self._augmentation.apply(photo, self.config.data.image_size, rng)
+            size = self.config.data.image_size
+            return self._augmentation.apply(photo, size, self._augmentation_rng(position))
         raise self._fail(f"No photograph of '{self.photos.where}' can be read.")
+
+    def _augmentation_rng(self, position: int) -> np.random.Generator:
+        return generator(self.config.seed, f"augment-{self._stream}", position)
 
     def _refuse(self, key: str, error: ImageError) -> None:
         with self._lock:

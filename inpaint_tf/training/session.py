@@ -11,6 +11,7 @@ from inpaint_tf.training.config import TrainConfig
 from inpaint_tf.training.health_rules import HEALTH_RULES
 from inpaint_tf.training.preview import Preview
 from inpaint_tf.training.preview_callback import PreviewCallback
+from inpaint_tf.training.resident_rounds import ResidentRounds
 from inpaint_tf.training.rounds import RoundDataset
 from inpaint_tf.training.run import make_trainer, open_run_photos, remember
 from inpaint_tf.training.trainer import Trainer
@@ -121,7 +122,10 @@ def train(run: RunFolder, config: TrainConfig, progress: Progress, force: bool =
             ]
 
         for rollbacks in range(config.max_rollbacks + 1):
-            rounds = RoundDataset(photos, config, skip, order)
+            if ResidentRounds.fits(photos, config):
+                rounds: RoundDataset = ResidentRounds(photos, config, skip, order, progress)
+            else:
+                rounds = RoundDataset(photos, config, skip, order)
             try:
                 iteration = _run_phases(
                     trainer, config, rounds, iteration, make_callbacks, progress

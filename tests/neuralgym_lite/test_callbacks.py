@@ -198,7 +198,8 @@ def test_the_bar_shows_iteration_and_chosen_scalars():
 
 def test_no_step_is_lost_and_none_is_late_for_the_weights(monkeypatch):
     monkeypatch.setattr(callbacks, "is_jax", lambda: True)
-    monkeypatch.setattr(callbacks, "_STEPS_READ_AT_ONCE", 5)
+    monkeypatch.setattr(callbacks, "_STEPS_READ_AT_ONCE", 3)
+    monkeypatch.setattr(callbacks, "_STEPS_LATER", 2)
     order: list[tuple[str, int, int]] = []
     reached = 0
     log = Calls(1, lambda iteration: order.append(("log", iteration, reached)))
@@ -218,7 +219,7 @@ def test_no_step_is_lost_and_none_is_late_for_the_weights(monkeypatch):
     passing.on_train_end()
     logged = [(iteration, when) for name, iteration, when in order if name == "log"]
     assert [iteration for iteration, _ in logged] == list(range(1, 14))
-    assert [when for _, when in logged] == [5] * 5 + [7] * 2 + [9] * 2 + [13] * 4
+    assert [when for _, when in logged] == [5] * 3 + [7] * 4 + [9] * 2 + [13] * 4
     assert [each for each in order if each[0] != "log"] == [("sync", 7, 7), ("save", 7, 7)]
     assert model.stop_training
 
