@@ -199,7 +199,8 @@ def stage(run: Path) -> dict[str, Any]:
 def program(path: str) -> list[str]:
     """Return the command of a program, independent of its folder."""
     name = Path(path).name
-    return ["python", f"scripts/{name}"] if name.endswith(".py") else ["inpaint-tf"]
+    script = name.endswith(".py") and name != "__main__.py"  # which is `python -m inpaint_tf`
+    return ["python", f"scripts/{name}"] if script else ["inpaint-tf"]
 
 
 def machine(manifest: dict[str, Any]) -> str:

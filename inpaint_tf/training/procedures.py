@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from inpaint_tf import configs
-from inpaint_tf.metrics import lpips_weights
 from inpaint_tf.metrics.lpips_model import SMALLEST_SIDE
 from inpaint_tf.models import InpaintingModel, create
 from inpaint_tf.models.registry import find
@@ -90,15 +89,17 @@ def check(config: TrainConfig) -> None:
 
 
 def _check_perceptual_loss(config: TrainConfig) -> None:
-    """Raise a UserError if LPIPS is asked for and its weights are missing, or images too small."""
-    if not isinstance(config.loss, WGANLossConfig) or not config.loss.perceptual_alpha:
-        return
-    lpips_weights.find("lpips-squeeze")
-    if config.data.image_size < SMALLEST_SIDE:
+    """Raise a UserError if images are too small for LPIPS."""
+    if has_perceptual_loss(config) and config.data.image_size < SMALLEST_SIDE:
         raise UserError(
             f"loss.perceptual_alpha needs images of {SMALLEST_SIDE} pixels or more. "
             f"Received: data.image_size={config.data.image_size}"
         )
+
+
+def has_perceptual_loss(config: TrainConfig) -> bool:
+    """Return whether a run computes LPIPS, whose weights must be on the machine."""
+    return isinstance(config.loss, WGANLossConfig) and config.loss.perceptual_alpha > 0
 
 
 def _check_memory(config: TrainConfig) -> None:

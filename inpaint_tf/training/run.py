@@ -14,11 +14,17 @@ import numpy as np
 from inpaint_tf.data import open_photos
 from inpaint_tf.data.photo_set import PhotoSet
 from inpaint_tf.data.split import draw
+from inpaint_tf.metrics import lpips_weights
 from inpaint_tf.model_source import newest_checkpoint
 from inpaint_tf.training.checkpoints import Checkpoints, differences
 from inpaint_tf.training.config import TrainConfig
 from inpaint_tf.training.optimizers import compile_trainer
-from inpaint_tf.training.procedures import TRAINERS, check, make_generator
+from inpaint_tf.training.procedures import (
+    TRAINERS,
+    check,
+    has_perceptual_loss,
+    make_generator,
+)
 from inpaint_tf.training.trainer import Trainer
 from neuralgym_lite.checkpoint import read_meta
 from neuralgym_lite.config import load_config, to_dict, to_flat
@@ -56,9 +62,12 @@ def start(
         The folder, and the settings as `resolve` returns them.
 
     Raises:
-        UserError: If the photographs are missing, or the folder is taken or in use.
+        UserError: If the photographs or weights of LPIPS are missing, or the folder is taken or in
+            use.
     """
     check_strategy(config.strategy)
+    if has_perceptual_loss(config):
+        lpips_weights.find("lpips-squeeze")
     config = resolve(config)
     photos = open_run_photos(config)
     if not is_chief(config.strategy):

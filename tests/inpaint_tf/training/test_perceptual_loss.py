@@ -12,7 +12,7 @@ from inpaint_tf.metrics import lpips_weights
 from inpaint_tf.metrics.lpips_weights import MissingWeightsError, digest
 from inpaint_tf.training.procedures import load_train_config
 from inpaint_tf.training.rounds import RoundDataset
-from inpaint_tf.training.run import make_trainer
+from inpaint_tf.training.run import make_trainer, start
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.pipeline import index_driven
 
@@ -79,9 +79,10 @@ def test_it_trains_the_generator_and_not_itself(present):
     assert not {id(each) for each in trainer.perceptual.variables} & {id(each) for each in saved}
 
 
-def test_missing_weights_are_named_before_a_run_begins():
+def test_missing_weights_are_named_before_a_run_begins(tmp_path):
     with pytest.raises(MissingWeightsError, match="lpips-squeeze"):
-        settings()
+        start(settings(), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_too_small_images_are_refused(present):
