@@ -82,8 +82,7 @@ class CompatConv2D(keras.layers.Conv2D):
 def _convolve_dilated(inputs: Any, kernel: Any, rates: tuple[int, int]) -> Any:
     """Dilate a "same" convolution by moving every `rate`-th pixel into a batch of its own.
 
-    XLA leaves dilated convolutions and their gradients to slow kernels: on a GPU this is several
-    times faster.
+    The convolutions are then plain ones, and so are their gradients.
     """
     batch, height, width, channels = inputs.shape
     rows, columns = rates

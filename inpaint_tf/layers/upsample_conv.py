@@ -79,7 +79,7 @@ class UpsampleConv2D(keras.layers.Layer):
     def _by_shuffling(self, inputs: Any) -> Any:
         """Compute the four outputs of each pixel as channels of a convolution, and move them.
 
-        XLA has faster kernels for this, and for its gradients, than for a transposed convolution.
+        It is a plain convolution, and so are its gradients.
         """
         taps = ops.convert_to_tensor(_TAPS, "float32")
         kernel = ops.einsum("aut,bvs,tsio->uviabo", taps, taps, self.kernel)

@@ -63,6 +63,8 @@ class ResidentRounds(RoundDataset):
             for _ in pool.map(load, range(len(read))):
                 if track:
                     track.advance()
+        if track:
+            track.close()  # now, so that its speed is that of reading
         if not read.any():
             raise self._fail(f"No photograph of '{photos.where}' can be read.")
         # As in `RoundDataset`, the next one that can be read replaces one that cannot.

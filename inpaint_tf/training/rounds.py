@@ -111,14 +111,15 @@ class RoundDataset:
 
     def _positions(self, index: int) -> list[range]:
         """Return the positions of a round's photographs in the order of the run, by batch."""
+        return [self._batch_positions(iteration) for iteration in self._iterations(index)]
+
+    def _batch_positions(self, iteration: int) -> range:
         size = self.config.batch_size
-        return [range(each * size, (each + 1) * size) for each in self._iterations(index)]
+        return range(iteration * size, (iteration + 1) * size)
 
     def keys(self, iteration: int) -> list[str]:
         """Return the keys of the photographs of one batch, if all of them can be read."""
-        size = self.config.batch_size
-        positions = range(iteration * size, (iteration + 1) * size)
-        return [self.photos.train[self._place(each)] for each in positions]
+        return [self.photos.train[self._place(each)] for each in self._batch_positions(iteration)]
 
     def _place(self, position: int) -> int:
         return shuffled_index(self.config.seed, self._stream, position, len(self.photos.train))
@@ -135,6 +136,8 @@ class RoundDataset:
             except ImageError as error:
                 self._refuse(key, error)
                 continue
+            if not self._augmentation.varies:
+                return photo
             size = self.config.data.image_size
             return self._augmentation.apply(photo, size, self._augmentation_rng(position))
         raise self._fail(f"No photograph of '{self.photos.where}' can be read.")
