@@ -65,14 +65,22 @@ def _find_backend(prefer_gpu: bool) -> str:
         raise UserError("Neither TensorFlow nor JAX is installed. Run: pip install tensorflow")
     if len(installed) > 1 and prefer_gpu:
         import_tensorflow()
-        gpus = importlib.import_module("tensorflow").config.list_physical_devices("GPU")
-        if not gpus and jax_gpus():
+        if not _tensorflow_gpus() and jax_gpus():
             return "jax"
     return installed[0]
 
 
 def _is_installed(name: str) -> bool:
     return importlib.util.find_spec(name) is not None
+
+
+def sees_gpu() -> bool:
+    """Return whether the backend of Keras sees a GPU."""
+    return bool(jax_gpus() if is_jax() else _tensorflow_gpus())
+
+
+def _tensorflow_gpus() -> list[Any]:
+    return list(importlib.import_module("tensorflow").config.list_physical_devices("GPU"))
 
 
 def jax_gpus() -> list[Any]:

@@ -169,7 +169,7 @@ def left_out(inpainter: NetworkInpainter, file_format: str) -> list[str]:
         steps.append("flat surroundings are not continued")
     if portable and inpainter.detail:
         steps.append('fills get no detail, so its scores are those "without detail"')
-    if portable and inpainter.trained_hole is not None:
+    if portable and inpainter.coarse_size.trained_hole is not None:
         steps.append("the coarse network sees photographs above 512x512 pixels unreduced")
     return steps
 
@@ -181,7 +181,7 @@ def _graph_and_fill(
     model, mode = with_policy(inpainter.model, POLICIES[precision]), inpainter.mask_mode
     if not serves:
         return FillGraph(model, mode), NetworkInpainter(model, mode, inpainter.name).fill
-    hole, detail = inpainter.trained_hole, inpainter.detail
+    hole, detail = inpainter.coarse_size.trained_hole, inpainter.detail
     plain = NetworkInpainter(model, mode, inpainter.name, trained_hole=hole)
 
     def fill(image: NDArray[np.uint8], mask: NDArray[np.uint8]) -> NDArray[np.uint8]:

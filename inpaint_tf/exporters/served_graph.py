@@ -7,13 +7,14 @@ from typing import Any
 import tensorflow as tf
 
 from inpaint_tf.inference import detail, detail_graph
-from inpaint_tf.inference.large import CELL
-from inpaint_tf.inference.network import LEAST_COARSE
+from inpaint_tf.inference.large import LARGE
+from inpaint_tf.inference.piecewise import LEAST_COARSE
 from inpaint_tf.layers import ContextualAttention
 from inpaint_tf.masks import MaskMode
 from inpaint_tf.models import InpaintingModel
 from inpaint_tf.models.contextual_attention import ContextualAttentionModel
-from inpaint_tf.models.filling import LARGE, FillGraph, Outputs, binary, features_near, reflected
+from inpaint_tf.models.filling import FillGraph, Outputs, binary, reflected
+from inpaint_tf.models.region import CELL, features_near
 
 _FAR = 1e9  # pixels; further than anything in a photograph
 

@@ -72,10 +72,10 @@ def add_detail(filled: UInt8, mask: UInt8) -> UInt8:
     for box in _boxes(missing, cell):
         outer = box.grown(MARGIN * cell, *missing.shape)
         hole = np.zeros(missing[outer.slices].shape, bool)
-        hole[box.within(outer)] = missing[box.slices]
+        hole[box.within(outer).slices] = missing[box.slices]
         crops = (picture[outer.slices], hole, known[outer.slices])
         inner = Box(box.top, box.left, min(box.bottom, height), min(box.right, width))
-        added = share_at(depth[inner.slices]) * _detail(*crops, cell)[inner.within(outer)]
+        added = share_at(depth[inner.slices]) * _detail(*crops, cell)[inner.within(outer).slices]
         pixels = np.rint(filled[inner.slices] + added).clip(0, 255).astype(np.uint8)
         np.copyto(detailed[inner.slices], pixels, where=mask[inner.slices][..., None] == 1)
     return detailed

@@ -57,7 +57,10 @@ class FillOptions(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Options:
-    """The options of one call of `Inpainter.fill`, which documents them."""
+    """The options of one call of `Inpainter.fill`, which documents them.
+
+    Of `Inpainter.predict`, `holes_only` is False: known pixels are predicted as well.
+    """
 
     blend: bool = False
     detail: bool = False
@@ -65,6 +68,7 @@ class Options:
     grow: int = 0
     return_attention: bool = False
     on_progress: OnProgress = lambda share: None
+    holes_only: bool = True
 
     def for_part(self, index: int, count: int) -> Options:
         """Return the options for one of several parts, which reports progress of the whole."""
@@ -276,7 +280,8 @@ class Inpainter(abc.ABC):
             UserError: As `fill`.
         """
         images = as_images(image)
-        return self._predict(images, as_masks(mask, images), Options())[0].reshape(image.shape)
+        whole = Options(holes_only=False)
+        return self._predict(images, as_masks(mask, images), whole)[0].reshape(image.shape)
 
     def provenance(self) -> dict[str, Any]:
         """Return what a report says about the inpainter, of JSON types.

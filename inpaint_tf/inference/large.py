@@ -1,4 +1,4 @@
-"""Networks on pictures that are too large for them: in pieces that fit into memory.
+"""Networks on pictures of any size: in pieces that fit into memory, and around the holes alone.
 
 Known pixels are put back in the end, so a network's output matters in the holes alone, and it
 depends on nothing beyond the receptive field around them. A piece is a box of the picture with a
@@ -8,26 +8,18 @@ network sees the picture's border. The pieces give what the whole picture would 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple
 
-import keras
+import cv2
 import numpy as np
-import numpy.typing as npt
-from keras import ops
 
+from inpaint_tf.inference.attention import least_memory
 from inpaint_tf.inference.inpainter import OnProgress, Options
+from inpaint_tf.inference.stages import Array, Part, Stages
 from inpaint_tf.inference.tiling import Box, cover
-from inpaint_tf.layers import ContextualAttention
-from inpaint_tf.models import InpaintingModel
-from inpaint_tf.models.contextual_attention import ContextualAttentionModel
-from inpaint_tf.models.filling import features_near
-from neuralgym_lite.backend import compiled, is_jax
 from neuralgym_lite.errors import UserError
-
-Array: TypeAlias = npt.NDArray[Any]
-Graph: TypeAlias = Callable[..., Any]
 
 # Bytes that a network holds for a pixel and each of its first channels. An estimate, like the next:
 # with both, whole processes stay within their memory (docs/results/resolution.md).
@@ -35,8 +27,10 @@ BYTES_A_CHANNEL = 14
 # Floats that attention holds for a patch and each channel of the features: four of them in the
 # features, in what is pasted, and in what is computed from it, each of them twice, and temporaries.
 FLOATS_A_PATCH = 28
-SCORE_MAPS = 4  # that attention holds at once where it is not streamed
 CELL = 8  # pixels a side of a patch that is compared
+FEATURE = 4  # pixels a side of a feature
+# Pixels of a picture up to which all is done at once, but for holes and their surroundings.
+LARGE = 512 * 512
 WORK_OF_A_SCORE = 0.01  # in pixels of a network; for the progress that is reported
 
 
@@ -44,12 +38,12 @@ class Stage(NamedTuple):
     """A part of a network, and what it runs on.
 
     Attributes:
-        run: the part, as a graph for all sizes.
+        run: the part; its last argument is the box that is needed.
         pieces: boxes of the picture in which its output matters, each with the larger box that this
             output depends on.
     """
 
-    run: Graph
+    run: Part
     pieces: list[tuple[Box, Box]]
 
     @property
@@ -62,16 +56,24 @@ class LargeNetwork:
     """A network without attention on one picture of any size.
 
     Args:
-        model: one with a receptive field.
+        run: the network, as a part.
+        width: of the network, in channels.
+        receptive_field: its radius, in pixels.
+        multiple: pixels that the sides of a piece are multiples of.
         memory: bytes that it may take, beside TensorFlow and the picture.
         name: of the model, for messages.
     """
 
-    def __init__(self, model: InpaintingModel, memory: int, name: str) -> None:
-        self.model = model
+    errors: tuple[type[Exception], ...] = (MemoryError,)
+
+    def __init__(
+        self, run: Part, width: int, receptive_field: int, multiple: int, memory: int, name: str
+    ) -> None:
+        self.width = width
+        self.multiple = max(multiple, CELL)
         self.memory = memory
         self.name = name
-        self._whole = _graph(model, lambda *inputs: model(inputs)["refined"], 3, 1)
+        self._whole = run, receptive_field
 
     def __call__(
         self, masked: Array, mask: Array, options: Options, guess: Array | None = None
@@ -79,10 +81,10 @@ class LargeNetwork:
         """Return the content of a picture's holes, and the offsets of the attention.
 
         Args:
-            masked: the network's input, `(H, W, 3)` float32 in [-1, 1]; sides are multiples of 8
-                and of the model's multiple.
+            masked: the network's input, `(H, W, 3)` float32 in [-1, 1]; sides are multiples of
+                `multiple`.
             mask: `(H, W, 1)` float32, 1 where missing.
-            options: of the fill; for `return_attention` and `on_progress`.
+            options: of the fill.
             guess: `(H, W, 3)`, replaces in the holes what the first of two networks makes.
 
         Returns:
@@ -92,16 +94,15 @@ class LargeNetwork:
         Raises:
             UserError: if it needs more memory than it may take.
         """
-        stage = self._stage(self._whole, self.model.receptive_field or 0, mask)
+        stage = self._stage(*self._whole, _wanted(mask, options))
         progress = _Progress(options.on_progress, stage.work)
         return _run(stage, [masked, mask], np.zeros_like(masked), progress), None
 
-    def _stage(self, run: Graph, margin: int, mask: Array, held: int = 0) -> Stage:
+    def _stage(self, run: Part, margin: int, mask: Array, held: int = 0) -> Stage:
         """Plan a stage with pieces as large as the memory beside `held` bytes allows."""
-        each = BYTES_A_CHANNEL * self.model.width
-        grid = max(self.model.multiple, CELL)
-        self._check((2 * margin + grid) ** 2 * each + held, mask)
-        boxes = cover(mask[..., 0], margin, (self.memory - held) // each, grid)
+        each = BYTES_A_CHANNEL * self.width
+        self._check((2 * margin + self.multiple) ** 2 * each + held, mask)
+        boxes = cover(mask[..., 0], margin, (self.memory - held) // each, self.multiple)
         return Stage(run, [(box, box.grown(margin, *mask.shape[:2])) for box in boxes])
 
     def _check(self, least: int, mask: Array) -> None:
@@ -120,78 +121,67 @@ class LargeAttentionNetwork(LargeNetwork):
     attention rebuilds those that the holes depend on, and the holes are decoded piece by piece.
 
     Args:
-        model: of a coarse and a refinement network.
+        stages: the parts of the network.
         memory: bytes that it may take, beside TensorFlow and the picture.
         name: of the model, for messages.
     """
 
-    def __init__(self, model: ContextualAttentionModel, memory: int, name: str) -> None:
-        super().__init__(model, memory, name)
-        refinement = self.refinement = model.refinement
-        self._guess = _graph(model, model.guess, 3, 1), model.coarse.receptive_field
-        self._features = _graph(model, model.features, 3, 1), refinement.attention_encoder_field
-        decode = _graph(model, model.decode, 3, 1, 4 * model.width)
-        self._decode = decode, refinement.decoder_field
-        self._attentions: dict[tuple[int | None, bool], Graph] = {}
+    def __init__(self, stages: Stages, memory: int, name: str) -> None:
+        super().__init__(stages.guess, stages.width, stages.guess_field, CELL, memory, name)
+        self.stages = stages
+        self.errors = stages.errors
 
     def __call__(
         self, masked: Array, mask: Array, options: Options, guess: Array | None = None
     ) -> tuple[Array, Array | None]:
         """Return the content of a picture's holes, and the offsets of the attention."""
-        memory, held = self._attention_memory(mask)
-        attention = self._attention(memory, options.return_attention)
-        needed = np.asarray(features_near(mask[None], self.refinement.attention_decoder_field))
+        parts, wanted = self.stages, _wanted(mask, options)
+        height, width = (side // CELL for side in mask.shape[:2])
+        held = height * width * FLOATS_A_PATCH * 4 * self.width * 4
+        self._check(held + least_memory(height, width), mask)
+        everywhere = np.ones_like(mask)
+        to_guess = mask if guess is None else np.zeros_like(mask)
         stages = [
-            self._stage(*part, where, held)
-            for part, where in (
-                (self._guess, mask if guess is None else np.zeros_like(mask)),
-                (self._features, np.ones_like(mask)),
-                (self._decode, mask),
+            self._stage(part, field, where, held)
+            for part, field, where in (
+                (parts.guess, parts.guess_field, to_guess),
+                (parts.features, parts.features_field, everywhere),
+                (parts.decode, parts.decode_field, wanted),
             )
         ]
-        scores = np.count_nonzero(needed) // 4 * (mask.size // CELL**2) * WORK_OF_A_SCORE
+        # All offsets are wanted of pictures that are not too large for an attention map.
+        all_offsets = options.return_attention and mask[..., 0].size <= LARGE
+        needed = features_near(everywhere if all_offsets else wanted, parts.attended_field)
+        scores = np.count_nonzero(needed) // 4 * height * width * WORK_OF_A_SCORE
         work = scores + sum(stage.work for stage in stages)
         progress = _Progress(options.on_progress, work)
 
         if guess is None:
             guess = _run(stages[0], [masked, mask], np.zeros_like(masked), progress)
         pasted = np.where(mask == 1, guess, masked)
-        features = np.zeros((*needed.shape[1:3], 4 * self.model.width), np.float32)
+        features = np.zeros((*needed.shape, 4 * self.width), np.float32)
         features = _run(stages[1], [pasted, mask], features, progress)
-        attended = attention(features[None], mask[None], needed)
-        attended, offsets = attended if options.return_attention else (attended, None)
+        attended, offsets = parts.attend(features, mask, needed, self.memory - held)
         progress.add(scores)
-        attended = np.asarray(ops.cast(attended[0], "float32"))
         refined = _run(stages[2], [pasted, mask, attended], np.zeros_like(masked), progress)
-        return refined, None if offsets is None else np.asarray(offsets)[0]
+        return refined, offsets if options.return_attention else None
 
-    def _attention_memory(self, mask: Array) -> tuple[int | None, int]:
-        """Return the bytes for score maps, None where all may be taken, and those held beside."""
-        cells, fuse_size = mask.size // CELL**2, self.refinement.attention.fuse_size
-        held = cells * FLOATS_A_PATCH * 4 * self.model.width * 4
-        if is_jax():  # Streamed attention needs TensorFlow.
-            self._check(held + SCORE_MAPS * 4 * cells**2, mask)
-            return None, held
-        from inpaint_tf.layers._attention_streamed import least_memory, most_memory
+    def whole_guess(self, masked: Array, mask: Array) -> Array:
+        """Return what the coarse network makes of a whole picture, at once."""
+        return self.stages.guess(masked, mask, Box(0, 0, *mask.shape[:2]))
 
-        self._check(held + least_memory(cells, fuse_size), mask)
-        memory = self.memory - held
-        return None if memory > most_memory(cells, fuse_size) else memory, held
 
-    def _attention(self, memory: int | None, return_attention: bool) -> Graph:
-        """Return the attention as a graph; making one takes seconds, so it is kept."""
-        key = memory, return_attention
-        if key not in self._attentions:
-            config = {**self.refinement.attention.get_config(), "memory": memory}
-            config["formulation"] = "gram" if is_jax() else "streamed"
-            layer = ContextualAttention.from_config(config)
+def features_near(mask: Array, distance: int) -> Array:
+    """Return which features lie within so many pixels of a hole, `(H / 4, W / 4)` bool."""
+    height, width = (side // FEATURE for side in mask.shape[:2])
+    holes = mask.reshape(height, FEATURE, width, FEATURE).max(axis=(1, 3))
+    side = 2 * -(-distance // FEATURE) + 1
+    return np.asarray(cv2.dilate(holes, np.ones((side, side))) > 0)
 
-            def attend(features: Any, mask: Any, needed: Any) -> Any:
-                options = {"return_attention": return_attention, "needed": needed}
-                return layer(features, features, mask, **options)
 
-            self._attentions[key] = _graph(layer, attend, 4 * self.model.width, 1, 1)
-        return self._attentions[key]
+def _wanted(mask: Array, options: Options) -> Array:
+    """Return where the network's output is wanted."""
+    return mask if options.holes_only else np.ones_like(mask)
 
 
 @dataclass
@@ -216,13 +206,7 @@ def _run(stage: Stage, inputs: Sequence[Array], output: Array, progress: _Progre
     height = len(inputs[0])
     scale = len(output) / height
     for box, outer in stage.pieces:
-        crops = [each[outer.scaled(len(each) / height).slices][None] for each in inputs]
-        inside = box.scaled(scale).within(outer.scaled(scale))
-        output[box.scaled(scale).slices] = np.asarray(stage.run(*crops)[0])[inside]
+        crops = [each[outer.scaled(len(each) / height).slices] for each in inputs]
+        output[box.scaled(scale).slices] = stage.run(*crops, box.within(outer))
         progress.add(outer.area)
     return output
-
-
-def _graph(layer: keras.layers.Layer, function: Graph, *channels: int) -> Graph:
-    """Compile a function of pictures with so many channels, which uses the weights of a layer."""
-    return compiled(function, layer.variables, [(1, None, None, count) for count in channels])

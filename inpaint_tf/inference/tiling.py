@@ -27,11 +27,13 @@ class Box(NamedTuple):
             min(self.right + margin, width),
         )
 
-    def within(self, outer: Box) -> tuple[slice, slice]:
-        """Return its rows and columns in what was cut out by `outer`."""
-        return (
-            slice(self.top - outer.top, self.bottom - outer.top),
-            slice(self.left - outer.left, self.right - outer.left),
+    def within(self, outer: Box) -> Box:
+        """Return the box in what is cut out by `outer`."""
+        return Box(
+            self.top - outer.top,
+            self.left - outer.left,
+            self.bottom - outer.top,
+            self.right - outer.left,
         )
 
     def scaled(self, factor: float) -> Box:

@@ -97,11 +97,17 @@ class MaskMode:
         """Return the network's input, in [-1, 1], for uint8 photographs `(B, H, W, 3)`."""
         pairs = zip(images, masks, strict=True)
         filled = np.stack([self.prefill(image, mask) for image, mask in pairs])
-        normal: Float = filled.astype(np.float32) / np.float32(127.5) - 1
+        return self.masked(filled.astype(np.float32) / np.float32(127.5) - 1, masks)
+
+    def masked(self, images: Float, masks: NDArray[Any]) -> Float:
+        """Return what `masked_input` returns, in NumPy; `images` may be changed."""
+        if self.prefills:
+            return images
         if self.name == "mosaic":
-            put_mosaic(normal, masks, self.unit, self.interpolation)
-            return normal
-        return np.asarray(self.masked_input(normal, masks), "float32")
+            put_mosaic(images, masks, self.unit, self.interpolation)
+            return images
+        color = np.array(self.color, np.float32) / np.float32(127.5) - 1
+        return np.where(masks == 1, color, images)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of this mode, as JSON types."""

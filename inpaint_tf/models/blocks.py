@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -11,6 +11,7 @@ from keras import ops
 
 from inpaint_tf.layers import CompatConv2D, NormConv2D, UpsampleConv2D
 from inpaint_tf.layers._compat import check_positive
+from inpaint_tf.models.region import Region
 
 
 class ConvFactory:
@@ -101,33 +102,71 @@ def build_chain(
     return shape[-1]
 
 
-def run_chain(layers: Iterable[keras.layers.Layer], inputs: Any) -> Any:
-    """Apply layers one after the other."""
-    for layer in layers:
-        inputs = layer(inputs)
-    return inputs
+def run_chain(
+    layers: Sequence[keras.layers.Layer],
+    inputs: Any,
+    region: Region | None = None,
+    covered: Region | None = None,
+    pixel: int = 1,
+) -> Any:
+    """Apply layers one after the other.
+
+    Args:
+        layers: of the chain.
+        inputs: `(B, H, W, C)`.
+        region: the box that the outputs are needed for, which is what they cover then. Each layer
+            computes only what they depend on. None computes everything.
+        covered: the box that the inputs cover. None is the whole picture.
+        pixel: side of a pixel of the inputs, in pixels of the picture.
+    """
+    if region is None:
+        for layer in layers:
+            inputs = layer(inputs)
+        return inputs
+    covered = covered or region.whole()
+    *fields, (_, last) = fields_of(layers, pixel)
+    for layer, (margin, side) in zip(layers, fields, strict=True):
+        needed = region.grown(math.ceil(margin))
+        inputs = layer(needed.cut(inputs, covered, int(side)))
+        covered = needed
+    return region.cut(inputs, covered, int(last))
 
 
-def receptive_field_of(layers: Iterable[keras.layers.Layer], pixel: float = 1.0) -> int:
+def receptive_field_of(layers: Sequence[keras.layers.Layer], pixel: float = 1.0) -> int:
     """Return the radius of the receptive field of consecutive layers, a multiple of 16 pixels.
 
     `pixel` is the side of a pixel of the input map, in pixels of the image.
     """
-    radius = 0.0
+    return -(-math.ceil(fields_of(layers, pixel)[0][0]) // 16) * 16
+
+
+def fields_of(
+    layers: Sequence[keras.layers.Layer], pixel: float = 1.0
+) -> list[tuple[float, float]]:
+    """Return the radius of the receptive field from each layer on, and the side of its pixels.
+
+    Both are in pixels of the image. The last pair is that of the output.
+    """
+    steps = []
     for layer in layers:
+        before = pixel
         grows = isinstance(layer, (UpsampleConv2D, keras.layers.Conv2DTranspose))
         if grows or getattr(layer, "transposed", False):
             # Kernels of up to 4x4 taps and stride 2 read the neighbors of a pixel.
-            radius, pixel = radius + pixel, pixel / 2
+            radius, pixel = pixel, pixel / 2
         elif isinstance(layer, keras.layers.MaxPooling2D):
-            radius, pixel = radius + pixel, pixel * 2
+            radius, pixel = pixel, pixel * 2
         else:
             size, stride, dilation = (
                 value if isinstance(value, int) else value[0]
                 for value in (layer.kernel_size, layer.strides, layer.dilation_rate)
             )
-            radius, pixel = radius + pixel * dilation * (size // 2), pixel * stride
-    return -(-math.ceil(radius) // 16) * 16
+            radius, pixel = pixel * dilation * (size // 2), pixel * stride
+        steps.append((radius, before))
+    fields = [(0.0, pixel)]
+    for radius, side in reversed(steps):
+        fields.append((fields[-1][0] + radius, side))
+    return fields[::-1]
 
 
 def clip_to_picture(inputs: Any) -> Any:

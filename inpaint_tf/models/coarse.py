@@ -14,6 +14,7 @@ from inpaint_tf.models.blocks import (
     receptive_field_of,
     run_chain,
 )
+from inpaint_tf.models.region import Region
 
 
 @keras.saving.register_keras_serializable(package="inpaint_tf")
@@ -35,5 +36,5 @@ class CoarseNetwork(keras.layers.Layer):
         self.receptive_field = receptive_field_of(self.chain)
         self.built = True
 
-    def call(self, inputs: Any) -> Any:
-        return clip_to_picture(run_chain(self.chain, inputs))
+    def call(self, inputs: Any, region: Region | None = None) -> Any:
+        return clip_to_picture(run_chain(self.chain, inputs, region))

@@ -15,6 +15,7 @@ from inpaint_tf.models.inpainting_model import (
     with_mask_channels,
 )
 from inpaint_tf.models.refinement import RefinementNetwork
+from inpaint_tf.models.region import Region
 
 
 @keras.saving.register_keras_serializable(package="inpaint_tf")
@@ -91,9 +92,12 @@ class ContextualAttentionModel(InpaintingModel):
             return {"coarse": coarse, "refined": refined}
         return {"coarse": coarse, "refined": refined[0], "offsets": refined[1]}
 
-    def guess(self, masked_image: Any, mask: Any) -> Any:
-        """Return the picture that the coarse network makes, `(B, H, W, 3)` float32."""
-        return self.coarse(with_mask_channels(masked_image, mask))
+    def guess(self, masked_image: Any, mask: Any, region: Region | None = None) -> Any:
+        """Return the picture that the coarse network makes, `(B, H, W, 3)` float32.
+
+        With a `region`, it is that of its box.
+        """
+        return self.coarse(with_mask_channels(masked_image, mask), region)
 
     def features(self, pasted: Any, mask: Any) -> Any:
         """Return the features that attention compares, `(B, H / 4, W / 4, 4 width)`.
@@ -102,9 +106,12 @@ class ContextualAttentionModel(InpaintingModel):
         """
         return self.refinement.features(with_mask_channels(pasted, mask))
 
-    def decode(self, pasted: Any, mask: Any, attended: Any) -> Any:
-        """Return the picture decoded from the attended features, `(B, H, W, 3)` float32."""
-        return self.refinement.decode(with_mask_channels(pasted, mask), attended)
+    def decode(self, pasted: Any, mask: Any, attended: Any, region: Region | None = None) -> Any:
+        """Return the picture decoded from the attended features, `(B, H, W, 3)` float32.
+
+        With a `region`, it is that of its box.
+        """
+        return self.refinement.decode(with_mask_channels(pasted, mask), attended, region)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "formulation": self.formulation}

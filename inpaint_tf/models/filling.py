@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from keras import ops
@@ -13,10 +12,6 @@ from inpaint_tf.models.resizing import enlarge, resize, to_levels
 from neuralgym_lite.images import MID_GREY
 
 Outputs: TypeAlias = dict[str, Any]
-
-# Pixels of a picture. Larger ones are filled in pieces, and an exported graph streams attention.
-LARGE = 512 * 512
-FEATURE = 4  # pixels a side of a place whose features attention moves
 
 
 class FillGraph:
@@ -108,14 +103,7 @@ class FillGraph:
         """Return what the coarse network makes of photographs, padded to its multiple."""
         return self.model.guess(*self._inputs(levels, holes))
 
-    def guess_reduced(
-        self,
-        levels: Any,
-        holes: Any,
-        height: Any,
-        width: Any,
-        coarse: Callable[..., Any] | None = None,
-    ) -> Any:
+    def guess_reduced(self, levels: Any, holes: Any, height: Any, width: Any) -> Any:
         """Return what the coarse network makes of reduced photographs, enlarged again.
 
         A hole that is far wider than in training is as wide as in training then.
@@ -125,10 +113,9 @@ class FillGraph:
             holes: `(B, H, W, 1)` float32 of 0 and 1.
             height: of the reduced photographs, in pixels.
             width: of the reduced photographs, in pixels.
-            coarse: the method of this name, compiled.
         """
         small = to_levels(resize(levels, height, width, "bilinear"))
-        guess = (coarse or self.coarse)(small, resize_holes(holes, height, width))
+        guess = self.coarse(small, resize_holes(holes, height, width))
         return enlarge(guess[:, :height, :width], *ops.shape(levels)[1:3])
 
 
@@ -159,12 +146,3 @@ def reflected(batch: Any, multiple: int) -> Any:
         place = ops.arange((size + multiple - 1) // multiple * multiple) % period
         batch = ops.take(batch, ops.minimum(place, period - place), axis=axis)
     return batch
-
-
-def features_near(mask: Any, distance: int) -> Any:
-    """Return which features lie within so many pixels of a hole: `(B, H / 4, W / 4, 1)` float32."""
-    near = ops.max_pool(ops.cast(mask, "float32"), FEATURE, FEATURE, padding="same")
-    length = 2 * -(-distance // FEATURE) + 1
-    for window in ((length, 1), (1, length)):
-        near = ops.max_pool(near, window, 1, padding="same")
-    return near

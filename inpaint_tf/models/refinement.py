@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -14,9 +15,11 @@ from inpaint_tf.models.blocks import (
     build_chain,
     clip_to_picture,
     dilated_convs,
+    fields_of,
     receptive_field_of,
     run_chain,
 )
+from inpaint_tf.models.region import FEATURE, Region
 
 
 @keras.saving.register_keras_serializable(package="inpaint_tf")
@@ -75,7 +78,7 @@ class RefinementNetwork(keras.layers.Layer):
         self.attention_encoder_field = receptive_field_of(self.attention_encoder)
         self.decoder_field = receptive_field_of([*self.dilated_encoder, *self.decoder])
         self.attention_decoder_field = receptive_field_of(
-            [*self.attention_decoder, *self.decoder], pixel=4
+            [*self.attention_decoder, *self.decoder], pixel=FEATURE
         )
         self.built = True
 
@@ -97,9 +100,15 @@ class RefinementNetwork(keras.layers.Layer):
         """Return the features that attention compares, `(B, H / 4, W / 4, 4 width)`."""
         return run_chain(self.attention_encoder, inputs)
 
-    def decode(self, inputs: Any, attended: Any) -> Any:
-        """Return the image decoded from the input and the attended features."""
-        dilated = run_chain(self.dilated_encoder, inputs)
-        attended = run_chain(self.attention_decoder, attended)
-        merged = run_chain(self.decoder, ops.concatenate([dilated, attended], axis=-1))
-        return clip_to_picture(merged)
+    def decode(self, inputs: Any, attended: Any, region: Region | None = None) -> Any:
+        """Return the image decoded from the input and the attended features.
+
+        With a `region`, the image is that of its box.
+        """
+        wide = None
+        if region is not None:
+            wide = region.grown(math.ceil(fields_of(self.decoder, FEATURE)[0][0]))
+        dilated = run_chain(self.dilated_encoder, inputs, wide)
+        attended = run_chain(self.attention_decoder, attended, wide, pixel=FEATURE)
+        merged = ops.concatenate([dilated, attended], axis=-1)
+        return clip_to_picture(run_chain(self.decoder, merged, region, wide, FEATURE))

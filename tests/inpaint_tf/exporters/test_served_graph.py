@@ -16,7 +16,7 @@ from inpaint_tf.exporters.served_graph import (
     squared_distances,
     with_detail,
 )
-from inpaint_tf.inference import NetworkInpainter, detail, network
+from inpaint_tf.inference import NetworkInpainter, detail, piecewise
 from inpaint_tf.inference.detail import add_detail
 from inpaint_tf.models import create
 
@@ -79,7 +79,7 @@ def test_detail_of_several_boxes_and_of_large_cells(detailed):
 
 def test_wide_holes_are_reduced_as_by_fill(monkeypatch):
     monkeypatch.setattr(served_graph, "LARGE", 100)
-    monkeypatch.setattr(network, "LARGE", 100)
+    monkeypatch.setattr(piecewise, "LARGE", 100)
     keras.utils.set_random_seed(3)
     model = create("ca", width=4)
     images = RNG.integers(0, 256, (2, 104, 123, 3), np.uint8)

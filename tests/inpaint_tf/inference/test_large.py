@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from inpaint_tf.inference import NetworkInpainter, load, network
+from inpaint_tf.inference import NetworkInpainter, load
 from inpaint_tf.inference.inpainter import Options
+from inpaint_tf.inference.keras_stages import cut_after, graph_of, keras_stages
 from inpaint_tf.inference.large import LargeAttentionNetwork, LargeNetwork
 from inpaint_tf.masks import MaskMode
 from inpaint_tf.models import create
@@ -37,6 +38,13 @@ def model(name, **options):
     return create(name, width=4, **options)
 
 
+def large_network(made, memory, name):
+    if made.has_attention:
+        return LargeAttentionNetwork(keras_stages(made), memory, name)
+    run = cut_after(graph_of(made, lambda *inputs: made(inputs)["refined"], 3, 1))
+    return LargeNetwork(run, made.width, made.receptive_field, made.multiple, memory, name)
+
+
 def gap(network, made, masked, mask):
     """Return how far both are apart in the holes, and how far the whole network's pixels reach."""
     whole = made((masked[None], mask[None]))["refined"].numpy()[0]
@@ -52,7 +60,7 @@ def gap(network, made, masked, mask):
 def test_contextual_attention(holes, compat):
     made = model("ca", compat=compat)
     masked, mask = picture(SIZE, holes)
-    large = LargeAttentionNetwork(made, 24 * 10**6, "ca")
+    large = large_network(made, 24 * 10**6, "ca")
     difference, spread, offsets, steps = gap(large, made, masked, mask)
     assert difference < TOLERANCE < 0.01 * spread
     assert steps > 4, "the memory was enough for all at once"
@@ -71,7 +79,7 @@ def test_without_attention(name):
         [20 * each if each.shape[-1:] == (3,) else each for each in made.get_weights()]
     )
     masked, mask = picture((800, 640), [(100, 0, 90, 200), (500, 300, 300, 200)])
-    large = LargeNetwork(made, 25 * 10**6, name)
+    large = large_network(made, 25 * 10**6, name)
     difference, spread, _, steps = gap(large, made, masked, mask)
     assert difference < TOLERANCE < 0.01 * spread
     assert steps > 1, "the memory was enough for all at once"
@@ -91,9 +99,8 @@ def test_what_a_network_does_not_see_has_no_say():
 def test_memory_that_is_too_small(name):
     made = model(name)
     masked, mask = picture((800, 640), [(100, 100, 50, 50)])
-    kind = LargeAttentionNetwork if made.has_attention else LargeNetwork
     with pytest.raises(UserError, match=r"takes at least 0\.\d+ GB for .* 640x800 .* of 0\.00 GB"):
-        kind(made, 10**5, name)(masked, mask, Options())
+        large_network(made, 10**5, name)(masked, mask, Options())
 
 
 # As an inpainter.
@@ -111,22 +118,24 @@ def photograph(height, width, seed=0):
 
 
 @pytest.mark.parametrize("mode", ["hole", "mosaic"])
-def test_large_photographs_are_filled_as_small_ones_are(monkeypatch, mode):
+def test_what_the_holes_depend_on_is_enough(monkeypatch, mode):
     image, mask = photograph(203, 307)
     filler = NetworkInpainter(model("ca", mask_mode=mode), MaskMode(mode), "ca")
+    monkeypatch.setattr(filler, "_in_pieces", False)
     expected, offsets = filler.fill(image, mask, return_attention=True)
-    monkeypatch.setattr(network, "LARGE", 100)
+    whole = filler.predict(image, mask)
+    monkeypatch.setattr(filler, "_in_pieces", True)
     told = []
     filled, found = filler.fill(image, mask, return_attention=True, on_progress=told.append)
     assert told[-1] == pytest.approx(1)
     # Rounding may fall to either side.
     assert np.abs(filled.astype(int) - expected).max() <= 1
     np.testing.assert_array_equal(filled[mask == 0], image[mask == 0])
-    np.testing.assert_array_equal(found[0, 9:12, 10:12], offsets[0, 9:12, 10:12])
+    np.testing.assert_array_equal(found, offsets)
+    assert np.abs(filler.predict(image, mask).astype(int) - whole).max() <= 1
 
 
-def test_a_batch_of_large_photographs(monkeypatch):
-    monkeypatch.setattr(network, "LARGE", 100)
+def test_a_batch_of_photographs():
     pairs = [photograph(96, 120, seed) for seed in range(3)]
     images, masks = (np.stack(each) for each in zip(*pairs, strict=True))
     masks[1] = 0
@@ -174,7 +183,7 @@ def test_a_reduced_flat_picture_gives_a_flat_guess():
     mask = np.zeros((512, 512), "uint8")
     mask[240:280, 240:280] = 1
     filler = inpainter(coarse_at=256)
-    guess = filler._guess(image, mask[..., None], 8)
+    guess = filler._guess(image, mask[..., None])
     assert guess.shape == (512, 512, 3)
     known = guess[400:420, 400:420]
     assert np.ptp(known, axis=(0, 1)).max() < 0.1
@@ -183,8 +192,8 @@ def test_a_reduced_flat_picture_gives_a_flat_guess():
 @pytest.mark.parametrize(
     ("part", "fails"),
     [
-        ("_large", "on 120x96 pixels .*; give a smaller `memory`"),
-        ("_coarse", "on 64x51 pixels .*; give a smaller `coarse_at`"),
+        ("__call__", "on 120x96 pixels .*; give a smaller `memory`"),
+        ("whole_guess", "on 64x51 pixels .*; give a smaller `coarse_at`"),
     ],
 )
 def test_out_of_memory_is_one_line(monkeypatch, part, fails):
@@ -192,7 +201,7 @@ def test_out_of_memory_is_one_line(monkeypatch, part, fails):
         raise tf.errors.ResourceExhaustedError(None, None, "OOM")
 
     filler = inpainter(coarse_at=64)
-    monkeypatch.setattr(filler, part, exhausted)
+    monkeypatch.setattr(LargeAttentionNetwork, part, exhausted)
     with pytest.raises(UserError, match=f"'ca' fails {fails}") as refused:
         filler.fill(*photograph(96, 120))
     assert "ResourceExhaustedError" in str(refused.value)

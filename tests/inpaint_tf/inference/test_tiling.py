@@ -67,5 +67,7 @@ def test_within_is_where_the_box_lies_in_its_margin(margin):
     pixels = np.arange(64 * 48).reshape(64, 48)
     box = Box(8, 16, 24, 48)
     outer = box.grown(margin, 64, 48)
-    np.testing.assert_array_equal(pixels[outer.slices][box.within(outer)], pixels[box.slices])
+    np.testing.assert_array_equal(
+        pixels[outer.slices][box.within(outer).slices], pixels[box.slices]
+    )
     assert box.scaled(0.25) == Box(2, 4, 6, 12)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from inpaint_tf.models.filling import features_near, reflected
+from inpaint_tf.models.filling import reflected
+from inpaint_tf.models.region import features_near
 
 
 def photographs(*shape: int, seed: int = 0) -> np.ndarray:
