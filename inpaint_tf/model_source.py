@@ -103,8 +103,10 @@ class ModelSource:
     def name(self) -> str:
         """What tables and messages call the model."""
         if exported := self.exported:
-            name = exported.facts().get("name", self.path.stem)
-            return f"{name}, {exported.format}"
+            facts = exported.facts()
+            precision = facts.get("precision", "float32")
+            short = "" if precision == "float32" else f", {precision}"
+            return f"{facts.get('name', self.path.stem)}, {exported.format}{short}"
         if self.kind == "server":
             return f"{self.path}, {self.given.partition(':')[0]}"
         return self.path.stem if self.kind == "file" else self.path.name
@@ -202,7 +204,8 @@ class ModelSource:
         if self.kind in ("classical", "server"):
             return known
         if self.exported:
-            return {**known, **self.exported.facts(), "sha256": self.exported.sha256()}
+            bytes_and_digest = {"bytes": self.exported.size(), "sha256": self.exported.sha256()}
+            return {**known, **self.exported.facts(), **bytes_and_digest}
         if self.run and self.checkpoint:
             known["checkpoint"] = self.checkpoint.name
             known["iteration"] = read_meta(self.checkpoint)["iteration"]

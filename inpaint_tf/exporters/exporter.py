@@ -23,27 +23,41 @@ from inpaint_tf.exporters.check import (
     probes,
 )
 from inpaint_tf.exporters.portable import write_onnx, write_tflite
+from inpaint_tf.exporters.price import Price, measure
 from inpaint_tf.exporters.served_graph import ServedGraph
 from inpaint_tf.exporters.served_inpainter import ServedInpainter
 from inpaint_tf.exporters.versions import new_version
 from inpaint_tf.exporters.warmup import write_warmup
 from inpaint_tf.inference.detail import add_detail
 from inpaint_tf.inference.engines import need, onnx_engine, tflite_engine
+from inpaint_tf.inference.exported import ExportedInpainter
+from inpaint_tf.inference.inpainter import DEFAULT_MEMORY
 from inpaint_tf.inference.network import NetworkInpainter
+from inpaint_tf.model_source import ModelSource
 from inpaint_tf.models.filling import FillGraph
 from inpaint_tf.models.precision import with_policy
 from neuralgym_lite.errors import UserError
 
 SIGNATURE_FILE = "signature.json"
 WARM_SIZES = (256, 512)
-POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
+# What the network computes in. Weights that are stored in fewer bits are float32 again before that.
+POLICIES = {
+    "float32": "float32",
+    "bfloat16": "mixed_bfloat16",
+    "float16": "float32",
+    "int8": "float32",
+}
 # The largest differences that rounding explains. In bfloat16 a number has three digits, and each
-# graph rounds where it fuses.
+# graph rounds where it fuses. Of float16 and int8 they are twice to four times those of ca-photos.
 LIMITS = {
     ("saved_model", "float32"): Difference(1e-5, 1e-4, 1),
     ("saved_model", "bfloat16"): Difference(0.05, 1.0, 7),
     ("onnx", "float32"): Difference(1e-4, 1e-4, 1),
+    ("onnx", "float16"): Difference(1e-3, 0.01, 1),
+    ("onnx", "int8"): Difference(0.15, 1.0, 20),
     ("tflite", "float32"): Difference(1e-3, 1e-3, 1),
+    ("tflite", "float16"): Difference(1e-3, 0.01, 1),
+    ("tflite", "int8"): Difference(0.15, 1.0, 20),
 }
 # What writes a file, and what runs it.
 PORTABLE = {"onnx": (write_onnx, onnx_engine), "tflite": (write_tflite, tflite_engine)}
@@ -64,12 +78,14 @@ class Exported:
     Attributes:
         folder: of the version.
         difference: from `fill`.
+        price: scores of the network and of what was exported.
         sizes: bytes of what is in it, by name.
         left_out: steps of `fill` that the exported model does not take.
     """
 
     folder: Path
     difference: Difference
+    price: Price
     sizes: dict[str, int]
     left_out: list[str]
 
@@ -82,6 +98,7 @@ def export_model(
     precision: str = "float32",
     max_pixels: int = 4_000_000,
     log: Callable[[str], object] = lambda text: None,
+    on_progress: Callable[[int, int, str], None] | None = None,
 ) -> Exported:
     """Write an inpainter as the next version in a folder, and compare it with `Inpainter.fill`.
 
@@ -90,17 +107,24 @@ def export_model(
         out: where versions are: `out/1`, `out/2` and so on.
         facts: for the model card, of `card.gather`.
         file_format: `"saved_model"`, which TF Serving loads, `"onnx"` or `"tflite"`.
-        precision: `"float32"` or, of a SavedModel, `"bfloat16"`.
+        precision: `"float32"`; of a SavedModel also `"bfloat16"`; of the others `"float16"` and
+            `"int8"`, in which the weights are stored.
         max_pixels: of a photograph; a SavedModel refuses larger ones.
         log: called with a message about each step.
+        on_progress: called while it is scored, as for `inpaint_tf.evaluate`.
 
     Raises:
         UserError: if the network cannot be exported in this format, the folder cannot be written,
-            or the export differs from the network; then no version is left behind.
+            or the export differs from the network or fills worse; then no version is left behind.
     """
     if (file_format, precision) not in LIMITS:
+        has, them = (
+            ", ".join(pair[other] for pair in LIMITS if pair[1 - other] == kind)
+            for other, kind in ((1, file_format), (0, precision))
+        )
         raise UserError(
-            f"Format {file_format} has float32 alone; leave out `precision`. Received: {precision}"
+            f"Format {file_format} has no {precision}: it has {has}. "
+            f"`precision` {precision} is for the formats: {them or 'none'}."
         )
     mode = inpainter.mask_mode
     if mode.prefills:
@@ -125,7 +149,7 @@ def export_model(
             results = fill_in_clean_process(folder, pairs)
         else:
             write, engine = PORTABLE[file_format]
-            write(graph, folder / EXPORT_FILES[file_format])
+            write(graph, folder / EXPORT_FILES[file_format], precision)
             log("Comparing it with `fill` on several photographs, which takes minutes on a CPU.")
             run = engine(folder / EXPORT_FILES[file_format])
             results = [run(*pair) for pair in pairs]
@@ -138,9 +162,22 @@ def export_model(
             )
         record = _record(inpainter, facts.network["sha256"], file_format, precision)
         (folder / EXPORT_FACTS).write_text(json.dumps(record, indent=2) + "\n")
-        write_card(folder, facts, file_format, precision, difference, steps)
+        log("Scoring it and the network on photographs of `samples`.")
+        exact = fill if precision != "bfloat16" else _graph_and_fill(inpainter, "float32", True)[1]
+        price = _price(exact, folder, on_progress)
+        price.check(precision)
+        write_card(folder, facts, file_format, precision, difference, price, steps)
         sizes = _sizes(folder)
-        return Exported(publish(), difference, sizes, steps)
+        return Exported(publish(), difference, price, sizes, steps)
+
+
+def _price(exact: Fill, folder: Path, on_progress: Callable[[int, int, str], None] | None) -> Price:
+    """Return what a version costs in scores, beside the network in float32."""
+    source = ModelSource.find(folder)
+    version = source.exported
+    assert version is not None  # noqa: S101
+    exported = ExportedInpainter.load(source, DEFAULT_MEMORY, detail=False)
+    return measure(exact, exported.fill, version.size(), on_progress)
 
 
 def _record(

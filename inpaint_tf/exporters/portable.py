@@ -9,6 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from inpaint_tf.exporters.served_inpainter import PHOTOGRAPHS
+from inpaint_tf.exporters.stored_weights import shorten_onnx, shorten_tflite
 from inpaint_tf.inference.engines import need
 from inpaint_tf.models.filling import FillGraph
 from neuralgym_lite.quiet import held_back_stderr
@@ -16,8 +17,13 @@ from neuralgym_lite.quiet import held_back_stderr
 OPSET = 17
 
 
-def write_onnx(graph: FillGraph, path: Path) -> None:
+def write_onnx(graph: FillGraph, path: Path, precision: str = "float32") -> None:
     """Write a network as ONNX, for batches and photographs of any size.
+
+    Args:
+        graph: what is written.
+        path: of the file.
+        precision: of the stored weights: `"float32"`, `"float16"` or `"int8"`.
 
     Raises:
         UserError: if the packages for it are not installed.
@@ -28,19 +34,32 @@ def write_onnx(graph: FillGraph, path: Path) -> None:
     for node in proto.graph.node:
         if node.op_type == "Conv":
             _pad_by_numbers(node, onnx.helper)
+    if precision != "float32":
+        shorten_onnx(proto, precision)
     onnx.checker.check_model(proto)
     onnx.save(proto, str(path))
 
 
-def write_tflite(graph: FillGraph, path: Path) -> None:
-    """Write a network for TensorFlow Lite, for batches and photographs of any size."""
+def write_tflite(graph: FillGraph, path: Path, precision: str = "float32") -> None:
+    """Write a network for TensorFlow Lite, for batches and photographs of any size.
+
+    Args:
+        graph: what is written.
+        path: of the file.
+        precision: as for `write_onnx`.
+    """
     module = tf.Module()
     module.fill = _function(graph)
     module.weights = [variable.value for variable in graph.model.variables]
     with tempfile.TemporaryDirectory() as folder, held_back_stderr():
         # By way of a SavedModel, for the names of inputs and outputs.
         tf.saved_model.save(module, folder, signatures=module.fill)
-        path.write_bytes(tf.lite.TFLiteConverter.from_saved_model(folder).convert())
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+        if precision != "float32":
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            converter.target_spec.supported_types = [tf.float16]
+        content = converter.convert()
+    path.write_bytes(shorten_tflite(content) if precision == "int8" else content)
 
 
 def _function(graph: FillGraph) -> Any:

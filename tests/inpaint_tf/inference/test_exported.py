@@ -14,7 +14,7 @@ from PIL import Image
 
 import inpaint_tf
 from inpaint_tf.exported_version import EXPORT_FACTS, ExportedVersion
-from inpaint_tf.exporters import exporter
+from inpaint_tf.exporters import exporter, price
 from inpaint_tf.inference.exported import ExportedInpainter
 from inpaint_tf.model_source import ModelSource
 from inpaint_tf.models import create
@@ -40,6 +40,7 @@ def exports(network, tmp_path_factory):
     small = [pair for pair in exporter.probes() if pair[0].shape[1] == 64]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(exporter, "probes", lambda: small)
+        patch.setattr(price, "SIZE", 64)
         for file_format in FORMATS:
             inpaint_tf.export(network, folder / file_format, format=file_format)
     return folder
