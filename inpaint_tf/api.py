@@ -294,7 +294,7 @@ def export(
     source: str | Path | Inpainter,
     out: str | Path,
     *,
-    format: Literal["saved_model", "onnx", "tflite"] = "saved_model",
+    format: Literal["saved_model", "onnx", "tflite", "safetensors"] = "saved_model",
     precision: Literal["float32", "bfloat16", "float16", "int8"] = "float32",
     max_pixels: int = 4_000_000,
     log: Log | None = None,
@@ -309,10 +309,11 @@ def export(
         source: a run folder, a preset, a folder written by `inpaint-tf import`, a `.keras` file, or
             an inpainter that was loaded from one.
         out: the folder of the versions; the next one becomes `out/1`, `out/2` and so on.
-        format: `"saved_model"` for TF Serving, `"onnx"` or `"tflite"`.
-        precision: `"float32"`; for a SavedModel also `"bfloat16"`, which it computes in; for the
-            other formats also `"float16"` and `"int8"`, in which the weights are stored: half and
-            about a quarter of the file, at the same speed.
+        format: `"saved_model"` for TF Serving, `"onnx"`, `"tflite"`, or `"safetensors"`: the
+            weights with the settings of the network, for `load`.
+        precision: `"float32"`; for a SavedModel also `"bfloat16"`, which it computes in; for ONNX
+            and TensorFlow Lite also `"float16"` and `"int8"`, in which the weights are stored: half
+            and about a quarter of the file, at the same speed.
         max_pixels: a SavedModel refuses photographs with more pixels, default 4,000,000.
         log: called with a line about each step.
         on_progress: called while it is scored, as for `evaluate`.

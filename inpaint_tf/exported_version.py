@@ -12,7 +12,12 @@ from neuralgym_lite.digests import file_sha256
 from neuralgym_lite.errors import UserError
 
 # The file by which an exported version is known.
-EXPORT_FILES = {"saved_model": "saved_model.pb", "onnx": "model.onnx", "tflite": "model.tflite"}
+EXPORT_FILES = {
+    "saved_model": "saved_model.pb",
+    "onnx": "model.onnx",
+    "tflite": "model.tflite",
+    "safetensors": "model.safetensors",
+}
 EXPORT_FACTS = "export.json"
 
 
@@ -21,7 +26,7 @@ class ExportedVersion:
     """One exported model.
 
     Attributes:
-        format: `"saved_model"`, `"onnx"` or `"tflite"`.
+        format: a key of `EXPORT_FILES`.
         path: what is opened: the folder of a SavedModel, or the file.
     """
 

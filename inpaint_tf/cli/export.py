@@ -19,9 +19,10 @@ from neuralgym_lite.progress import Progress
 @out_folder(help="Folder of the model; a new version goes to DIR/1, DIR/2 and so on.")
 @click.option(
     "--format",
-    type=click.Choice(["saved_model", "onnx", "tflite"]),
+    type=click.Choice(["saved_model", "onnx", "tflite", "safetensors"]),
     default="saved_model",
-    help="For TF Serving, or one file for ONNX Runtime or TensorFlow Lite.",
+    help="For TF Serving; or one file for ONNX Runtime or TensorFlow Lite; or the weights alone, "
+    "which --model and the other commands take as they take a .keras file.",
 )
 @click.option(
     "--precision",

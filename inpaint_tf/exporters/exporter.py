@@ -13,7 +13,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from inpaint_tf.data.samples import open_samples
-from inpaint_tf.exported_version import EXPORT_FACTS, EXPORT_FILES
+from inpaint_tf.exported_version import EXPORT_FACTS, EXPORT_FILES, ExportedVersion
 from inpaint_tf.exporters.card import Facts, write_card
 from inpaint_tf.exporters.check import (
     Difference,
@@ -22,7 +22,12 @@ from inpaint_tf.exporters.check import (
     fill_in_clean_process,
     probes,
 )
-from inpaint_tf.exporters.portable import write_onnx, write_tflite
+from inpaint_tf.exporters.portable import (
+    weights_engine,
+    write_onnx,
+    write_tflite,
+    write_weights,
+)
 from inpaint_tf.exporters.price import Price, measure
 from inpaint_tf.exporters.served_graph import ServedGraph
 from inpaint_tf.exporters.served_inpainter import ServedInpainter
@@ -30,10 +35,8 @@ from inpaint_tf.exporters.versions import new_version
 from inpaint_tf.exporters.warmup import write_warmup
 from inpaint_tf.inference.detail import add_detail
 from inpaint_tf.inference.engines import need, onnx_engine, tflite_engine
-from inpaint_tf.inference.exported import ExportedInpainter
-from inpaint_tf.inference.inpainter import DEFAULT_MEMORY
+from inpaint_tf.inference.loading import load
 from inpaint_tf.inference.network import NetworkInpainter
-from inpaint_tf.model_source import ModelSource
 from inpaint_tf.models.filling import FillGraph
 from inpaint_tf.models.precision import with_policy
 from neuralgym_lite.errors import UserError
@@ -58,9 +61,14 @@ LIMITS = {
     ("tflite", "float32"): Difference(1e-3, 1e-3, 1),
     ("tflite", "float16"): Difference(1e-3, 0.01, 1),
     ("tflite", "int8"): Difference(0.15, 1.0, 20),
+    ("safetensors", "float32"): Difference(1e-5, 1e-4, 1),
 }
 # What writes a file, and what runs it.
-PORTABLE = {"onnx": (write_onnx, onnx_engine), "tflite": (write_tflite, tflite_engine)}
+PORTABLE = {
+    "onnx": (write_onnx, onnx_engine),
+    "tflite": (write_tflite, tflite_engine),
+    "safetensors": (write_weights, weights_engine),
+}
 MEANINGS = {
     "image": "photographs, RGB in 0..255; in `bytes` each a JPEG or PNG",
     "mask": "nonzero where missing, or grey levels, of which those above 127 are missing; "
@@ -106,9 +114,10 @@ def export_model(
         inpainter: the network and its settings.
         out: where versions are: `out/1`, `out/2` and so on.
         facts: for the model card, of `card.gather`.
-        file_format: `"saved_model"`, which TF Serving loads, `"onnx"` or `"tflite"`.
-        precision: `"float32"`; of a SavedModel also `"bfloat16"`; of the others `"float16"` and
-            `"int8"`, in which the weights are stored.
+        file_format: `"saved_model"`, which TF Serving loads, `"onnx"`, `"tflite"`, or
+            `"safetensors"`, the weights alone.
+        precision: `"float32"`; of a SavedModel also `"bfloat16"`; of ONNX and TensorFlow Lite
+            `"float16"` and `"int8"`, in which the weights are stored.
         max_pixels: of a photograph; a SavedModel refuses larger ones.
         log: called with a message about each step.
         on_progress: called while it is scored, as for `inpaint_tf.evaluate`.
@@ -173,11 +182,9 @@ def export_model(
 
 def _price(exact: Fill, folder: Path, on_progress: Callable[[int, int, str], None] | None) -> Price:
     """Return what a version costs in scores, beside the network in float32."""
-    source = ModelSource.find(folder)
-    version = source.exported
+    version = ExportedVersion.find(folder)
     assert version is not None  # noqa: S101
-    exported = ExportedInpainter.load(source, DEFAULT_MEMORY, detail=False)
-    return measure(exact, exported.fill, version.size(), on_progress)
+    return measure(exact, load(folder, detail=False).fill, version.size(), on_progress)
 
 
 def _record(

@@ -1,8 +1,9 @@
-"""A `FillGraph` in one file, for programs without TensorFlow: ONNX and TensorFlow Lite."""
+"""A `FillGraph` in one file: ONNX, TensorFlow Lite, and the weights alone."""
 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import tensorflow as tf
 
 from inpaint_tf.exporters.served_inpainter import PHOTOGRAPHS
 from inpaint_tf.exporters.stored_weights import shorten_onnx, shorten_tflite
-from inpaint_tf.inference.engines import need
+from inpaint_tf.importers.safetensors_model import load_safetensors, write_safetensors
+from inpaint_tf.inference.engines import Engine, UInt8, need
 from inpaint_tf.models.filling import FillGraph
 from neuralgym_lite.quiet import held_back_stderr
 
@@ -48,9 +50,7 @@ def write_tflite(graph: FillGraph, path: Path, precision: str = "float32") -> No
         path: of the file.
         precision: as for `write_onnx`.
     """
-    module = tf.Module()
-    module.fill = _function(graph)
-    module.weights = [variable.value for variable in graph.model.variables]
+    module = portable_module(graph)
     with tempfile.TemporaryDirectory() as folder, held_back_stderr():
         # By way of a SavedModel, for the names of inputs and outputs.
         tf.saved_model.save(module, folder, signatures=module.fill)
@@ -60,6 +60,30 @@ def write_tflite(graph: FillGraph, path: Path, precision: str = "float32") -> No
             converter.target_spec.supported_types = [tf.float16]
         content = converter.convert()
     path.write_bytes(shorten_tflite(content) if precision == "int8" else content)
+
+
+def write_weights(graph: FillGraph, path: Path, precision: str = "float32") -> None:
+    """Write the weights of a network as safetensors, in the precision that they have."""
+    write_safetensors(graph.model, path)
+
+
+def weights_engine(path: Path) -> Engine:
+    """Run the network in a file of `write_weights`."""
+    fill = _function(FillGraph(load_safetensors(path)))
+
+    def run(images: UInt8, masks: UInt8) -> Mapping[str, Any]:
+        outputs = fill(image=tf.constant(images), mask=tf.constant(masks))
+        return {name: value.numpy() for name, value in outputs.items()}
+
+    return run
+
+
+def portable_module(graph: FillGraph) -> tf.Module:
+    """Return a network as a module, whose function is `fill`."""
+    module = tf.Module()
+    module.fill = _function(graph)
+    module.weights = [variable.value for variable in graph.model.variables]
+    return module
 
 
 def _function(graph: FillGraph) -> Any:
