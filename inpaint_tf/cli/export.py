@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,10 @@ def command(source: str, out: Path, as_json: bool, **options: Any) -> None:
             "largest_difference_in_grey_levels": difference.levels,
             "bytes": exported.sizes,
             "scores": {
-                title: dict(zip(("network", "exported"), pair, strict=True))
+                title: {
+                    name: score if score is not None and math.isfinite(score) else None
+                    for name, score in zip(("network", "exported"), pair, strict=True)
+                }
                 for title, pair in exported.price.scores.items()
             },
             "steps_left_out": exported.left_out,

@@ -127,16 +127,14 @@ def export_model(
             or the export differs from the network or fills worse; then no version is left behind.
     """
     if (file_format, precision) not in LIMITS:
-        has, them = (
-            ", ".join(pair[other] for pair in LIMITS if pair[1 - other] == kind)
-            for other, kind in ((1, file_format), (0, precision))
-        )
+        has = ", ".join(each for name, each in LIMITS if name == file_format)
+        formats = ", ".join(name for name, each in LIMITS if each == precision)
         raise UserError(
-            f"Format {file_format} has no {precision}: it has {has}. "
-            f"`precision` {precision} is for the formats: {them or 'none'}."
+            f"Format {file_format} has no {precision}: it has {has}. `precision` {precision} is "
+            f"for the formats: {formats}."
         )
     mode = inpainter.mask_mode
-    if mode.prefills:
+    if mode.prefills and file_format != "safetensors":
         raise UserError(
             f"This model was trained on '{mode.name}', which OpenCV fills before the network: "
             "an exported graph has no OpenCV. Export one that was trained on 'hole' or 'mosaic'."

@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from inpaint_tf.exporters.served_inpainter import PHOTOGRAPHS
 from inpaint_tf.exporters.stored_weights import shorten_onnx, shorten_tflite
 from inpaint_tf.importers.safetensors_model import load_safetensors, write_safetensors
 from inpaint_tf.inference.engines import Engine, UInt8, need
+from inpaint_tf.inference.network import NetworkInpainter
 from inpaint_tf.models.filling import FillGraph
 from neuralgym_lite.quiet import held_back_stderr
 
@@ -68,12 +70,13 @@ def write_weights(graph: FillGraph, path: Path, precision: str = "float32") -> N
 
 
 def weights_engine(path: Path) -> Engine:
-    """Run the network in a file of `write_weights`."""
-    fill = _function(FillGraph(load_safetensors(path)))
+    """Run the network in a file of `write_weights`, as `fill` does."""
+    model = load_safetensors(path)
+    graph, inpainter = FillGraph(model), NetworkInpainter(model, model.mask_mode, path.stem)
 
     def run(images: UInt8, masks: UInt8) -> Mapping[str, Any]:
-        outputs = fill(image=tf.constant(images), mask=tf.constant(masks))
-        return {name: value.numpy() for name, value in outputs.items()}
+        refined = graph.predict(images, masks)["refined"]
+        return {"output": inpainter.fill(images, masks), "refined": np.asarray(refined)}
 
     return run
 

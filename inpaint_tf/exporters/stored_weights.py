@@ -27,9 +27,9 @@ def quantized(kernel: Array, axis: int) -> tuple[Array, Array]:
     Example:
         >>> import numpy as np
         >>> from inpaint_tf.exporters.stored_weights import quantized
-        >>> quantized(np.array([[1.0, 0.5], [0.0, 254.0]]), axis=0)[0]
-        array([[127,  64],
-               [  0, 127]], dtype=int8)
+        >>> quantized(np.array([[1.0, -1.0], [0.0, 254.0]]), axis=0)[0]
+        array([[ 127, -127],
+               [   0,  127]], dtype=int8)
     """
     others = tuple(each for each in range(kernel.ndim) if each != axis)
     largest = np.abs(kernel.astype(np.float32)).max(others, keepdims=True)
