@@ -313,7 +313,7 @@ def export(
             weights with the settings of the network, for `load`.
         precision: `"float32"`; for a SavedModel also `"bfloat16"`, which it computes in; for ONNX
             and TensorFlow Lite also `"float16"` and `"int8"`, in which the weights are stored: half
-            and about a quarter of the file, at the same speed.
+            and about a quarter of the file, but no faster.
         max_pixels: a SavedModel refuses photographs with more pixels, default 4,000,000.
         log: called with a line about each step.
         on_progress: called while it is scored, as for `evaluate`.

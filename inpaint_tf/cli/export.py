@@ -31,7 +31,7 @@ from neuralgym_lite.progress import Progress
     default="float32",
     help="bfloat16, for saved_model: what is computed in; faster where the processor has it, and "
     "less exact. float16 and int8, for onnx and tflite: what weights are stored in; half and about "
-    "a quarter of the file, as fast as float32, because it computes in float32.",
+    "a quarter of the file, but no faster, because it computes in float32.",
 )
 @max_pixels(
     default=4, help="Let the served model refuse larger photographs, before they are decoded."
