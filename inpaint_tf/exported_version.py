@@ -12,7 +12,12 @@ from neuralgym_lite.digests import file_sha256
 from neuralgym_lite.errors import UserError
 
 # The file by which an exported version is known.
-EXPORT_FILES = {"saved_model": "saved_model.pb", "onnx": "model.onnx", "tflite": "model.tflite"}
+EXPORT_FILES = {
+    "saved_model": "saved_model.pb",
+    "onnx": "model.onnx",
+    "tflite": "model.tflite",
+    "safetensors": "model.safetensors",
+}
 EXPORT_FACTS = "export.json"
 
 
@@ -21,7 +26,7 @@ class ExportedVersion:
     """One exported model.
 
     Attributes:
-        format: `"saved_model"`, `"onnx"` or `"tflite"`.
+        format: a key of `EXPORT_FILES`.
         path: what is opened: the folder of a SavedModel, or the file.
     """
 
@@ -82,9 +87,20 @@ class ExportedVersion:
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise UserError(f"'{record}' is damaged ({error}): export the model again.") from error
 
+    @property
+    def files(self) -> list[Path]:
+        """What holds the model: one file, or the graph and the variables of a SavedModel."""
+        if self.format != "saved_model":
+            return [self.path]
+        return sorted([self.path / EXPORT_FILES[self.format], *self.path.glob("variables/*")])
+
+    def size(self) -> int:
+        """Return the bytes of the model."""
+        return sum(file.stat().st_size for file in self.files)
+
     def sha256(self) -> str:
         """Return the digest of the file; of a SavedModel, of its graph's and variables' digests."""
+        digests = [file_sha256(file) for file in self.files]
         if self.format != "saved_model":
-            return file_sha256(self.path)
-        files = [self.path / EXPORT_FILES[self.format], *self.path.glob("variables/*")]
-        return hashlib.sha256("".join(map(file_sha256, sorted(files))).encode()).hexdigest()
+            return digests[0]
+        return hashlib.sha256("".join(digests).encode()).hexdigest()

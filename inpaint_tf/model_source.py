@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from inpaint_tf import weights
-from inpaint_tf.exported_version import ExportedVersion
+from inpaint_tf.exported_version import EXPORT_FILES, ExportedVersion
 from inpaint_tf.weights import FACTS_FILE, GENERATOR_FILE
 from neuralgym_lite.checkpoint import latest_checkpoint, newest_whole, read_meta, verify
 from neuralgym_lite.errors import UserError, did_you_mean
@@ -50,8 +50,8 @@ class ModelSource:
         given: the name or path as the caller gave it.
         kind: `"classical"` (OpenCV), `"preset"` (comes with the install), `"run"` (a run folder),
             `"folder"` (holds a `generator.keras`: written by `inpaint-tf import`, or a checkpoint),
-            `"file"` (`.keras`), `"export"` (written by `inpaint-tf export`) or `"server"` (the URL
-            of a model in TensorFlow Serving).
+            `"file"` (`.keras` or `.safetensors`), `"export"` (written by `inpaint-tf export`) or
+            `"server"` (the URL of a model in TensorFlow Serving).
         path: the file or folder; for a classical method and a model on a server its name.
 
     Example:
@@ -72,8 +72,8 @@ class ModelSource:
 
         Args:
             source: one of `presets()`, a run folder, a folder written by `inpaint-tf import`, a
-                `.keras` file, an exported model, or a URL: `http://HOST:PORT/v1/models/NAME` or
-                `grpc://HOST:PORT/NAME`.
+                `.keras` or `.safetensors` file, an exported model, or a URL:
+                `http://HOST:PORT/v1/models/NAME` or `grpc://HOST:PORT/NAME`.
 
         Raises:
             UserError: if there is no such thing, or the folder holds no model.
@@ -88,7 +88,9 @@ class ModelSource:
             return cls(given, "preset", path)
         if (path / GENERATOR_FILE).is_file():
             return cls(given, "folder", path)
-        if ExportedVersion.find(path):
+        if exported := ExportedVersion.find(path):
+            if exported.format == "safetensors":  # weights, which Keras runs
+                return cls(given, "file", exported.path)
             return cls(given, "export", path)
         if path.is_dir():
             return cls(given, "run", RunFolder.open(path).path)
@@ -102,9 +104,14 @@ class ModelSource:
     @property
     def name(self) -> str:
         """What tables and messages call the model."""
-        if exported := self.exported:
-            name = exported.facts().get("name", self.path.stem)
-            return f"{name}, {exported.format}"
+        exported = self.exported
+        if self.kind == "file" and self.path.name == EXPORT_FILES["safetensors"]:
+            exported = ExportedVersion("safetensors", self.path)
+        if exported:
+            facts = exported.facts()
+            precision = facts.get("precision", "float32")
+            short = "" if precision == "float32" else f", {precision}"
+            return f"{facts.get('name', self.path.stem)}, {exported.format}{short}"
         if self.kind == "server":
             return f"{self.path}, {self.given.partition(':')[0]}"
         return self.path.stem if self.kind == "file" else self.path.name
@@ -130,7 +137,7 @@ class ModelSource:
 
     @property
     def generator_file(self) -> Path:
-        """The `.keras` file of the generator.
+        """The `.keras` or `.safetensors` file of the generator.
 
         Raises:
             UserError: if there is none, or it is in a damaged checkpoint.
@@ -162,7 +169,9 @@ class ModelSource:
         return int(facts["history"][-1]["size"]) // 2 if facts.get("mask mode") == "hole" else None
 
     def load_generator(self) -> InpaintingModel:
-        """Load the generator.
+        """Load the generator from a `.keras` file.
+
+        `importers.safetensors_model.load_generator` loads it from any file.
 
         Raises:
             UserError: if there is none, or its file is damaged or not safe to load.
@@ -202,7 +211,8 @@ class ModelSource:
         if self.kind in ("classical", "server"):
             return known
         if self.exported:
-            return {**known, **self.exported.facts(), "sha256": self.exported.sha256()}
+            bytes_and_digest = {"bytes": self.exported.size(), "sha256": self.exported.sha256()}
+            return {**known, **self.exported.facts(), **bytes_and_digest}
         if self.run and self.checkpoint:
             known["checkpoint"] = self.checkpoint.name
             known["iteration"] = read_meta(self.checkpoint)["iteration"]

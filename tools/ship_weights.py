@@ -27,7 +27,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 import inpaint_tf
 from inpaint_tf import weights
-from inpaint_tf.exporters.card import METRICS, score_lines
+from inpaint_tf.exporters.card import score_lines
+from inpaint_tf.exporters.price import SCORES
 from inpaint_tf.model_source import ModelSource
 from inpaint_tf.models import InpaintingModel
 from inpaint_tf.training.finetune import weights_sha256
@@ -126,7 +127,7 @@ def evaluate(name: str, size: int, out: Path, detail: bool) -> dict[str, Any]:
             )
         methods[f"{name}, without detail"] = alone["methods"][name]
     methods = {
-        method: {metric: each[metric] for metric in METRICS.values() if metric in each}
+        method: {metric: each[metric] for metric in SCORES.values() if metric in each}
         for method, each in methods.items()
     }
     kept = {part: found[part] for part in ("dataset", "masks", "left_out")}

@@ -11,6 +11,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from inpaint_tf.exporters.check import Difference
+from inpaint_tf.exporters.price import SCORES, Price
 from inpaint_tf.inference.inpainter import Inpainter
 from inpaint_tf.report.statistics import left_out_lines
 from inpaint_tf.weights import CARD_FILE
@@ -18,14 +19,17 @@ from neuralgym_lite import strict_json
 from neuralgym_lite.errors import UserError
 
 EVALUATION = Path("evaluation") / "metrics.json"
-METRICS = {
-    "MSE": "mse_whole_255",
-    "L1": "l1_whole_255",
-    "PSNR": "psnr_whole_db",
-    "LPIPS": "lpips_alex_whole",
-}
 _MAX_JSON = 64 << 20  # bytes; an evaluation has every score of every photograph
 LICENCE = "whatever follows from the photographs that it was trained on."
+# What a precision means, for whoever takes the file.
+PRECISIONS = {
+    "float32": "weights of 4 bytes; computes in float32.",
+    "bfloat16": "weights of 4 bytes; computes in bfloat16, which is faster where the processor has "
+    "it, and less exact.",
+    "float16": "weights of 2 bytes, half of the file; computes in float32, as fast as float32.",
+    "int8": "kernels of 1 byte with a scale for each output channel, about a quarter of the file; "
+    "computes in float32, up to a tenth slower than float32.",
+}
 _SCORED_ANOTHER = (
     "Not scored yet: the evaluation is of another state of the network. "
     "`inpaint-tf evaluate`, then export again."
@@ -129,6 +133,7 @@ def write_card(
     file_format: str,
     precision: str,
     difference: Difference,
+    price: Price,
     left_out: Sequence[str] = (),
 ) -> None:
     """Write the model card of a version, from `MODEL_CARD.md.j2`.
@@ -139,6 +144,7 @@ def write_card(
         file_format: as for `export_model`.
         precision: as for `export_model`.
         difference: from `fill`.
+        price: of the format and the precision, in scores.
         left_out: steps of `fill` that the exported model does not take.
     """
     environment = Environment(
@@ -153,7 +159,9 @@ def write_card(
         facts=facts,
         file_format=file_format,
         precision=precision,
+        meaning=PRECISIONS[precision],
         difference=difference,
+        price=price,
         left_out=left_out,
     )
     (folder / CARD_FILE).write_text(card, encoding="utf-8")
@@ -165,17 +173,17 @@ def score_lines(evaluation: Mapping[str, Any] | None) -> list[str]:
         return ["Not scored yet: `inpaint-tf evaluate`, then export again."]
     data, dataset = evaluation["methods"], evaluation["dataset"]
     size = dataset["image_size"]
-    titles = {metric: title for title, metric in METRICS.items()}
+    titles = {metric: title for title, metric in SCORES.items()}
     lines = [
         f"{dataset['photographs']} test photographs of {dataset['name']}, {size}x{size} pixels; "
         "in brackets 95 % bootstrap intervals.",
         *left_out_lines(evaluation.get("left_out", {}), titles, dataset["photographs"]),
         "",
-        f"| | {' | '.join(METRICS)} |",
-        f"|---|{'---|' * len(METRICS)}",
+        f"| | {' | '.join(SCORES)} |",
+        f"|---|{'---|' * len(SCORES)}",
     ]
     for name, metrics in data.items():
-        cells = [_cell(metrics.get(metric)) for metric in METRICS.values()]
+        cells = [_cell(metrics.get(metric)) for metric in SCORES.values()]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return lines
 

@@ -13,7 +13,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from inpaint_tf.data.samples import open_samples
-from inpaint_tf.exported_version import EXPORT_FACTS, EXPORT_FILES
+from inpaint_tf.exported_version import EXPORT_FACTS, EXPORT_FILES, ExportedVersion
 from inpaint_tf.exporters.card import Facts, write_card
 from inpaint_tf.exporters.check import (
     Difference,
@@ -22,13 +22,20 @@ from inpaint_tf.exporters.check import (
     fill_in_clean_process,
     probes,
 )
-from inpaint_tf.exporters.portable import write_onnx, write_tflite
+from inpaint_tf.exporters.portable import (
+    weights_engine,
+    write_onnx,
+    write_tflite,
+    write_weights,
+)
+from inpaint_tf.exporters.price import Price, measure
 from inpaint_tf.exporters.served_graph import ServedGraph
 from inpaint_tf.exporters.served_inpainter import ServedInpainter
 from inpaint_tf.exporters.versions import new_version
 from inpaint_tf.exporters.warmup import write_warmup
 from inpaint_tf.inference.detail import add_detail
 from inpaint_tf.inference.engines import need, onnx_engine, tflite_engine
+from inpaint_tf.inference.loading import load
 from inpaint_tf.inference.network import NetworkInpainter
 from inpaint_tf.models.filling import FillGraph
 from inpaint_tf.models.precision import with_policy
@@ -36,17 +43,32 @@ from neuralgym_lite.errors import UserError
 
 SIGNATURE_FILE = "signature.json"
 WARM_SIZES = (256, 512)
-POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
+# What the network computes in. Weights that are stored in fewer bits are float32 again before that.
+POLICIES = {
+    "float32": "float32",
+    "bfloat16": "mixed_bfloat16",
+    "float16": "float32",
+    "int8": "float32",
+}
 # The largest differences that rounding explains. In bfloat16 a number has three digits, and each
-# graph rounds where it fuses.
+# graph rounds where it fuses. Of float16 and int8 they are twice to four times those of ca-photos.
 LIMITS = {
     ("saved_model", "float32"): Difference(1e-5, 1e-4, 1),
     ("saved_model", "bfloat16"): Difference(0.05, 1.0, 7),
     ("onnx", "float32"): Difference(1e-4, 1e-4, 1),
+    ("onnx", "float16"): Difference(1e-3, 0.01, 1),
+    ("onnx", "int8"): Difference(0.15, 1.0, 20),
     ("tflite", "float32"): Difference(1e-3, 1e-3, 1),
+    ("tflite", "float16"): Difference(1e-3, 0.01, 1),
+    ("tflite", "int8"): Difference(0.15, 1.0, 20),
+    ("safetensors", "float32"): Difference(1e-5, 1e-4, 1),
 }
 # What writes a file, and what runs it.
-PORTABLE = {"onnx": (write_onnx, onnx_engine), "tflite": (write_tflite, tflite_engine)}
+PORTABLE = {
+    "onnx": (write_onnx, onnx_engine),
+    "tflite": (write_tflite, tflite_engine),
+    "safetensors": (write_weights, weights_engine),
+}
 MEANINGS = {
     "image": "photographs, RGB in 0..255; in `bytes` each a JPEG or PNG",
     "mask": "nonzero where missing, or grey levels, of which those above 127 are missing; "
@@ -64,12 +86,14 @@ class Exported:
     Attributes:
         folder: of the version.
         difference: from `fill`.
+        price: scores of the network and of what was exported.
         sizes: bytes of what is in it, by name.
         left_out: steps of `fill` that the exported model does not take.
     """
 
     folder: Path
     difference: Difference
+    price: Price
     sizes: dict[str, int]
     left_out: list[str]
 
@@ -82,6 +106,7 @@ def export_model(
     precision: str = "float32",
     max_pixels: int = 4_000_000,
     log: Callable[[str], object] = lambda text: None,
+    on_progress: Callable[[int, int, str], None] | None = None,
 ) -> Exported:
     """Write an inpainter as the next version in a folder, and compare it with `Inpainter.fill`.
 
@@ -89,21 +114,27 @@ def export_model(
         inpainter: the network and its settings.
         out: where versions are: `out/1`, `out/2` and so on.
         facts: for the model card, of `card.gather`.
-        file_format: `"saved_model"`, which TF Serving loads, `"onnx"` or `"tflite"`.
-        precision: `"float32"` or, of a SavedModel, `"bfloat16"`.
+        file_format: `"saved_model"`, which TF Serving loads, `"onnx"`, `"tflite"`, or
+            `"safetensors"`, the weights alone.
+        precision: `"float32"`; of a SavedModel also `"bfloat16"`; of ONNX and TensorFlow Lite
+            `"float16"` and `"int8"`, in which the weights are stored.
         max_pixels: of a photograph; a SavedModel refuses larger ones.
         log: called with a message about each step.
+        on_progress: called while it is scored, as for `inpaint_tf.evaluate`.
 
     Raises:
         UserError: if the network cannot be exported in this format, the folder cannot be written,
-            or the export differs from the network; then no version is left behind.
+            or the export differs from the network or fills worse; then no version is left behind.
     """
     if (file_format, precision) not in LIMITS:
+        has = ", ".join(each for name, each in LIMITS if name == file_format)
+        formats = ", ".join(name for name, each in LIMITS if each == precision)
         raise UserError(
-            f"Format {file_format} has float32 alone; leave out `precision`. Received: {precision}"
+            f"Format {file_format} has no {precision}: it has {has}. `precision` {precision} is "
+            f"for the formats: {formats}."
         )
     mode = inpainter.mask_mode
-    if mode.prefills:
+    if mode.prefills and file_format != "safetensors":
         raise UserError(
             f"This model was trained on '{mode.name}', which OpenCV fills before the network: "
             "an exported graph has no OpenCV. Export one that was trained on 'hole' or 'mosaic'."
@@ -125,7 +156,7 @@ def export_model(
             results = fill_in_clean_process(folder, pairs)
         else:
             write, engine = PORTABLE[file_format]
-            write(graph, folder / EXPORT_FILES[file_format])
+            write(graph, folder / EXPORT_FILES[file_format], precision)
             log("Comparing it with `fill` on several photographs, which takes minutes on a CPU.")
             run = engine(folder / EXPORT_FILES[file_format])
             results = [run(*pair) for pair in pairs]
@@ -138,9 +169,20 @@ def export_model(
             )
         record = _record(inpainter, facts.network["sha256"], file_format, precision)
         (folder / EXPORT_FACTS).write_text(json.dumps(record, indent=2) + "\n")
-        write_card(folder, facts, file_format, precision, difference, steps)
+        log("Scoring it and the network on photographs of `samples`.")
+        exact = fill if precision != "bfloat16" else _graph_and_fill(inpainter, "float32", True)[1]
+        price = _price(exact, folder, on_progress)
+        price.check(precision)
+        write_card(folder, facts, file_format, precision, difference, price, steps)
         sizes = _sizes(folder)
-        return Exported(publish(), difference, sizes, steps)
+        return Exported(publish(), difference, price, sizes, steps)
+
+
+def _price(exact: Fill, folder: Path, on_progress: Callable[[int, int, str], None] | None) -> Price:
+    """Return what a version costs in scores, beside the network in float32."""
+    version = ExportedVersion.find(folder)
+    assert version is not None  # noqa: S101
+    return measure(exact, load(folder, detail=False).fill, version.size(), on_progress)
 
 
 def _record(

@@ -1,23 +1,33 @@
-"""A `FillGraph` in one file, for programs without TensorFlow: ONNX and TensorFlow Lite."""
+"""A `FillGraph` in one file: ONNX, TensorFlow Lite, and the weights alone."""
 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from inpaint_tf.exporters.served_inpainter import PHOTOGRAPHS
-from inpaint_tf.inference.engines import need
+from inpaint_tf.exporters.stored_weights import shorten_onnx, shorten_tflite
+from inpaint_tf.importers.safetensors_model import load_safetensors, write_safetensors
+from inpaint_tf.inference.engines import Engine, UInt8, need
+from inpaint_tf.inference.network import NetworkInpainter
 from inpaint_tf.models.filling import FillGraph
 from neuralgym_lite.quiet import held_back_stderr
 
 OPSET = 17
 
 
-def write_onnx(graph: FillGraph, path: Path) -> None:
+def write_onnx(graph: FillGraph, path: Path, precision: str = "float32") -> None:
     """Write a network as ONNX, for batches and photographs of any size.
+
+    Args:
+        graph: what is written.
+        path: of the file.
+        precision: of the stored weights: `"float32"`, `"float16"` or `"int8"`.
 
     Raises:
         UserError: if the packages for it are not installed.
@@ -28,19 +38,55 @@ def write_onnx(graph: FillGraph, path: Path) -> None:
     for node in proto.graph.node:
         if node.op_type == "Conv":
             _pad_by_numbers(node, onnx.helper)
+    if precision != "float32":
+        shorten_onnx(proto, precision)
     onnx.checker.check_model(proto)
     onnx.save(proto, str(path))
 
 
-def write_tflite(graph: FillGraph, path: Path) -> None:
-    """Write a network for TensorFlow Lite, for batches and photographs of any size."""
-    module = tf.Module()
-    module.fill = _function(graph)
-    module.weights = [variable.value for variable in graph.model.variables]
+def write_tflite(graph: FillGraph, path: Path, precision: str = "float32") -> None:
+    """Write a network for TensorFlow Lite, for batches and photographs of any size.
+
+    Args:
+        graph: what is written.
+        path: of the file.
+        precision: as for `write_onnx`.
+    """
+    module = portable_module(graph)
     with tempfile.TemporaryDirectory() as folder, held_back_stderr():
         # By way of a SavedModel, for the names of inputs and outputs.
         tf.saved_model.save(module, folder, signatures=module.fill)
-        path.write_bytes(tf.lite.TFLiteConverter.from_saved_model(folder).convert())
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+        if precision != "float32":
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            converter.target_spec.supported_types = [tf.float16]
+        content = converter.convert()
+    path.write_bytes(shorten_tflite(content) if precision == "int8" else content)
+
+
+def write_weights(graph: FillGraph, path: Path, precision: str = "float32") -> None:
+    """Write the weights of a network as safetensors, in the precision that they have."""
+    write_safetensors(graph.model, path)
+
+
+def weights_engine(path: Path) -> Engine:
+    """Run the network in a file of `write_weights`, as `fill` does."""
+    model = load_safetensors(path)
+    graph, inpainter = FillGraph(model), NetworkInpainter(model, model.mask_mode, path.stem)
+
+    def run(images: UInt8, masks: UInt8) -> Mapping[str, Any]:
+        refined = graph.predict(images, masks)["refined"]
+        return {"output": inpainter.fill(images, masks), "refined": np.asarray(refined)}
+
+    return run
+
+
+def portable_module(graph: FillGraph) -> tf.Module:
+    """Return a network as a module, whose function is `fill`."""
+    module = tf.Module()
+    module.fill = _function(graph)
+    module.weights = [variable.value for variable in graph.model.variables]
+    return module
 
 
 def _function(graph: FillGraph) -> Any:

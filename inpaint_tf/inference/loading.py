@@ -24,7 +24,8 @@ def load(
     Args:
         source: one of `inpaint_tf.presets()`, such as `"ca-photos"` or `"telea"`; a run folder,
             whose newest checkpoint is loaded; a folder that `inpaint-tf import` wrote; a model
-            saved as `.keras`; a SavedModel, ONNX or TensorFlow Lite file that `inpaint-tf export`
+            saved as `.keras`; a `.safetensors` file of `inpaint-tf export`, or one that `inpaint-tf
+            import` knows; a SavedModel, ONNX or TensorFlow Lite file that `inpaint-tf export`
             wrote; or the URL of one in TensorFlow Serving, `http://HOST:PORT/v1/models/NAME` or
             `grpc://HOST:PORT/NAME`.
         detail: whether `fill` adds the detail of similar places unless told otherwise. The default,
@@ -65,10 +66,11 @@ def load(
         return ExportedInpainter.load(found, memory or DEFAULT_MEMORY, detail)
     # Only a network needs Keras, which takes seconds.
     import_backend()
+    from inpaint_tf.importers.safetensors_model import load_generator
     from inpaint_tf.inference.network import NetworkInpainter
     from inpaint_tf.models.precision import for_this_machine
 
-    model = for_this_machine(found.load_generator())
+    model = for_this_machine(load_generator(found))
     return NetworkInpainter(
         model,
         model.mask_mode,

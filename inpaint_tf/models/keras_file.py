@@ -65,7 +65,7 @@ _OPTIONS: dict[str, tuple[type, ...]] = {
 }
 
 
-class _RefusedError(Exception):
+class RefusedError(Exception):
     """Why a file is not read; the message goes on where the file's name stands."""
 
 
@@ -83,13 +83,13 @@ def load_keras_file(path: Path, kind: type[AnyModel]) -> AnyModel:
     try:
         with zipfile.ZipFile(path) as archive:
             _check_entries(archive, path.stat().st_size)
-            least = _check_config(strict_json.parse(archive.read(_CONFIG), MAX_CONFIG_BYTES), kind)
+            least = check_config(strict_json.parse(archive.read(_CONFIG), MAX_CONFIG_BYTES), kind)
             weights = archive.read(_WEIGHTS)
             _check_weights(weights, least)
             with _with_current_names(path, archive, weights) as file:
                 loaded: AnyModel = keras.models.load_model(file, compile=False, safe_mode=True)
         return loaded
-    except _RefusedError as refusal:
+    except RefusedError as refusal:
         raise UserError(f"'{path}' {refusal}") from None
     except Exception as error:  # Keras, zipfile, HDF5 and JSON raise whatever their readers raise
         reason = reason_of(error)[:_MAX_REASON]
@@ -102,23 +102,23 @@ def _check_entries(archive: zipfile.ZipFile, length: int) -> None:
     for name in names:
         if name not in _ENTRIES or names.count(name) > 1:
             odd = "a second" if name in _ENTRIES else "the odd"
-            raise _RefusedError(f"is no Keras model of ours: it has {odd} entry {name[:80]!a}.")
+            raise RefusedError(f"is no Keras model of ours: it has {odd} entry {name[:80]!a}.")
     for name in (_CONFIG, _WEIGHTS):
         if name not in names:
-            raise _RefusedError(f"is no Keras model: it has no entry '{name}'.")
+            raise RefusedError(f"is no Keras model: it has no entry '{name}'.")
     if archive.getinfo(_CONFIG).file_size > MAX_CONFIG_BYTES:
-        raise _RefusedError(f"is no Keras model of ours: its {_CONFIG} is too long.")
+        raise RefusedError(f"is no Keras model of ours: its {_CONFIG} is too long.")
     total = sum(entry.file_size for entry in entries)
     if total > min(MAX_BYTES, max(_SMALL, _MAX_RATIO * length)):
-        raise _RefusedError(
+        raise RefusedError(
             f"would unpack from {length:,} bytes to {total:,}, which weights never do: a zip bomb?"
         )
 
 
-def _check_config(config: Any, kind: type[AnyModel]) -> int:
+def check_config(config: Any, kind: type[AnyModel]) -> int:
     """Refuse what is no network of this kind; return the bytes that its weights take at least."""
     if any(name in ("Lambda", "__lambda__") for name in _class_names(config)):
-        raise _RefusedError(
+        raise RefusedError(
             "has a Lambda layer: Python code that would run when it is loaded. It is refused, and "
             "nothing of it was run."
         )
@@ -128,14 +128,14 @@ def _check_config(config: Any, kind: type[AnyModel]) -> int:
     found = _get(config, "class_name", (str,))
     if not (isinstance(known, type) and issubclass(known, kind) and found == known.__name__):
         wanted = "an inpainting model" if kind.__name__ == "InpaintingModel" else "a critic"
-        raise _RefusedError(f"holds a {found[:80]!a}, not {wanted}.")
+        raise RefusedError(f"holds a {found[:80]!a}, not {wanted}.")
     options = _get(config, "config", (dict,))
     for key in options:
         if key not in _OPTIONS:
-            raise _RefusedError(f"has the unknown setting {key[:80]!a}, which is none of ours.")
+            raise RefusedError(f"has the unknown setting {key[:80]!a}, which is none of ours.")
         _get(options, key, _OPTIONS[key])
     if not _NAME.fullmatch(options.get("name", "model")):
-        raise _RefusedError(
+        raise RefusedError(
             f"has the odd name {options['name'][:80]!a}: at most 200 letters, digits, '_', '.' or "
             "'-', the first a letter, a digit or '.', are a name."
         )
@@ -143,7 +143,7 @@ def _check_config(config: Any, kind: type[AnyModel]) -> int:
     counted = {key: options[key] for key in options.keys() & {"width", "image_size", "last_width"}}
     for key, value in counted.items():
         if not 1 <= value <= MAX_SIDE:
-            raise _RefusedError(f"has {key}={value}, which is not in 1 to {MAX_SIDE}.")
+            raise RefusedError(f"has {key}={value}, which is not in 1 to {MAX_SIDE}.")
     if "size" in options:
         counted["size"] = _check_size(options["size"])
     network: Any = known
@@ -156,13 +156,13 @@ def _check_mask_mode(mode: Any) -> None:
         if type(unit) is not int or unit > MAX_SIDE:
             raise UserError(f"A mosaic's unit must be in 1 to {MAX_SIDE} pixels. Received: {unit}")
     except (UserError, TypeError, ValueError) as error:
-        raise _RefusedError(f"has a wrong mask mode: {reason_of(error)[:_MAX_REASON]}") from None
+        raise RefusedError(f"has a wrong mask mode: {reason_of(error)[:_MAX_REASON]}") from None
 
 
 def _check_size(size: Any) -> tuple[int, int]:
     sides = [size, size] if isinstance(size, int) else size
     if len(sides) != 2 or not all(type(side) is int and 1 <= side <= MAX_SIDE for side in sides):
-        raise _RefusedError(f"has size={str(size)[:80]}, not two sides in 1 to {MAX_SIDE}.")
+        raise RefusedError(f"has size={str(size)[:80]}, not two sides in 1 to {MAX_SIDE}.")
     return sides[0], sides[1]
 
 
@@ -172,7 +172,7 @@ def _check_policy(dtype: str | dict[str, Any]) -> int:
     for name, size in _POLICIES.items():
         if dtype in (name, {**policy, "config": {"name": name}}):
             return size
-    raise _RefusedError(f"has an unknown precision: {str(dtype)[:80]!a}.")
+    raise RefusedError(f"has an unknown precision: {str(dtype)[:80]!a}.")
 
 
 def _check_weights(data: bytes, least: int) -> None:
@@ -181,12 +181,12 @@ def _check_weights(data: bytes, least: int) -> None:
     with h5py.File(io.BytesIO(data), "r") as file:
         for count, (name, item) in enumerate(_objects(file)):
             if count == _MAX_OBJECTS:
-                raise _RefusedError(f"has more than {_MAX_OBJECTS:,} objects among its weights.")
+                raise RefusedError(f"has more than {_MAX_OBJECTS:,} objects among its weights.")
             _check_attributes(name, item)
             if isinstance(item, h5py.Dataset):
                 total += _check_array(name, item)
     if not least <= total <= len(data):
-        raise _RefusedError(
+        raise RefusedError(
             f"has {total:,} bytes of weights in {len(data):,}, and its network takes {least:,} or "
             "more."
         )
@@ -221,7 +221,7 @@ def _objects(group: h5py.Group) -> Iterator[tuple[str, Any]]:
         yield group.name or "/", group
         for name in group:
             if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                raise _RefusedError(
+                raise RefusedError(
                     f"has a link in place of the weights {name[:80]!a}. It is not followed."
                 )
             item = group[name]
@@ -237,18 +237,18 @@ def _check_attributes(name: str, item: Any) -> None:
         h5py.h5a.open(item.id, index=index).get_storage_size() > _MAX_ATTRIBUTE_BYTES
         for index in range(count)
     ):
-        raise _RefusedError(f"has notes of an odd length on the weights {name[-80:]!a}.")
+        raise RefusedError(f"has notes of an odd length on the weights {name[-80:]!a}.")
 
 
 def _check_array(name: str, item: Any) -> int:
     """Return how many bytes an array takes, all of which lie in the file as they are."""
     if not isinstance(item, h5py.Dataset) or item.dtype.kind not in "fiuV":
-        raise _RefusedError(f"has {name[:80]!a} among its weights, which is no array of numbers.")
+        raise RefusedError(f"has {name[:80]!a} among its weights, which is no array of numbers.")
     layout = item.id.get_create_plist()
     plain = layout.get_layout() in (h5py.h5d.CONTIGUOUS, h5py.h5d.COMPACT)
     stored = item.id.get_storage_size()
     if not plain or layout.get_external_count() or stored != item.size * item.dtype.itemsize:
-        raise _RefusedError(
+        raise RefusedError(
             f"has the weights {name[:80]!a} compressed, elsewhere or not at all, and not as Keras "
             "saves them."
         )
@@ -259,7 +259,7 @@ def _get(mapping: Any, key: str, kinds: tuple[type, ...]) -> Any:
     value = mapping.get(key) if isinstance(mapping, dict) else None
     if type(value) not in kinds:
         wanted = " or ".join(kind.__name__ for kind in kinds)
-        raise _RefusedError(
+        raise RefusedError(
             f"cannot be read as a Keras model: {key} is {str(value)[:80]!a}, expected {wanted}."
         )
     return value

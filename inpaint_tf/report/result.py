@@ -141,10 +141,22 @@ class Evaluation:
         return left_out_lines(self.left_out, titles, len(self.photographs))
 
     @property
+    def exported_lines(self) -> list[str]:
+        """Lines that tell format, precision and size of the exported files among the methods."""
+        return [
+            f"{each['source']}: {each['format']}, {each.get('precision', 'unknown precision')}, "
+            f"{each['bytes'] / 1e6:.2f} MB."
+            for each in self.settings.get("models", [])
+            if "bytes" in each
+        ]
+
+    @property
     def notes(self) -> list[str]:
-        """Lines on what is left out of the means, and on what could not be computed."""
-        unmeasured = self.unmeasured_titles.items()
-        return self.left_out_lines + [f"{each}: not measured. {why}" for why, each in unmeasured]
+        """Lines on exported files, on what is left out, and on what could not be computed."""
+        unmeasured = [
+            f"{each}: not measured. {why}" for why, each in self.unmeasured_titles.items()
+        ]
+        return [*self.exported_lines, *self.left_out_lines, *unmeasured]
 
     def mean(self, method: str, metric: str) -> float | None:
         """Return the mean of a metric: infinite if all scores are, None if a score is missing."""

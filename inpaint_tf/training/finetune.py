@@ -10,6 +10,7 @@ from typing import Any
 
 import keras
 
+from inpaint_tf.importers.safetensors_model import load_generator
 from inpaint_tf.model_source import ModelSource
 from inpaint_tf.models import InpaintingModel
 from inpaint_tf.models.registry import MODELS
@@ -80,7 +81,7 @@ def open_initial_weights(source: str | Path) -> InitialWeights:
     Args:
         source: a run folder, whose newest checkpoint is loaded, with its settings except for the
             data set and the phases; the name of a preset; a folder that `inpaint-tf import` wrote;
-            or a model saved as `.keras`, which has no critics.
+            or a `.keras` or `.safetensors` file, which has no critics.
 
     Raises:
         UserError: if the source does not exist, is damaged, or has no weights to train.
@@ -97,7 +98,7 @@ def open_initial_weights(source: str | Path) -> InitialWeights:
         return InitialWeights(found.path, trainer.generator, trainer.critics, settings, iteration)
     if found.kind == "classical":
         raise UserError(f"'{source}' has no weights to start from. Give a run or a saved model.")
-    generator, critics = found.load_generator(), found.load_critics()
+    generator, critics = load_generator(found), found.load_critics()
     return InitialWeights(Path(source), generator, critics, _settings_of(generator, critics))
 
 

@@ -10,8 +10,9 @@ import tensorflow as tf
 from click.testing import CliRunner
 from tensorflow_serving.apis import prediction_log_pb2
 
+import inpaint_tf
 from inpaint_tf.cli.export import command
-from inpaint_tf.exporters import exporter
+from inpaint_tf.exporters import exporter, price
 from inpaint_tf.models import create
 from inpaint_tf.models.filling import FillGraph
 from neuralgym_lite.errors import UserError
@@ -33,6 +34,14 @@ def autoencoder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def wider(tmp_path_factory):
+    """A network with kernels that are worth storing in fewer bits."""
+    path = tmp_path_factory.mktemp("model") / "wider.keras"
+    create("ca", width=12).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
 def exported(saved, tmp_path_factory):
     """A folder with one version, and what was printed."""
     out = tmp_path_factory.mktemp("models") / "inpaint"
@@ -44,6 +53,7 @@ def exported(saved, tmp_path_factory):
 @pytest.fixture
 def one_probe(monkeypatch):
     """Compare on one small photograph: all of them are compared on by `exported`."""
+    monkeypatch.setattr(price, "SIZE", 64)
     small = next(pair for pair in exporter.probes() if pair[0].shape[1] == 64)
     monkeypatch.setattr(exporter, "probes", lambda: [small])
 
@@ -147,7 +157,37 @@ def test_portable_formats_agree(saved, tmp_path, file_format, limit):
     assert (tmp_path / "out" / "1" / f"model.{file_format}").is_file()
 
 
+@pytest.mark.parametrize("file_format", ["onnx", "tflite"])
+@pytest.mark.parametrize(
+    ("precision", "share", "rise"), [("float16", 0.6, 0.002), ("int8", 0.45, 0.02)]
+)
+@pytest.mark.usefixtures("one_probe")
+@pytest.mark.filterwarnings("ignore:.*:DeprecationWarning", "ignore:.*tf.lite:UserWarning")
+def test_weights_in_fewer_bits(wider, tmp_path, file_format, precision, share, rise):
+    """The file shrinks, and its scores are those of the network within a bound."""
+    options = ["--format", file_format, "--json", "--out"]
+    whole = json.loads(run(wider, *options, tmp_path / "whole").stdout)
+    short = json.loads(run(wider, *options, tmp_path / "out", "--precision", precision).stdout)
+    name = f"model.{file_format}"
+    assert short["bytes"][name] < share * whole["bytes"][name]
+    for title in ("MSE", "L1"):
+        for told, most in ((whole, 1e-3), (short, rise)):
+            scores = told["scores"][title]
+            assert scores["exported"] == pytest.approx(scores["network"], rel=most), title
+    card = (tmp_path / "out" / "1" / "MODEL_CARD.md").read_text()
+    assert f"**Format**: {file_format}, {precision}: " in card and "| difference |" in card
+    assert inpaint_tf.load(tmp_path / "out").name == f"wider, {file_format}, {precision}"
+
+
 # Refusal.
+
+
+@pytest.mark.usefixtures("one_probe")
+def test_a_version_that_fills_worse_is_not_left_behind(autoencoder, tmp_path, monkeypatch):
+    monkeypatch.setitem(price.MOST_WORSE, "float32", -0.5)
+    with pytest.raises(UserError, match="fills worse than the network: MSE .*No version was left"):
+        run(autoencoder, "--out", tmp_path / "out", "--format", "onnx")
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 @pytest.mark.usefixtures("one_probe")
@@ -185,9 +225,18 @@ def test_classical_methods_are_no_networks(tmp_path, name):
         run(name, "--out", tmp_path / "out")
 
 
-def test_other_formats_have_one_precision(saved, tmp_path):
-    with pytest.raises(UserError, match="Format tflite has float32 alone.*bfloat16"):
-        run(saved, "--out", tmp_path, "--format", "tflite", "--precision", "bfloat16")
+@pytest.mark.parametrize(
+    ("file_format", "precision", "words"),
+    [
+        ("tflite", "bfloat16", "it has float32, float16, int8.*bfloat16 is for .*: saved_model"),
+        ("saved_model", "int8", "it has float32, bfloat16.*int8 is for .*: onnx, tflite"),
+        ("saved_model", "float16", "it has float32, bfloat16.*float16 is for .*: onnx, tflite"),
+    ],
+)
+def test_a_precision_that_a_format_does_not_have(saved, tmp_path, file_format, precision, words):
+    with pytest.raises(UserError, match=f"^Format {file_format} has no {precision}: {words}"):
+        run(saved, "--out", tmp_path / "out", "--format", file_format, "--precision", precision)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_missing_package_is_named(saved, tmp_path, monkeypatch):

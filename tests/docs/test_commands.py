@@ -30,7 +30,7 @@ from weight_files import critic_dict, generator_dict, release_dict, save_tf1, sa
 
 from inpaint_tf.api import with_keys
 from inpaint_tf.cli.main import cli
-from inpaint_tf.exporters import exporter
+from inpaint_tf.exporters import exporter, price
 from inpaint_tf.models import create, create_critic
 from inpaint_tf.training.procedures import load_train_config
 
@@ -121,6 +121,7 @@ def _small_exports(monkeypatch):
     """Compare exports on one small photograph; tests/cli/test_export.py compares on all."""
     small = next(pair for pair in exporter.probes() if pair[0].shape[1] == 64)
     monkeypatch.setattr(exporter, "probes", lambda: [small])
+    monkeypatch.setattr(price, "SIZE", 64)
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import inpaint_tf
-from inpaint_tf.exporters import exporter
+from inpaint_tf.exporters import exporter, price
 from inpaint_tf.inference.inpainter import Inpainter
 from inpaint_tf.model_source import ModelSource
 
@@ -44,6 +44,7 @@ def test_the_example_works(name: str, tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.chdir(tmp_path)
     smallest = min(exporter.probes(), key=lambda pair: pair[0].size)
     monkeypatch.setattr(exporter, "probes", lambda: [smallest])
+    monkeypatch.setattr(price, "SIZE", 64)
     names = {"inpaint_tf": inpaint_tf, "np": np}
     text = inspect.getdoc(PUBLIC[name]) or ""
     example = doctest.DocTestParser().get_doctest(text, names, name, None, None)

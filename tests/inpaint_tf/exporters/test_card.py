@@ -9,14 +9,25 @@ import pytest
 
 import inpaint_tf
 from inpaint_tf import weights
-from inpaint_tf.exporters.card import EVALUATION, Facts, Training, gather, score_lines, write_card
+from inpaint_tf.exporters.card import (
+    EVALUATION,
+    PRECISIONS,
+    Facts,
+    Training,
+    gather,
+    score_lines,
+    write_card,
+)
 from inpaint_tf.exporters.check import Difference
 from inpaint_tf.exporters.exporter import left_out
+from inpaint_tf.exporters.price import Price
 from inpaint_tf.inference import Inpainter
 from inpaint_tf.masks import MaskMode
 from inpaint_tf.model_source import ModelSource
 from inpaint_tf.weights import FACTS_FILE, GENERATOR_FILE
 from neuralgym_lite.errors import UserError
+
+PRICE = Price({"MSE": (250.0, 248.5), "LPIPS": (0.1, 0.1)}, 4_000_000)
 
 
 class Fake(Inpainter):
@@ -106,7 +117,7 @@ def test_what_a_run_began_with(tmp_path, parent, words):
     network = {"name": "n", "model": "M", "parameters": 1, "sha256": "0"}
     network["mask"] = MaskMode("hole").get_config()
     facts = Facts(network, Training("animals", 10, 2000, parent), None, "as said.", ["none"])
-    write_card(tmp_path, facts, "onnx", "float32", Difference(None, 0.0, 0))
+    write_card(tmp_path, facts, "onnx", "float32", Difference(None, 0.0, 0), PRICE)
     assert f"`animals`, 10 photographs{words}" in (tmp_path / "MODEL_CARD.md").read_text()
 
 
@@ -121,13 +132,25 @@ def test_what_comes_with_the_install(tmp_path, name, sees):
     known = weights.facts(name)
     facts = gather(inpaint_tf.load(name))
     steps = left_out(inpaint_tf.load(name), "onnx")
-    write_card(tmp_path, facts, "onnx", "float32", Difference(None, 0.0, 0), steps)
+    write_card(tmp_path, facts, "onnx", "float32", Difference(None, 0.0, 0), PRICE, steps)
     card = (tmp_path / "MODEL_CARD.md").read_text()
     assert sees in card
     assert f"`{known['trained on']}`, 3,879 photographs; {known['iteration']:,} iterations." in card
     assert f"* **Licence of the weights**: {known['licence']}\n" in card
     assert "\n".join(score_lines(known["evaluation"])) in card
     assert ('scores are those "without detail"' in card) == (name == "ca-photos")
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_the_precision_and_its_price(tmp_path, precision):
+    network = {"name": "n", "model": "M", "parameters": 1, "sha256": "0"}
+    network["mask"] = MaskMode("hole").get_config()
+    facts = Facts(network, None, None, "as said.", ["none"])
+    write_card(tmp_path, facts, "onnx", precision, Difference(None, 0.0, 0), PRICE)
+    card = (tmp_path / "MODEL_CARD.md").read_text()
+    assert f"* **Format**: onnx, {precision}: {PRECISIONS[precision]}\n" in card
+    assert "| network | 250 | 0.1 |\n| exported | 248.5 | 0.1 |\n| difference | -1.5 | +0 |" in card
+    assert "of half the side in the middle. 4.00 MB." in card
 
 
 def test_steps_that_an_exported_model_does_not_take():

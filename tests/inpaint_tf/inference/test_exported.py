@@ -14,10 +14,12 @@ from PIL import Image
 
 import inpaint_tf
 from inpaint_tf.exported_version import EXPORT_FACTS, ExportedVersion
-from inpaint_tf.exporters import exporter
+from inpaint_tf.exporters import exporter, price
 from inpaint_tf.inference.exported import ExportedInpainter
 from inpaint_tf.model_source import ModelSource
 from inpaint_tf.models import create
+from inpaint_tf.report.page import render_page
+from inpaint_tf.report.table import render_table
 from neuralgym_lite.errors import UserError
 
 FORMATS = ("saved_model", "onnx", "tflite")
@@ -40,6 +42,7 @@ def exports(network, tmp_path_factory):
     small = [pair for pair in exporter.probes() if pair[0].shape[1] == 64]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(exporter, "probes", lambda: small)
+        patch.setattr(price, "SIZE", 64)
         for file_format in FORMATS:
             inpaint_tf.export(network, folder / file_format, format=file_format)
     return folder
@@ -100,6 +103,23 @@ def test_scores_are_those_of_the_network(network, exports):
         for metric, found in scores[f"small, {name}"].items():
             if expected[metric].mean is not None:
                 assert found.mean == pytest.approx(expected[metric].mean, rel=1e-3), metric
+
+
+def test_a_report_tells_files_of_several_precisions_apart(exports, tmp_path):
+    """By their names in table and page, and by a line with format, precision and size."""
+    shutil.copytree(exports / "onnx" / "1", tmp_path / "1")
+    record = json.loads((tmp_path / "1" / EXPORT_FACTS).read_text())
+    (tmp_path / "1" / EXPORT_FACTS).write_text(json.dumps({**record, "precision": "int8"}))
+    options = {"dataset": "samples", "image_size": 32, "limit": 1, "baselines": False}
+    found = inpaint_tf.evaluate([exports / "onnx", tmp_path], **options)
+    size = (tmp_path / "1" / "model.onnx").stat().st_size
+    for text in (render_table(found), render_page(found)):
+        for folder, name, precision in (
+            (exports / "onnx", "small, onnx", "float32"),
+            (tmp_path, "small, onnx, int8", "int8"),
+        ):
+            assert name in text
+            assert f"{folder}: onnx, {precision}, {size / 1e6:.2f} MB." in text
 
 
 def test_the_newest_version_is_taken(exports, tmp_path):
