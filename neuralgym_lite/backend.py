@@ -49,18 +49,18 @@ def import_backend(name: str | None = None, prefer_gpu: bool = False) -> str:
         )
     chosen = name or fixed or _find_backend(prefer_gpu)
     check_name("backend", chosen, BACKENDS)
-    if not _is_installed(chosen):
+    if not is_installed(chosen):
         raise UserError(f"Backend '{chosen}' is not installed. Run: pip install '{chosen}'")
     if not loaded:
         os.environ[_VARIABLE] = chosen
-    if _is_installed("tensorflow"):  # Keras imports it when it saves, under JAX too.
+    if is_installed("tensorflow"):  # Keras imports it when it saves, under JAX too.
         import_tensorflow()
     return chosen
 
 
 def _find_backend(prefer_gpu: bool) -> str:
     """Return the best backend of this machine."""
-    installed = [name for name in BACKENDS if _is_installed(name)]
+    installed = [name for name in BACKENDS if is_installed(name)]
     if not installed:
         raise UserError("Neither TensorFlow nor JAX is installed. Run: pip install tensorflow")
     if len(installed) > 1 and prefer_gpu:
@@ -70,7 +70,8 @@ def _find_backend(prefer_gpu: bool) -> str:
     return installed[0]
 
 
-def _is_installed(name: str) -> bool:
+def is_installed(name: str) -> bool:
+    """Return whether a package is installed, without importing it."""
     return importlib.util.find_spec(name) is not None
 
 

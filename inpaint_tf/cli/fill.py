@@ -118,7 +118,7 @@ def command(
     from neuralgym_lite.progress import Progress
 
     jobs = plan_jobs(inputs, mask, out, attention_map, tell)
-    inpainter = inpaint_tf.load(source, memory=memory, coarse_at=coarse_at)
+    inpainter = inpaint_tf.load(source, memory=memory, coarse_at=coarse_at, engine="auto")
     if attention_map and not inpainter.has_attention:
         raise UserError(f"Model '{source}' has no attention; leave out --attention-map")
     make_folder(out)

@@ -13,9 +13,10 @@ from safetensors.numpy import save_file
 from inpaint_tf.importers.checkpoint import read_checkpoint
 from inpaint_tf.importers.safetensors_file import read_safetensors
 from inpaint_tf.importers.weight_slots import WeightSlot, assign_weights
+from inpaint_tf.keras_archive import MAX_CONFIG_BYTES, RefusedError
 from inpaint_tf.model_source import ModelSource
 from inpaint_tf.models import InpaintingModel
-from inpaint_tf.models.keras_file import MAX_CONFIG_BYTES, RefusedError, check_config
+from inpaint_tf.models.keras_file import check_config
 from inpaint_tf.models.registry import MODELS
 from neuralgym_lite import strict_json
 from neuralgym_lite.errors import UserError, printable, reason_of

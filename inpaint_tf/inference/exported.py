@@ -23,6 +23,7 @@ from neuralgym_lite.errors import UserError
 _ENGINES = {"onnx": onnx_engine, "saved_model": saved_model_engine, "tflite": tflite_engine}
 # Bytes for each pair of places that attention compares at once, as measured. A SavedModel streams.
 _BYTES_A_PAIR = {"onnx": 24, "tflite": 135}
+_NAMES = {"onnx": "ONNX Runtime", "saved_model": "TensorFlow", "tflite": "TensorFlow Lite"}
 _PLACE = 8  # pixels a side
 
 
@@ -66,6 +67,7 @@ class ExportedInpainter(Inpainter):
         self._detail = detail
         self.source = source
         self.engine = engine
+        self.engine_name = _NAMES.get(facts.get("format", ""), "a server")
         self.mask_mode = MaskMode(**facts["mask"]) if "mask" in facts else None
         self.sees_holes = self.mask_mode is not None and self.mask_mode.name == "mosaic"
         self.has_attention = bool(facts.get("offsets"))

@@ -87,6 +87,7 @@ class Inpainter(abc.ABC):
         source: what it was loaded from; None if it was made in memory.
         mask_mode: what its network sees in a hole; None if it has no network.
         has_attention: whether `fill(..., return_attention=True)` returns offsets.
+        engine_name: what computes its fills, for messages.
         sees_holes: whether it is shown something of what is missing, as in a mosaic. Such holes are
             never continued from smooth surroundings.
 
@@ -106,6 +107,7 @@ class Inpainter(abc.ABC):
     source: ModelSource | None = None
     mask_mode: MaskMode | None = None
     has_attention: bool = False
+    engine_name: str = "OpenCV"
     sees_holes: bool = False
     _detail: bool = False
 

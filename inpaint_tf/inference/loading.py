@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 from inpaint_tf.inference.classical import ClassicalInpainter
 from inpaint_tf.inference.exported import ExportedInpainter
 from inpaint_tf.inference.inpainter import DEFAULT_MEMORY, Inpainter
 from inpaint_tf.model_source import ModelSource
-from neuralgym_lite.backend import import_backend
-from neuralgym_lite.errors import UserError
+from neuralgym_lite.backend import BACKENDS, import_backend, is_installed
+from neuralgym_lite.errors import UserError, check_name
+
+ENGINES = ("auto", "keras")
+GPU = Path("/dev/nvidiactl")  # there where the driver of an NVIDIA GPU is
 
 
 def load(
@@ -18,6 +23,7 @@ def load(
     detail: bool | None = None,
     memory: int | None = None,
     coarse_at: int | None = None,
+    engine: str = "keras",
 ) -> Inpainter:
     """Load an inpainter.
 
@@ -36,6 +42,10 @@ def load(
         coarse_at: pixels, at least 64. The coarse network sees images with a longer side reduced to
             this length. By default a preset reduces images whose holes are much wider than those of
             its training.
+        engine: what computes a network. `"keras"`: TensorFlow or JAX; ONNX Runtime where neither is
+            installed. `"auto"`: what answers first. That is ONNX Runtime for a network that it
+            knows, those that come with the install among them, unless Keras has been imported or
+            the machine has a GPU. Results differ by rounding.
 
     Returns:
         The inpainter; call it, or its `fill`, with an image and a mask.
@@ -64,7 +74,14 @@ def load(
         if coarse_at is not None:
             raise UserError(f"'{found.name}' is an exported model; leave out `coarse_at`")
         return ExportedInpainter.load(found, memory or DEFAULT_MEMORY, detail)
-    # Only a network needs Keras, which takes seconds.
+    check_name("engine", engine, ENGINES)
+    if _prefers_onnx(engine):
+        from inpaint_tf.inference.onnx_inpainter import OnnxInpainter
+
+        options = memory or DEFAULT_MEMORY, coarse_at, detail
+        if inpainter := OnnxInpainter.load(found, *options):
+            return inpainter
+    # Only other networks need Keras, which takes seconds.
     import_backend()
     from inpaint_tf.importers.safetensors_model import load_generator
     from inpaint_tf.inference.network import NetworkInpainter
@@ -81,3 +98,13 @@ def load(
         detail=detail,
         source=found,
     )
+
+
+def _prefers_onnx(engine: str) -> bool:
+    """Return whether ONNX Runtime is tried first."""
+    if not is_installed("onnxruntime"):
+        return False
+    if not any(map(is_installed, BACKENDS)):
+        return True
+    decided = "keras" in sys.modules or "KERAS_BACKEND" in os.environ or GPU.exists()
+    return engine == "auto" and not decided

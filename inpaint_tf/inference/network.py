@@ -67,6 +67,7 @@ class NetworkInpainter(PiecewiseInpainter):
         size = CoarseSize(coarse_at, trained_hole)
         super().__init__(network, mask_mode, name, size, detail, source)
         self.model = model
+        self.engine_name = "JAX" if is_jax() else "TensorFlow"
         self._in_pieces = self.has_attention and not is_jax() and not sees_gpu()
         self.has_attention = model.has_attention
         shapes = [(None, None, None, channels) for channels in (3, 1)]

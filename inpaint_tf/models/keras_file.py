@@ -19,25 +19,15 @@ from typing import Any, TypeVar
 import h5py
 import keras
 
+from inpaint_tf.keras_archive import WEIGHTS, RefusedError, read_config, read_weights
 from inpaint_tf.masks import MaskMode
-from neuralgym_lite import strict_json
 from neuralgym_lite.errors import UserError, reason_of
 
 AnyModel = TypeVar("AnyModel", bound=keras.Model)
 
-MAX_BYTES = 4 << 30
-MAX_CONFIG_BYTES = 1 << 16
 MAX_SIDE = 8192
-# Weights hardly shrink: those of the package, rounded to float16, to six tenths.
-_MAX_RATIO = 16
-_SMALL = 16 << 20
-_MAX_OBJECTS = 1_000
-_MAX_ATTRIBUTES = 8
-_MAX_ATTRIBUTE_BYTES = 4096
 _MAX_REASON = 300
 
-_CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
-_ENTRIES = {_CONFIG, _WEIGHTS, "metadata.json"}
 # Parts of the refinement network that had other names in files saved before version 0.2.
 _REFINEMENT = "layers/refinement_network"
 _RENAMED = {
@@ -65,10 +55,6 @@ _OPTIONS: dict[str, tuple[type, ...]] = {
 }
 
 
-class RefusedError(Exception):
-    """Why a file is not read; the message goes on where the file's name stands."""
-
-
 def load_keras_file(path: Path, kind: type[AnyModel]) -> AnyModel:
     """Load a network of ours; nothing else of the file is made or run.
 
@@ -82,10 +68,7 @@ def load_keras_file(path: Path, kind: type[AnyModel]) -> AnyModel:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            _check_entries(archive, path.stat().st_size)
-            least = check_config(strict_json.parse(archive.read(_CONFIG), MAX_CONFIG_BYTES), kind)
-            weights = archive.read(_WEIGHTS)
-            _check_weights(weights, least)
+            weights = read_weights(archive, check_config(read_config(archive), kind))
             with _with_current_names(path, archive, weights) as file:
                 loaded: AnyModel = keras.models.load_model(file, compile=False, safe_mode=True)
         return loaded
@@ -94,25 +77,6 @@ def load_keras_file(path: Path, kind: type[AnyModel]) -> AnyModel:
     except Exception as error:  # Keras, zipfile, HDF5 and JSON raise whatever their readers raise
         reason = reason_of(error)[:_MAX_REASON]
         raise UserError(f"'{path}' cannot be read as a Keras model: {reason}") from None
-
-
-def _check_entries(archive: zipfile.ZipFile, length: int) -> None:
-    entries = archive.infolist()
-    names = [entry.filename for entry in entries]
-    for name in names:
-        if name not in _ENTRIES or names.count(name) > 1:
-            odd = "a second" if name in _ENTRIES else "the odd"
-            raise RefusedError(f"is no Keras model of ours: it has {odd} entry {name[:80]!a}.")
-    for name in (_CONFIG, _WEIGHTS):
-        if name not in names:
-            raise RefusedError(f"is no Keras model: it has no entry '{name}'.")
-    if archive.getinfo(_CONFIG).file_size > MAX_CONFIG_BYTES:
-        raise RefusedError(f"is no Keras model of ours: its {_CONFIG} is too long.")
-    total = sum(entry.file_size for entry in entries)
-    if total > min(MAX_BYTES, max(_SMALL, _MAX_RATIO * length)):
-        raise RefusedError(
-            f"would unpack from {length:,} bytes to {total:,}, which weights never do: a zip bomb?"
-        )
 
 
 def check_config(config: Any, kind: type[AnyModel]) -> int:
@@ -175,23 +139,6 @@ def _check_policy(dtype: str | dict[str, Any]) -> int:
     raise RefusedError(f"has an unknown precision: {str(dtype)[:80]!a}.")
 
 
-def _check_weights(data: bytes, least: int) -> None:
-    """Refuse an HDF5 file that refers to others, unpacks, or has fewer bytes of weights."""
-    total = 0
-    with h5py.File(io.BytesIO(data), "r") as file:
-        for count, (name, item) in enumerate(_objects(file)):
-            if count == _MAX_OBJECTS:
-                raise RefusedError(f"has more than {_MAX_OBJECTS:,} objects among its weights.")
-            _check_attributes(name, item)
-            if isinstance(item, h5py.Dataset):
-                total += _check_array(name, item)
-    if not least <= total <= len(data):
-        raise RefusedError(
-            f"has {total:,} bytes of weights in {len(data):,}, and its network takes {least:,} or "
-            "more."
-        )
-
-
 @contextlib.contextmanager
 def _with_current_names(path: Path, archive: zipfile.ZipFile, weights: bytes) -> Iterator[Path]:
     """Yield the file, or a copy of it in which renamed parts of the network have new names."""
@@ -208,51 +155,9 @@ def _with_current_names(path: Path, archive: zipfile.ZipFile, weights: bytes) ->
         copy = Path(folder, path.name).with_suffix(".keras")
         with zipfile.ZipFile(copy, "w") as renamed:
             for name in archive.namelist():
-                data = buffer.getvalue() if name == _WEIGHTS else archive.read(name)
+                data = buffer.getvalue() if name == WEIGHTS else archive.read(name)
                 renamed.writestr(name, data)
         yield copy
-
-
-def _objects(group: h5py.Group) -> Iterator[tuple[str, Any]]:
-    """Yield the objects that lie in a file, and their names; of loops without end."""
-    waiting = [group]
-    while waiting:
-        group = waiting.pop()
-        yield group.name or "/", group
-        for name in group:
-            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                raise RefusedError(
-                    f"has a link in place of the weights {name[:80]!a}. It is not followed."
-                )
-            item = group[name]
-            if isinstance(item, h5py.Group):
-                waiting.append(item)
-            else:
-                yield item.name, item
-
-
-def _check_attributes(name: str, item: Any) -> None:
-    count = h5py.h5a.get_num_attrs(item.id)
-    if count > _MAX_ATTRIBUTES or any(
-        h5py.h5a.open(item.id, index=index).get_storage_size() > _MAX_ATTRIBUTE_BYTES
-        for index in range(count)
-    ):
-        raise RefusedError(f"has notes of an odd length on the weights {name[-80:]!a}.")
-
-
-def _check_array(name: str, item: Any) -> int:
-    """Return how many bytes an array takes, all of which lie in the file as they are."""
-    if not isinstance(item, h5py.Dataset) or item.dtype.kind not in "fiuV":
-        raise RefusedError(f"has {name[:80]!a} among its weights, which is no array of numbers.")
-    layout = item.id.get_create_plist()
-    plain = layout.get_layout() in (h5py.h5d.CONTIGUOUS, h5py.h5d.COMPACT)
-    stored = item.id.get_storage_size()
-    if not plain or layout.get_external_count() or stored != item.size * item.dtype.itemsize:
-        raise RefusedError(
-            f"has the weights {name[:80]!a} compressed, elsewhere or not at all, and not as Keras "
-            "saves them."
-        )
-    return int(stored)
 
 
 def _get(mapping: Any, key: str, kinds: tuple[type, ...]) -> Any:

@@ -22,7 +22,7 @@ def machine(monkeypatch):
         monkeypatch.setenv("KERAS_BACKEND", variable or "")  # Restored even if it was not set.
         if not variable:
             monkeypatch.delenv("KERAS_BACKEND")
-        monkeypatch.setattr(backend, "_is_installed", lambda name: name in installed)
+        monkeypatch.setattr(backend, "is_installed", lambda name: name in installed)
         monkeypatch.setattr(backend, "jax_gpus", lambda: ["gpu"] * jax_gpus)
         gpus = ["gpu"] * tensorflow_gpus
         monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: gpus)
