@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import sys
+import threading
+from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,7 +23,20 @@ from neuralgym_lite.images import MAX_PIXELS
 if TYPE_CHECKING:
     from neuralgym_lite.progress import Progress, Track
 
-_FEW = 3  # Photographs that need no bar.
+_FEW = 3  # Photographs that need no bar and no summary.
+_SOON = 2.0  # Seconds after which it is told what takes them.
+_VERBS = {"filled": "filled", "empty-mask": "unchanged", "skipped": "skipped", "failed": "failed"}
+
+
+def _to_shard(
+    context: click.Context, option: click.Parameter, shard: str | None
+) -> tuple[int, int]:
+    """Return I and N of I/N; 1/1 is everything. The library says whether there is such a part."""
+    if shard is None:
+        return 1, 1
+    if not (found := re.fullmatch(r"(\d{1,9})/(\d{1,9})", shard, re.ASCII)):
+        raise click.BadParameter(f"{shard!r} is not I/N, such as 1/8 for the first of 8 parts.")
+    return int(found[1]), int(found[2])
 
 
 def _to_bytes(context: click.Context, option: click.Parameter, size: str | None) -> int | None:
@@ -94,8 +111,22 @@ def _to_bytes(context: click.Context, option: click.Parameter, size: str | None)
     type=int,
     help="Reduce larger photographs to N pixels a side for the coarse network; for large holes.",
 )
+@click.option(
+    "--skip-existing",
+    is_flag=True,
+    help="Go on with a run that stopped: leave out photographs whose files exist in DIR, however "
+    "old and by whatever model. Without its attention map, if asked for, one is filled again.",
+)
+@click.option(
+    "--shard",
+    metavar="I/N",
+    callback=_to_shard,
+    help="Fill the I-th of N parts, from 1/N to N/N. A hash of its path in the folder decides "
+    "which part a photograph is in.",
+)
 @max_pixels(default=MAX_PIXELS // 1_000_000, help="Refuse larger photographs and masks.")
-@json_option(help="Print one JSON object a photograph.")
+@click.option("-v", "--verbose", is_flag=True, help="Say what computes the fills.")
+@json_option(help="Print one JSON object a photograph, on a line of its own.")
 def command(
     inputs: tuple[Path, ...],
     mask: Path,
@@ -104,6 +135,8 @@ def command(
     attention_map: bool,
     memory: int | None,
     coarse_at: int | None,
+    shard: tuple[int, int],
+    verbose: bool,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -117,36 +150,50 @@ def command(
     from inpaint_tf.inference.photographs import fill_photographs, plan_jobs
     from neuralgym_lite.progress import Progress
 
-    jobs = plan_jobs(inputs, mask, out, attention_map, tell)
+    soon = threading.Timer(_SOON, tell, ["Pairing photographs and masks."])
+    soon.start()
+    try:
+        jobs = plan_jobs(inputs, mask, out, attention_map, tell, shard)
+    finally:
+        soon.cancel()
+    if not jobs:
+        tell("No photograph is in shard {}/{}.".format(*shard))
+        return
     inpainter = inpaint_tf.load(source, memory=memory, coarse_at=coarse_at, engine="auto")
+    if verbose:
+        tell(f"Filling with {inpainter.name} by {inpainter.engine_name}.")
     if attention_map and not inpainter.has_attention:
         raise UserError(f"Model '{source}' has no attention; leave out --attention-map")
     make_folder(out)
 
     # The bar redirects what is printed to stderr, which is right only where both are a terminal.
     stdout = None if sys.stdout.isatty() else sys.stdout
-    failed = []
-    with Progress() as progress:
+    alone = len(jobs) == 1 and shard == (1, 1)
+    counts: Counter[str] = Counter()
+    progress = Progress()
+    filling = fill_photographs(inpainter, jobs, on_progress=_Shares(progress), **options)
+    with progress, closing(filling) as results:
         track = progress.track(len(jobs), "photographs") if len(jobs) > _FEW else None
-        shares = _Shares(progress)
-        for result in fill_photographs(inpainter, jobs, on_progress=shares, **options):
+        for result in results:
             message = with_options(result.message)
-            if result.status == "failed":
-                failed.append(message)
+            verb = _VERBS[result.status]
+            counts[verb] += 1
             if as_json:
                 row = dataclasses.asdict(dataclasses.replace(result, message=message))
-                echo_json({name: str(each) for name, each in row.items()}, None, stdout)
-            elif result.status != "failed":
-                verb = "filled" if result.status == "filled" else "unchanged"
+                paths = {name: str(row[name]) for name in ("source", "target")}
+                echo_json(row | paths, None, stdout)
+            elif verb != "failed":
                 echo(f"{verb} {result.source} -> {result.target}", file=stdout)
-            if message and not (failed and len(jobs) == 1):
+            if alone and verb == "failed":
+                raise UserError(message)
+            if message:
                 progress.log(message)
             if track:
                 track.advance()
-    if len(jobs) == len(failed) == 1:
-        raise UserError(failed[0])
-    if failed:
-        tell(f"{len(failed)} of {len(jobs)} photographs failed.")
+    if len(jobs) > _FEW or counts["failed"]:
+        parts = [f"{counts[verb]} {verb}" for verb in _VERBS.values() if counts[verb]]
+        tell(f"Photographs: {', '.join(parts)}.")
+    if counts["failed"]:
         sys.exit(1)
 
 

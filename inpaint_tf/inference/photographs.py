@@ -1,14 +1,18 @@
-"""Fill photographs on disk: pair each with its mask and its target, then fill one at a time."""
+"""Fill photographs on disk: pair each with its mask, then read, fill and write them in turn."""
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import os
+import time
 import unicodedata
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
 import cv2
 
@@ -17,7 +21,7 @@ from inpaint_tf.inference.inpainter import FillOptions, Inpainter, UInt8
 from inpaint_tf.masks import NothingKnownError
 from neuralgym_lite.errors import UserError, reason_of
 from neuralgym_lite.folders import atomic_write
-from neuralgym_lite.image_folders import Log, find_images
+from neuralgym_lite.image_folders import Log, list_images
 from neuralgym_lite.image_writing import write_picture
 from neuralgym_lite.images import (
     MAX_PIXELS,
@@ -32,28 +36,56 @@ from neuralgym_lite.images import (
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-Paths: TypeAlias = tuple[Path, ...]
-Status: TypeAlias = Literal["filled", "empty-mask", "failed"]
+Names: TypeAlias = tuple[str, ...]
+Status: TypeAlias = Literal["filled", "empty-mask", "skipped", "failed"]
+Place: TypeAlias = Callable[[Path, str], str]
+Item = TypeVar("Item")
+Done = TypeVar("Done")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Job:
-    """One photograph to fill.
+    """One photograph to fill. There may be a million, so each has strings and makes its paths.
 
     Attributes:
-        source: the photograph.
-        masks: the mask files that match it; it can be filled if there is exactly one.
-        target: where the filled photograph goes.
-        attention_map: where its attention map goes, if one is asked for.
+        name: path of the photograph below `folder`, and of its result below `out`, with slashes.
+        folder: where the photograph is.
+        out: folder to write to.
+        mask_folder: where masks are.
+        mask_names: paths of the masks that match it, below `mask_folder`; it can be filled if there
+            is exactly one.
         rivals: relative paths, without suffix, of other photographs that the masks match as well,
             by names that are alike; it can be filled if there is none.
+        attention_maps: whether its attention map is asked for.
     """
 
-    source: Path
-    masks: Paths
-    target: Path
-    attention_map: Path | None = None
-    rivals: Paths = ()
+    name: str
+    folder: Path
+    out: Path
+    mask_folder: Path
+    mask_names: Names
+    rivals: Names = ()
+    attention_maps: bool = False
+
+    @property
+    def source(self) -> Path:
+        """The photograph."""
+        return self.folder / self.name
+
+    @property
+    def masks(self) -> tuple[Path, ...]:
+        """The masks that match it."""
+        return tuple(self.mask_folder / name for name in self.mask_names)
+
+    @property
+    def target(self) -> Path:
+        """Where the filled photograph goes."""
+        return self.out / self.name
+
+    @property
+    def attention_map(self) -> Path | None:
+        """Where its attention map goes, if one is asked for."""
+        return self.out / _map_of(self.name) if self.attention_maps else None
 
 
 @dataclass(frozen=True)
@@ -61,17 +93,25 @@ class Result:
     """What became of a photograph.
 
     Attributes:
+        name: that of its `Job`, which no other photograph of a plan has.
         source: the photograph.
         target: where it was, or was to be, written.
-        status: `"filled"`; `"empty-mask"`: nothing was missing, the file was copied; or
-            `"failed"`: it was not written.
+        status: `"filled"`; `"empty-mask"`: nothing was missing, the file was copied; `"skipped"`:
+            its files were there before; or `"failed"`: it was not written.
         message: why it was not filled, or what of the file is lost, on one line; else empty.
+        width: of the upright photograph, in pixels; None if it was not read.
+        height: of the upright photograph, in pixels; None if it was not read.
+        seconds: what reading, filling and writing it took together.
     """
 
+    name: str
     source: Path
     target: Path
     status: Status
     message: str = ""
+    width: int | None = None
+    height: int | None = None
+    seconds: float = field(default=0.0, compare=False)
 
 
 def plan_jobs(
@@ -80,6 +120,7 @@ def plan_jobs(
     out: Path,
     attention_maps: bool = False,
     log: Log | None = None,
+    shard: tuple[int, int] = (1, 1),
 ) -> list[Job]:
     """Pair photographs with masks and targets, before anything is written.
 
@@ -95,68 +136,128 @@ def plan_jobs(
         out: folder to write to.
         attention_maps: whether `<stem>.attention.png` is to be written beside each.
         log: called with a line about files that are no pictures, if there are any.
+        shard: (i, n) plans the i-th of n parts, counted from 1. A hash of its name decides which
+            part a photograph is in, whatever other photographs there are. Default (1, 1), which is
+            all.
 
     Returns:
-        One job a photograph, in the order of `inputs`.
+        One job a photograph, in the order of `inputs`. A part may have none.
 
     Raises:
         UserError: If something is missing, two files would be written to one path, or one would
-            overwrite an input.
+            overwrite an input, in any part; or if there is no such part.
     """
+    index, count = shard
+    if not 1 <= index <= count:
+        raise UserError(f"`shard` must be I/N with I from 1 to N. Received: {index}/{count}")
     if out.exists() and not out.is_dir():
         raise UserError(f"{out}: is a file; `out` must name a folder")
     if not out.exists() and out.suffix.lower() in SUFFIXES:
         raise UserError(f"{out}: `out` names a folder, in which photographs keep their names")
+    place = _placing()
     masks = _masks_by_stem(mask, log)
-    photographs = _photographs(inputs, mask, out, log)
-    stems = {relative.with_suffix(""): None for relative in photographs.values()}
-    matches = _match(stems, masks) if mask.is_dir() else dict.fromkeys(stems, ((mask,), ()))
-    jobs: list[Job] = []
-    for source, relative in photographs.items():
-        found, rivals = matches.get(relative.with_suffix(""), ((), ()))
-        target = out / relative
-        shown = target.with_suffix(".attention.png") if attention_maps else None
-        jobs.append(Job(source, found, target, shown, rivals))
-    if not any(job.masks for job in jobs):
+    photographs = _photographs(inputs, mask, out, log, place)
+    stems = {_stem(name): None for _, name in photographs}
+    if mask.is_dir():
+        mask_folder, matches = mask, _match(stems, masks)
+    else:
+        mask_folder, matches = mask.parent, dict.fromkeys(stems, ((mask.name,), ()))
+    jobs = [
+        Job(name, folder, out, mask_folder, *matches.get(_stem(name), ((), ())), attention_maps)
+        for folder, name in photographs
+    ]
+    if not any(job.mask_names for job in jobs):
         raise UserError(
             f"{mask}: no mask in it is named like a photograph; that of {jobs[0].source.name} "
             f"would be {jobs[0].target.stem}.png"
         )
-    _refuse_overwriting(jobs, [path for paths in masks.values() for path in paths])
-    return jobs
+    mask_files = [(mask_folder, name) for names in masks.values() for name in names]
+    _refuse_overwriting(jobs, [*mask_files, *photographs], place)
+    return [job for job in jobs if count == 1 or _hash(job.name) % count == index - 1]
 
 
 def fill_photographs(
     inpainter: Inpainter,
     jobs: Iterable[Job],
     max_pixels: int = MAX_PIXELS,
+    skip_existing: bool = False,
     **options: Unpack[FillOptions],
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """Fill photographs one at a time; one that fails does not stop the others.
+
+    While one is filled, a thread reads the next and another writes the last, so that up to three
+    are in memory.
 
     The EXIF orientation is applied, so a mask belongs to the upright photograph. Alpha, greyness,
     color profile and file format are kept, but filled pixels are opaque. A photograph with an empty
     mask is copied unchanged.
 
     Args:
-        inpainter: fills them.
+        inpainter: fills them, in the thread that iterates.
         jobs: from `plan_jobs`.
         max_pixels: the most pixels of a photograph or mask.
+        skip_existing: whether a photograph is left out if its target exists, and its attention map
+            if one is asked for. Files are written atomically, so one that exists is whole. How old
+            it is, and what made it, is not looked at.
         **options: those of `Inpainter.fill`.
 
     Yields:
-        One result a job, as soon as its files are written.
+        One result a job, in the order of `jobs`, once its files are written. Closing the generator
+        waits for the files that are being written.
     """
-    for job in jobs:
+    given = FillOptions(**options)
+    begun = (_Filling(job, _fill(inpainter, job, max_pixels, skip_existing, given)) for job in jobs)
+    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
+        read = _overlapped(reader, _Filling.advance, begun)
+        filled = map(_Filling.advance, read)
+        for filling in _overlapped(writer, _Filling.advance, filled):
+            yield filling.result
+
+
+def _overlapped(
+    pool: ThreadPoolExecutor, function: Callable[[Item], Done], items: Iterable[Item]
+) -> Iterator[Done]:
+    """Call a function for each item in a pool, one item ahead of what is yielded."""
+    last: Future[Done] | None = None
+    for item in items:
+        following = pool.submit(function, item)
+        if last:
+            yield last.result()
+        last = following
+    if last:
+        yield last.result()
+
+
+class _Filling:
+    """One photograph on its way: three calls of `advance` read it, fill it and write it."""
+
+    def __init__(self, job: Job, steps: Iterator[Result]) -> None:
+        self.result = Result(job.name, job.source, job.target, "failed")
+        self._steps = steps
+
+    def advance(self) -> _Filling:
+        """Take the next step, if there is one."""
+        start, before = time.perf_counter(), self.result.seconds
         try:
-            yield _fill(inpainter, job, max_pixels, FillOptions(**options))
+            self.result = next(self._steps, self.result)
         except ImageError as error:
-            yield Result(job.source, job.target, "failed", str(error))
+            self.result = replace(self.result, message=str(error))
         except (UserError, OSError, MemoryError, cv2.error) as error:
-            yield Result(job.source, job.target, "failed", f"{job.source}: {reason_of(error)}")
+            message = f"{self.result.source}: {reason_of(error)}"
+            self.result = replace(self.result, message=message)
+        seconds = before + time.perf_counter() - start
+        self.result = replace(self.result, seconds=round(seconds, 6))
+        return self
 
 
-def _fill(inpainter: Inpainter, job: Job, max_pixels: int, options: FillOptions) -> Result:
+def _fill(
+    inpainter: Inpainter, job: Job, max_pixels: int, skip_existing: bool, options: FillOptions
+) -> Iterator[Result]:
+    """Read, fill and write a photograph; yield what is known of the result after each step."""
+    result = Result(job.name, job.source, job.target, "failed")
+    if skip_existing and all(path.is_file() for path in (job.target, job.attention_map) if path):
+        yield replace(result, status="skipped")
+        return
     mask_file = _only_mask(job)
     invert_mask = options.get("invert_mask", False)
     picture = read_picture(job.source, max_pixels)
@@ -165,11 +266,15 @@ def _fill(inpainter: Inpainter, job: Job, max_pixels: int, options: FillOptions)
         raise UserError(
             f"is {_size(picture.rgb)} pixels upright, but its mask {mask_file} is {_size(levels)}"
         )
+    result = replace(result, width=levels.shape[1], height=levels.shape[0])
     if levels.max() <= MID_GREY:
         job.target.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(job.target, job.source.read_bytes())
         message = f"{job.source}: {_nothing_missing(mask_file, levels, invert_mask)}; copied"
-        return Result(job.source, job.target, "empty-mask", message)
+        yield replace(result, status="empty-mask", message=message)
+        return
+    yield result
+
     mapped = job.attention_map is not None
     inverted: FillOptions = {**options, "invert_mask": False}  # the levels are already
     try:
@@ -178,25 +283,30 @@ def _fill(inpainter: Inpainter, job: Job, max_pixels: int, options: FillOptions)
     except NothingKnownError as error:
         grown = f", grown by {options['grow']} pixels" if options.get("grow") else ""
         raise UserError(f"with its mask {mask_file}{grown}, {error}") from error
-    job.target.parent.mkdir(parents=True, exist_ok=True)
-    if job.attention_map is not None and offsets is not None:
+    shown = None
+    if offsets is not None:
         from inpaint_tf.report.flow_colors import attention_map  # whose package needs Keras
 
-        write_picture(job.attention_map, Picture(attention_map(offsets[0], levels.shape)))
+        shown = Picture(attention_map(offsets[0], levels.shape))
+    yield result
+
+    job.target.parent.mkdir(parents=True, exist_ok=True)
+    if job.attention_map is not None and shown is not None:
+        write_picture(job.attention_map, shown)
     notes = [picture.lost, write_picture(job.target, picture)]
-    if job.attention_map is not None and offsets is None and inpainter.has_attention:
+    if mapped and shown is None and inpainter.has_attention:
         notes.append("no attention map, as its smooth surroundings were continued in its holes")
     message = f"{job.source}: {', '.join(filter(None, notes))}" if any(notes) else ""
-    return Result(job.source, job.target, "filled", message)
+    yield replace(result, status="filled", message=message)
 
 
 def _only_mask(job: Job) -> Path:
     """Return the mask of a photograph, or refuse to choose."""
     found = " and ".join(map(str, job.masks)) or "none"
     if job.rivals:
-        others = " and ".join(map(str, job.rivals))
+        others = " and ".join(job.rivals)
         raise UserError(f"needs a mask of its name, found {found}, which may be for {others} too")
-    if len(job.masks) != 1:
+    if len(job.mask_names) != 1:
         raise UserError(f"needs one mask of its name, found {found}")
     return job.masks[0]
 
@@ -220,55 +330,68 @@ def _nothing_missing(mask: Path, levels: UInt8, inverted: bool) -> str:
 
 
 def _photographs(
-    inputs: Sequence[Path], mask: Path, out: Path, log: Log | None
-) -> dict[Path, Path]:
-    """Return each photograph, once however it is spelt, with its path below `out`."""
-    photographs: dict[Path, tuple[Path, Path]] = {}
-    ours = [_place(path) for path in (mask, out)]
+    inputs: Sequence[Path], mask: Path, out: Path, log: Log | None, place: Place
+) -> list[tuple[Path, str]]:
+    """Return the folder and the name of each photograph, once however its folder is spelt."""
+    photographs: dict[str, tuple[Path, str]] = {}
+    ours = {os.path.realpath(path) for path in (mask, out)}
     for path in inputs:
         if not path.exists():
             raise UserError(f"{path}: no such file or folder")
         if not path.is_dir():
-            photographs.setdefault(_place(path), (path, Path(path.name)))
+            photographs.setdefault(place(path.parent, path.name), (path.parent, path.name))
             continue
-        below = [place for place in ours if place != _place(path)]
-        found = [
-            file
-            for file in find_images(path, log)
-            if not any(_place(file).is_relative_to(place) for place in below)
-        ]
-        if not found:
+        left_out = tuple(f"{each}{os.sep}" for each in ours - {os.path.realpath(path)})
+        empty = True
+        for name in list_images(path, log):
+            where = place(path, name)
+            if not f"{where}{os.sep}".startswith(left_out):
+                photographs.setdefault(where, (path, name))
+                empty = False
+        if empty:
             raise UserError(f"{path}: no photograph in it beside the masks and `out` {out}")
-        for file in found:
-            photographs.setdefault(_place(file), (file, file.relative_to(path)))
-    return dict(photographs.values())
+    return list(photographs.values())
 
 
-def _place(path: Path) -> Path:
-    # Of links in a circle `Path.resolve` makes an error, before Python 3.13.
-    return Path(os.path.realpath(path))
+def _placing() -> Place:
+    """Return a function that finds where a file of a folder lies, and follows links to folders.
+
+    It looks at each folder only once: `os.path.realpath` takes a tenth of a millisecond.
+    """
+
+    @functools.cache
+    def real(folder: Path, below: str) -> str:
+        return os.path.realpath(folder / below)
+
+    def place(folder: Path, name: str) -> str:
+        below, _, last = name.rpartition("/")
+        return f"{real(folder, below)}{os.sep}{last}"
+
+    return place
 
 
-def _masks_by_stem(mask: Path, log: Log | None) -> dict[Path, Paths]:
-    """Return masks by their relative path without suffix; a single mask under its own."""
+def _masks_by_stem(mask: Path, log: Log | None) -> dict[str, Names]:
+    """Return the names of masks by their relative path without suffix."""
     if not mask.exists():
         raise UserError(f"{mask}: no such mask; `mask` takes a file or a folder")
     if not mask.is_dir():
-        return {mask: (mask,)}
-    masks: dict[Path, Paths] = defaultdict(tuple)
-    for path in find_images(mask, log):
-        masks[path.relative_to(mask).with_suffix("")] += (path,)
+        return {_stem(mask.name): (mask.name,)}
+    masks: dict[str, Names] = defaultdict(tuple)
+    for name in list_images(mask, log):
+        masks[_stem(name)] += (name,)
     return dict(masks)
 
 
-def _match(stems: Collection[Path], masks: Mapping[Path, Paths]) -> dict[Path, tuple[Paths, Paths]]:
+def _match(stems: Collection[str], masks: Mapping[str, Names]) -> dict[str, tuple[Names, Names]]:
     """Return the masks of photographs, and the other photographs that these match as well."""
-    matches: dict[Path, tuple[Paths, Paths]] = {
+    matches: dict[str, tuple[Names, Names]] = {
         stem: (masks[stem], ()) for stem in stems if stem in masks
     }
     for spell in (_composed, _caseless):
-        ours: dict[bytes, list[Path]] = defaultdict(list)
-        theirs: dict[bytes, list[Path]] = defaultdict(list)
+        if len(matches) == len(stems):
+            break
+        ours: dict[bytes, list[str]] = defaultdict(list)
+        theirs: dict[bytes, list[str]] = defaultdict(list)
         for stem in stems:
             ours[spell(stem)].append(stem)
         for stem, paths in masks.items():
@@ -280,31 +403,52 @@ def _match(stems: Collection[Path], masks: Mapping[Path, Paths]) -> dict[Path, t
     return matches
 
 
-def _composed(stem: Path) -> bytes:
-    return canonical(stem.as_posix())
+def _stem(name: str) -> str:
+    return os.path.splitext(name)[0]  # noqa: PTH122 (a path for each would take longer)
 
 
-def _caseless(stem: Path) -> bytes:
-    return canonical(unicodedata.normalize("NFD", stem.as_posix()).casefold())
+def _map_of(name: str) -> str:
+    return f"{_stem(name)}.attention.png"
 
 
-def _refuse_overwriting(jobs: Sequence[Job], masks: Iterable[Path]) -> None:
+def _composed(stem: str) -> bytes:
+    return canonical(stem)
+
+
+def _caseless(stem: str) -> bytes:
+    return canonical(unicodedata.normalize("NFD", stem).casefold())
+
+
+def _hash(name: str) -> int:
+    """Return a number for a name, the same on every machine."""
+    return int.from_bytes(hashlib.sha256(canonical(name)).digest()[:8], "big")
+
+
+def _refuse_overwriting(
+    jobs: Sequence[Job], inputs: Iterable[tuple[Path, str]], place: Place
+) -> None:
     """Refuse targets that are inputs, and targets that are shared."""
-    inputs = {_place(path): path for path in (*masks, *(job.source for job in jobs))}
-    sources: dict[Path, Path] = {}
-    targets = [(job.target, job.source) for job in jobs]
-    targets += [(job.attention_map, job.source) for job in jobs if job.attention_map]
-    for target, source in targets:
-        place = _place(target)
-        if place in inputs:
+    targets: dict[str, Job] = {}
+    for job in jobs:
+        names = (job.name, _map_of(job.name)) if job.attention_maps else (job.name,)
+        for name in names:
+            other = targets.setdefault(place(job.out, name), job)
+            if other is not job:
+                raise UserError(
+                    f"{job.out / name}: would be written for both {other.source} and "
+                    f"{job.source}; fill them in two runs with an `out` each"
+                )
+    for folder, name in inputs:
+        # Writing replaces a link that has the target's name, but not what an input links to.
+        found = place(folder, name)
+        if os.path.islink(found):  # noqa: PTH114 (a path for each would take longer)
+            found = os.path.realpath(found)
+        if found in targets:
+            job = targets[found]
+            own = place(job.out, job.name) == found
             raise UserError(
-                f"{target}: would be written over the input {inputs[place]}; "
-                "choose another folder as `out`"
-            )
-        if _place(sources.setdefault(place, source)) != _place(source):
-            raise UserError(
-                f"{target}: would be written for both {sources[place]} and {source}; "
-                "fill them in two runs with an `out` each"
+                f"{job.target if own else job.attention_map}: would be written over the input "
+                f"{folder / name}; choose another folder as `out`"
             )
 
 

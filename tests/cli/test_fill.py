@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import struct
+import threading
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,11 +16,14 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 import inpaint_tf
+from inpaint_tf.cli._options import with_options
 from inpaint_tf.cli.fill import command
-from inpaint_tf.inference import ClassicalInpainter, Inpainter
+from inpaint_tf.inference import ClassicalInpainter, Inpainter, photographs
 from inpaint_tf.inference.inpainter import Options
 from neuralgym_lite import progress
 from neuralgym_lite.errors import UserError
+
+fill_module = importlib.import_module("inpaint_tf.cli.fill")
 
 
 class Attentive(Inpainter):
@@ -74,13 +80,94 @@ def test_json_lines() -> None:
     result = fill("photos", "--json")
     rows = [json.loads(line) for line in result.stdout.splitlines()]
     assert [row["status"] for row in rows] == ["filled", "failed", "filled", "filled"]
+    assert rows[0].pop("seconds") > 0
     assert rows[0] == {
+        "name": "a.png",
         "source": "photos/a.png",
         "target": "out/a.png",
         "status": "filled",
         "message": "",
+        "width": 24,
+        "height": 16,
     }
     assert "not a readable" in rows[1]["message"]
+    assert rows[1]["name"] == "b.png"
+    assert rows[1]["width"] is rows[1]["height"] is None
+
+
+def test_json_lines_of_all_shards_are_those_of_the_whole() -> None:
+    Path("photos/b.png").write_text("fake")
+    for index in range(20):
+        Path(f"photos/{index}.png").write_bytes(Path("photos/a.png").read_bytes())
+
+    def rows(*arguments: str) -> list[dict[str, object]]:
+        lines = fill("photos", "--json", *arguments).stdout.splitlines()
+        found = [json.loads(line) for line in lines]
+        return [{key: row[key] for key in row if key != "seconds"} for row in found]
+
+    parts = [rows("--shard", f"{index}/3") for index in (1, 2, 3)]
+    assert all(parts)
+    joined = sorted((row for part in parts for row in part), key=lambda row: str(row["name"]))
+    assert joined == rows()
+
+
+def test_going_on() -> None:
+    Path("photos/b.png").write_text("fake")
+    assert fill("photos", "--skip-existing").exit_code == 1
+    Path("photos/b.png").write_bytes(Path("photos/a.png").read_bytes())
+    result = fill("photos", "--skip-existing")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == [
+        "skipped photos/a.png -> out/a.png",
+        "filled photos/b.png -> out/b.png",
+        "skipped photos/c.png -> out/c.png",
+        "skipped photos/d.png -> out/d.png",
+    ]
+    assert result.stderr.splitlines()[-1] == "Photographs: 1 filled, 3 skipped."
+
+
+def test_a_shard_without_photographs() -> None:
+    found = [fill("photos/a.png", "--shard", f"{index}/2") for index in (1, 2)]
+    assert [result.exit_code for result in found] == [0, 0]
+    told = [result.stderr for result in found]
+    assert sorted(told)[0] == ""
+    assert told.index(sorted(told)[1]) + 1 == int(sorted(told)[1][-5])
+    assert written() == ["out/a.png"]
+
+
+def test_a_lone_photograph_of_a_shard_is_one_of_many() -> None:
+    Path("photos/a.png").write_text("fake")
+    ends = {fill("photos/a.png", "--shard", f"{index}/2").exit_code for index in (1, 2)}
+    assert ends == {0, 1}
+
+
+@pytest.mark.parametrize("text", ["3", "1/", "1/2/3", "-1/2", "a/b", "1.5/2", "\u0661/2", ""])
+def test_what_is_no_shard(text: str) -> None:
+    result = fill("photos", "--shard", text)
+    assert result.exit_code == 2
+    assert "such as 1/8 for the first of 8 parts" in result.stderr
+    assert written() == []
+
+
+@pytest.mark.parametrize("text", ["0/2", "3/2", "1/0"])
+def test_shards_are_counted_from_1(text: str) -> None:
+    message = with_options(refused("photos", "--shard", text), command)
+    assert message == f"--shard must be I/N with I from 1 to N. Received: {text}"
+
+
+def test_what_takes_long_to_plan_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = photographs.plan_jobs
+
+    def slowly(*arguments: Any) -> list[photographs.Job]:
+        assert told.wait(30)
+        return plan(*arguments)
+
+    told = threading.Event()
+    real = fill_module.tell
+    monkeypatch.setattr(fill_module, "tell", lambda text: (real(text), told.set()))
+    monkeypatch.setattr(fill_module, "_SOON", 0.01)
+    monkeypatch.setattr(photographs, "plan_jobs", slowly)
+    assert fill("photos/a.png").stderr == "Pairing photographs and masks.\n"
 
 
 def test_an_empty_mask_is_told_and_no_failure() -> None:
@@ -102,7 +189,7 @@ def test_some_failures_are_named_and_exit_1() -> None:
     assert result.stdout.count("filled ") == 3
     lines = result.stderr.splitlines()
     assert lines[0].startswith("photos/b.png: damaged picture")
-    assert lines[-1] == "1 of 4 photographs failed."
+    assert lines[-1] == "Photographs: 3 filled, 1 failed."
     assert written() == ["out/a.png", "out/c.png", "out/d.png"]
 
 
@@ -128,7 +215,7 @@ def test_a_photograph_of_a_folder_that_is_missing_everywhere_fails_alone() -> No
         "photos/b.png: with its mask masks/b.png, everything is missing, and 'ns' needs known "
         "pixels around a hole"
     )
-    assert lines[-1] == "1 of 4 photographs failed."
+    assert lines[-1] == "Photographs: 3 filled, 1 failed."
     assert written() == ["out/a.png", "out/c.png", "out/d.png"]
 
 

@@ -77,11 +77,16 @@ def hidden() -> list[str]:
 
 
 def test_fill(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    # Within the write of the second photograph.
+    fill = ["fill", "photos", "--mask", "mask.png", "--model", "telea", "--out"]
+    main_module.cli.main([*fill, "whole"], standalone_mode=False)
+    told = capfd.readouterr().out.replace("whole", "out")
+    # Within the write of the second photograph, which a thread ends.
     monkeypatch.setattr(os, "fsync", at_call(2, os.fsync))
-    fill = ["fill", "photos", "--mask", "mask.png", "--model", "telea", "--out", "out"]
-    assert interrupted(capfd, *fill) == "filled photos/0.png -> out/0.png\n"
-    assert [path.name for path in Path("out").rglob("*")] == ["0.png"]
+    assert told.startswith(interrupted(capfd, *fill, "out"))
+    found = sorted(path.name for path in Path("out").rglob("*"))
+    assert found[:2] == ["0.png", "1.png"]
+    for name in found:
+        assert Path("out", name).read_bytes() == Path("whole", name).read_bytes()
     assert hidden() == []
 
 

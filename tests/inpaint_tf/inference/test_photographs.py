@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
+import weakref
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,8 @@ from mask_table import MASKS, MaskFile
 from PIL import Image
 
 from inpaint_tf.inference import ClassicalInpainter, Inpainter
-from inpaint_tf.inference.photographs import Result, fill_photographs, plan_jobs
+from inpaint_tf.inference import photographs as module
+from inpaint_tf.inference.photographs import Job, Result, fill_photographs, plan_jobs
 from neuralgym_lite.errors import UserError
 
 HOLE = (slice(4, 9), slice(6, 12))
@@ -69,7 +73,9 @@ def test_known_pixels_channels_and_format_stay(tmp_path: Path, mode: str) -> Non
     source = tmp_path / "photo.png"
     photo(mode).save(source)
     (result,) = run([source], write_mask(tmp_path / "mask.png"), tmp_path / "out")
-    assert result == Result(source, tmp_path / "out" / "photo.png", "filled")
+    target = tmp_path / "out" / "photo.png"
+    assert result == Result("photo.png", source, target, "filled", width=30, height=20)
+    assert result.seconds > 0
     with Image.open(result.target) as image:
         assert (image.mode, image.format) == (mode, "PNG")
     before, after = pixels(source), pixels(result.target)
@@ -200,7 +206,7 @@ def filled_pixels(folder: Path, image: np.ndarray, **options: Any) -> np.ndarray
     Image.fromarray(image).save(folder / "a.png")
     mask = write_mask(folder / "mask.png")
     (result,) = run([folder / "a.png"], mask, folder / "out", **options)
-    assert result == Result(folder / "a.png", folder / "out" / "a.png", "filled")
+    assert (result.status, result.message) == ("filled", "")
     return pixels(result.target)
 
 
@@ -496,6 +502,223 @@ def test_the_pixel_limit_holds_for_photographs_and_masks(tmp_path: Path) -> None
     assert "mask.png: 40x40 pixels are over the limit" in result.message
 
 
+# Reading, filling and writing at once
+
+
+def planned(tmp_path: Path, count: int, **options: Any) -> list[Job]:
+    """Plan some photographs of one folder with one mask."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for index in range(count):
+        photo().save(folder / f"{index}.png")
+    return plan_jobs([folder], write_mask(tmp_path / "mask.png"), tmp_path / "out", **options)
+
+
+def test_one_is_filled_while_the_next_is_read_and_the_last_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = planned(tmp_path, 3)
+    begun = {(step, f"{index}.png"): threading.Event() for step in "rw" for index in range(3)}
+
+    def read(path: Path, max_pixels: int) -> Any:
+        begun["r", path.name].set()
+        return read_picture(path, max_pixels)
+
+    def write(path: Path, picture: Any) -> str:
+        begun["w", path.name].set()
+        assert filling_the_second.wait(30)
+        return write_picture(path, picture)
+
+    class Waiting(Attentive):
+        calls = 0
+
+        def _predict(self, *given: Any) -> tuple[Any, Any]:
+            self.calls += 1
+            if self.calls == 1:
+                assert begun["r", "1.png"].wait(30)
+            if self.calls == 2:
+                assert begun["w", "0.png"].wait(30)
+                assert not (tmp_path / "out" / "0.png").exists()
+                filling_the_second.set()
+            return super()._predict(*given)
+
+    filling_the_second = threading.Event()
+    read_picture, write_picture = module.read_picture, module.write_picture
+    monkeypatch.setattr(module, "read_picture", read)
+    monkeypatch.setattr(module, "write_picture", write)
+    results = list(fill_photographs(Waiting(), jobs))
+    assert [result.status for result in results] == ["filled"] * 3
+
+
+def test_a_result_comes_after_its_files_and_three_photographs_are_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = planned(tmp_path, 8)
+    begun: list[Job] = []
+    alive: list[weakref.ref[Any]] = []
+    read_picture = module.read_picture
+
+    def begin() -> Iterator[Job]:
+        for job in jobs:
+            begun.append(job)
+            yield job
+
+    def read(path: Path, max_pixels: int) -> Any:
+        picture = read_picture(path, max_pixels)
+        alive.append(weakref.ref(picture))
+        return picture
+
+    class Counting(Attentive):
+        def _predict(self, *given: Any) -> tuple[Any, Any]:
+            assert sum(picture() is not None for picture in alive) <= 3
+            return super()._predict(*given)
+
+    monkeypatch.setattr(module, "read_picture", read)
+    results = fill_photographs(Counting(), begin())
+    for index, result in enumerate(results):
+        assert result.name == f"{index}.png"
+        assert result.target.is_file()
+        assert len(begun) <= index + 3
+    assert len(alive) == 8
+
+
+def test_a_photograph_that_cannot_be_written_fails_alone(tmp_path: Path) -> None:
+    for name in ("a/1.png", "b/2.png", "c/3.png"):
+        (tmp_path / "photos" / name).parent.mkdir(parents=True)
+        photo().save(tmp_path / "photos" / name)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "b").touch()
+    results = run([tmp_path / "photos"], write_mask(tmp_path / "mask.png"), tmp_path / "out")
+    assert [result.status for result in results] == ["filled", "failed", "filled"]
+    assert results[1].message == f"{tmp_path / 'photos/b/2.png'}: File exists"
+    assert (results[1].width, results[1].height) == (30, 20)
+
+
+@pytest.mark.parametrize("step", ["read_picture", "write_picture"])
+def test_a_mistake_of_a_thread_is_raised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    jobs = planned(tmp_path, 3)
+    real = getattr(module, step)
+
+    def mistaken(path: Path, other: Any) -> Any:
+        if path.name == "1.png":
+            raise TypeError("a mistake")
+        return real(path, other)
+
+    monkeypatch.setattr(module, step, mistaken)
+    names = []
+    with pytest.raises(TypeError, match="a mistake"):
+        for result in fill_photographs(Attentive(), jobs):
+            names.append(result.name)
+    assert names == ["0.png"][: step == "write_picture"]
+    assert set(files(tmp_path / "out")) <= {"0.png", "2.png"}
+
+
+def test_who_stops_early_waits_for_whole_files(tmp_path: Path) -> None:
+    threads = threading.active_count()
+    results = fill_photographs(Attentive(), planned(tmp_path, 5))
+    assert next(results).name == "0.png"
+    results.close()
+    assert threading.active_count() == threads
+    assert files(tmp_path / "out") == ["0.png", "1.png"]
+    assert (pixels(tmp_path / "out" / "1.png")[HOLE] == 0).all()
+
+
+# Going on
+
+
+def test_what_exists_is_skipped_however_old_it_is(tmp_path: Path) -> None:
+    jobs = planned(tmp_path, 3)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "1.png").write_text("from before")
+    os.utime(tmp_path / "out" / "1.png", (0, 0))
+    for first, others in (("filled", "filled"), ("skipped", "skipped")):
+        results = list(fill_photographs(Attentive(), jobs, skip_existing=True))
+        assert [result.status for result in results] == [first, "skipped", others]
+        assert results[1].message == ""
+        assert results[1].width is None
+    assert (tmp_path / "out" / "1.png").read_text() == "from before"
+    results = list(fill_photographs(Attentive(), jobs))
+    assert [result.status for result in results] == ["filled"] * 3
+
+
+def test_what_failed_is_tried_again(tmp_path: Path) -> None:
+    jobs = planned(tmp_path, 2)
+    whole = jobs[0].source.read_bytes()
+    jobs[0].source.write_bytes(whole[:200])
+    for content, expected in ((whole, ["failed", "filled"]), (whole, ["filled", "skipped"])):
+        results = fill_photographs(Attentive(), jobs, skip_existing=True)
+        assert [result.status for result in results] == expected
+        jobs[0].source.write_bytes(content)
+
+
+def test_without_its_attention_map_a_photograph_is_not_done(tmp_path: Path) -> None:
+    jobs = planned(tmp_path, 2, attention_maps=True)
+    list(fill_photographs(Attentive(), jobs))
+    (tmp_path / "out" / "0.attention.png").unlink()
+    results = fill_photographs(Attentive(), jobs, skip_existing=True)
+    assert [result.status for result in results] == ["filled", "skipped"]
+    assert (tmp_path / "out" / "0.attention.png").is_file()
+
+
+# Parts of a plan
+
+
+def names_of(tmp_path: Path, folder: Path, index: int, count: int) -> list[str]:
+    jobs = plan_jobs([folder], tmp_path / "mask.png", tmp_path / "out", shard=(index, count))
+    return [job.name for job in jobs]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+def test_each_photograph_is_in_one_part(tmp_path: Path, count: int) -> None:
+    whole = [job.name for job in planned(tmp_path, 20)]
+    parts = [names_of(tmp_path, tmp_path / "photos", index, count) for index in range(1, count + 1)]
+    assert sorted(name for part in parts for name in part) == sorted(whole)
+    for part in parts:
+        assert part == sorted(part)
+        assert count > 3 or len(part) > 3
+
+
+def test_the_part_of_a_photograph_depends_on_its_name_alone(tmp_path: Path) -> None:
+    planned(tmp_path, 20)
+    # Those whose SHA-256, of which the first 8 bytes count, can be divided by 3.
+    expected = ["11.png", "14.png", "3.png", "9.png"]
+    assert names_of(tmp_path, tmp_path / "photos", 1, 3) == expected
+    for index in range(20, 30):
+        photo().save(tmp_path / "photos" / f"{index}.png")
+    found = names_of(tmp_path, tmp_path / "photos", 1, 3)
+    assert [name for name in found if int(Path(name).stem) < 20] == expected
+
+
+def test_both_spellings_of_a_name_are_in_one_part(tmp_path: Path) -> None:
+    write_mask(tmp_path / "mask.png")
+    found = []
+    for name in (COMPOSED, DECOMPOSED):
+        (tmp_path / name).mkdir()
+        photo().save(tmp_path / name / f"{name}.png")
+        found.append([len(names_of(tmp_path, tmp_path / name, i, 5)) for i in range(1, 6)])
+    assert found[0] == found[1]
+    assert sum(found[0]) == 1
+
+
+def test_every_part_refuses_what_the_whole_refuses(tmp_path: Path) -> None:
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        photo().save(tmp_path / folder / "a.png")
+    inputs, mask = [tmp_path / "one", tmp_path / "two"], write_mask(tmp_path / "mask.png")
+    for index in range(1, 5):
+        with pytest.raises(UserError, match="would be written for both"):
+            plan_jobs(inputs, mask, tmp_path / "out", shard=(index, 4))
+
+
+@pytest.mark.parametrize("shard", [(0, 4), (5, 4), (1, 0), (-1, 4)])
+def test_there_is_no_such_part(tmp_path: Path, shard: tuple[int, int]) -> None:
+    planned(tmp_path, 1)
+    with pytest.raises(UserError, match=f"Received: {shard[0]}/{shard[1]}"):
+        plan_jobs([tmp_path / "photos"], tmp_path / "mask.png", tmp_path / "out", shard=shard)
+
+
 # Refused before anything is written
 
 
@@ -533,6 +756,25 @@ def test_inputs_are_never_written_over(tmp_path: Path, given: str) -> None:
     assert f"written over the input {photos / 'a.png'}" in message
     (tmp_path / "link").symlink_to(photos, target_is_directory=True)
     assert "written over the input" in refused([tmp_path / given], mask, tmp_path / "link")
+
+
+def test_what_a_link_among_the_inputs_leads_to_is_never_written_over(tmp_path: Path) -> None:
+    for folder in ("store", "photos"):
+        (tmp_path / folder).mkdir()
+    photo().save(tmp_path / "store" / "a.png")
+    (tmp_path / "photos" / "a.png").symlink_to(tmp_path / "store" / "a.png")
+    mask = write_mask(tmp_path / "mask.png")
+    message = refused([tmp_path / "photos"], mask, tmp_path / "store")
+    assert f"written over the input {tmp_path / 'photos/a.png'}" in message
+
+
+def test_two_links_to_one_photograph_are_both_filled(tmp_path: Path) -> None:
+    photo().save(tmp_path / "a.png")
+    (tmp_path / "photos").mkdir()
+    for name in ("b.png", "c.png"):
+        (tmp_path / "photos" / name).symlink_to(tmp_path / "a.png")
+    run([tmp_path / "photos"], write_mask(tmp_path / "mask.png"), tmp_path / "out")
+    assert files(tmp_path / "out") == ["b.png", "c.png"]
 
 
 def test_masks_are_never_written_over(tmp_path: Path) -> None:
