@@ -20,16 +20,13 @@ import pytest
 import tensorflow as tf
 from documents import SERVED, blocks
 from PIL import Image
+from small_exports import NETWORK
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 import inpaint_tf
-from inpaint_tf.exporters.exporter import write_saved_model
-from inpaint_tf.exporters.served_graph import ServedGraph
-from inpaint_tf.exporters.versions import new_version
 from inpaint_tf.inference.detail import add_detail
 from inpaint_tf.inference.network import NetworkInpainter
 from inpaint_tf.masks import MaskMode
-from inpaint_tf.models import create
 from neuralgym_lite.images import read_picture
 
 ROOT = Path(__file__).parents[2]
@@ -41,19 +38,16 @@ GROWTH = 64 * 2**20  # bytes; a leak of one picture a request would be several t
 
 
 @pytest.fixture(scope="module")
-def model():
-    return create("ca", width=2)
+def model(exports):
+    return inpaint_tf.load(exports / NETWORK).model
 
 
 @pytest.fixture(scope="module")
-def server(model, tmp_path_factory):
+def server(exports, tmp_path_factory):
     """A server in a process of its own; its pid and its ports."""
-    folder = tmp_path_factory.mktemp("models") / "inpaint"
-    # Not compared here with the model: tests/cli/test_export.py does that.
-    with new_version(folder, "saved_model") as (hidden, publish):
-        write_saved_model(ServedGraph(model), hidden, max_pixels=500_000)
-        publish()
-    errors = (folder.parent / "stderr").open("w")
+    folder = exports / "saved_model"
+    told = tmp_path_factory.mktemp("server") / "stderr"
+    errors = told.open("w")
     process = subprocess.Popen(
         [sys.executable, str(Path(__file__).with_name("server.py")), str(folder)],
         stdin=subprocess.PIPE,
@@ -62,7 +56,7 @@ def server(model, tmp_path_factory):
         text=True,
     )
     line = process.stdout.readline()
-    assert line, (folder.parent / "stderr").read_text()
+    assert line, told.read_text()
     yield {"pid": process.pid, **json.loads(line)}
     process.stdin.close()
     process.wait(30)
