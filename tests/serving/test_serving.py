@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import runpy
 import shutil
 import subprocess
 import sys
@@ -235,18 +236,31 @@ def folders(tmp_path):
     return photographs, masks, tmp_path / "filled"
 
 
-def client(folders, *options):
+def words(folders, *options):
     photographs, masks, out = folders
-    call = [sys.executable, str(CLIENT), str(photographs), "--mask", str(masks), "--out", str(out)]
-    return subprocess.run(
-        [*call, *options], capture_output=True, text=True, cwd=ROOT, env=ENV, timeout=600
-    )
+    return [str(CLIENT), str(photographs), "--mask", str(masks), "--out", str(out), *options]
+
+
+@pytest.fixture
+def client(folders, capsys):
+    """A function that runs the client in this process; returns its exit code and stderr."""
+
+    def run(*options):
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as left:
+            patch.setattr(sys, "argv", words(folders, *options))
+            runpy.run_path(str(CLIENT), run_name="__main__")
+        return left.value.code, capsys.readouterr().err
+
+    return run
 
 
 @pytest.mark.parametrize("way", ["grpc", "rest"])
 def test_client_fills_a_folder_and_names_what_failed(server, folders, way):
     address = f"localhost:{server[way]}"
-    done = client(folders, "--server", f"http://{address}" if way == "rest" else address)
+    call = words(folders, "--server", f"http://{address}" if way == "rest" else address)
+    done = subprocess.run(
+        [sys.executable, *call], capture_output=True, text=True, cwd=ROOT, env=ENV, timeout=600
+    )
     assert done.returncode == 1, done.stderr
     assert "broken.png" in done.stderr and "3 of 4 photographs filled" in done.stderr
     photographs, _, out = folders
@@ -259,28 +273,28 @@ def test_client_fills_a_folder_and_names_what_failed(server, folders, way):
     assert np.any(before != after)
 
 
-def test_client_adds_detail(server, folders):
+def test_client_adds_detail(server, client, folders):
     address = ("--server", f"localhost:{server['grpc']}")
     file = folders[2] / "a.png"
-    client(folders, *address)
+    client(*address)
     plain = read_picture(file).rgb
-    client(folders, *address, "--detail")
+    client(*address, "--detail")
     detailed = read_picture(file).rgb
     np.testing.assert_array_equal(detailed, add_detail(plain, hole(40, 56) // 255))
     assert np.any(detailed != plain)
 
 
-def test_client_tries_again_until_its_deadline(folders):
-    done = client(folders, "--server", "http://localhost:9", "--deadline", "1.5")
-    assert done.returncode == 1
-    assert "No answer within 1.5 s; the last try: " in done.stderr
+def test_client_tries_again_until_its_deadline(client, folders):
+    code, said = client("--server", "http://localhost:9", "--deadline", "1.5")
+    assert code == 1
+    assert "No answer within 1.5 s; the last try: " in said
     assert not list(folders[2].rglob("*.*"))
 
 
-def test_client_refuses(folders):
-    done = client(folders, "--parallel", "0")
-    assert done.returncode == 2
-    assert done.stderr == "Error: --parallel must be at least 1. Received: 0\n"
+def test_client_refuses(client):
+    code, said = client("--parallel", "0")
+    assert code == 2
+    assert said == "Error: --parallel must be at least 1. Received: 0\n"
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="docs/serving.md asks with curl")
@@ -305,6 +319,6 @@ def test_documented_requests(server, tmp_path):
         assert read_picture(tmp_path / name).rgb.shape == (40, 56, 3)
 
 
-def test_server_names_a_wrong_model(server, folders):
-    done = client(folders, "--server", f"localhost:{server['grpc']}", "--model", "other")
-    assert done.returncode == 1 and "NOT_FOUND" in done.stderr
+def test_server_names_a_wrong_model(server, client):
+    code, said = client("--server", f"localhost:{server['grpc']}", "--model", "other")
+    assert code == 1 and "NOT_FOUND" in said
