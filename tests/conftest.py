@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import errno
+import fcntl
+import gc
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from small_exports import make_exports
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -15,6 +20,9 @@ import tensorflow as tf  # noqa: E402
 # Two devices on one processor, for what is distributed; it must be said before any is used.
 _CPU = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(_CPU, [tf.config.LogicalDeviceConfiguration()] * 2)
+
+# A graph is so many objects that Python would look for cycles among them all the time.
+gc.set_threshold(10_000, 10, 10)
 
 LONGEST_FIRST = {"docs", "survival", "serving", "cli", "training"}
 
@@ -34,6 +42,33 @@ def golden(shared: Path) -> Path:
     return shared / "golden"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _few_objects() -> Iterator[None]:
+    """Hide what earlier modules left from the garbage collector: looking through it takes long."""
+    gc.collect()
+    gc.freeze()
+    yield
+
+
+def _eagerly() -> Iterator[None]:
+    """Train without graphs: to trace the graph of a step takes as long as ten eager steps.
+
+    Previews and validation take 8 photographs of each split, not 64.
+    """
+    from inpaint_tf.training import preview, validation
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(preview, "SCORED", 8)
+        patch.setattr(validation, "COUNT", 8)
+        tf.config.run_functions_eagerly(True)
+        yield
+        tf.config.run_functions_eagerly(False)
+
+
+eagerly = pytest.fixture(_eagerly)
+eager_module = pytest.fixture(_eagerly, scope="module")
+
+
 @pytest.fixture(scope="session")
 def two_replicas():
     """Return the one strategy of two replicas: TensorFlow mixes up the sums of several."""
@@ -43,6 +78,22 @@ def two_replicas():
 
     assert len(tf.config.list_logical_devices("CPU")) == 2
     return make_strategy("mirrored")
+
+
+@pytest.fixture(scope="session")
+def exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of `make_exports`, to be read only: made once for all workers of pytest-xdist."""
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    folder, done = base / "exports", base / "exports-done"
+    with (base / "exports-lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            make_exports(folder)
+            done.touch()
+    return folder
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -35,6 +35,7 @@ def run(*arguments):
     return CliRunner().invoke(command, arguments)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_everything_is_looked_at_and_nothing_is_written(home):
     result = run("--json")
     assert (result.exit_code, result.exception) == (0, None)

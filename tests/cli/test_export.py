@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from click.testing import CliRunner
+from small_exports import NETWORK
 from tensorflow_serving.apis import prediction_log_pb2
 
 import inpaint_tf
@@ -19,10 +21,14 @@ from neuralgym_lite.errors import UserError
 
 
 @pytest.fixture(scope="module")
-def saved(tmp_path_factory):
-    path = tmp_path_factory.mktemp("model") / "small.keras"
-    create("ca", width=2).save(path)
-    return path
+def saved(exports):
+    return exports / NETWORK
+
+
+@pytest.fixture(scope="module")
+def printed(exports):
+    """What was printed to stdout and stderr by format."""
+    return json.loads((exports / "printed.json").read_text())
 
 
 @pytest.fixture(scope="module")
@@ -42,17 +48,14 @@ def wider(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def exported(saved, tmp_path_factory):
-    """A folder with one version, and what was printed."""
-    out = tmp_path_factory.mktemp("models") / "inpaint"
-    result = CliRunner().invoke(command, [str(saved), "--out", str(out)], catch_exceptions=False)
-    assert result.exit_code == 0
-    return out, result
+def exported(exports):
+    """A folder with one version."""
+    return exports / "saved_model"
 
 
 @pytest.fixture
 def one_probe(monkeypatch):
-    """Compare on one small photograph: all of them are compared on by `exported`."""
+    """Compare on one small photograph: all of them are compared on by `exports`."""
     monkeypatch.setattr(price, "SIZE", 64)
     small = next(pair for pair in exporter.probes() if pair[0].shape[1] == 64)
     monkeypatch.setattr(exporter, "probes", lambda: [small])
@@ -65,20 +68,20 @@ def run(*arguments):
 # What is written.
 
 
-def test_a_version_is_whole(exported):
-    out, result = exported
-    assert [each.name for each in out.iterdir()] == ["1"]
-    assert result.stdout.strip() == str(out / "1")
-    assert "Largest difference: " in result.stderr and "saved_model.pb" in result.stderr
+def test_a_version_is_whole(exported, printed):
+    stdout, stderr = printed["saved_model"]
+    assert [each.name for each in exported.iterdir()] == ["1"]
+    assert stdout.strip() == str(exported / "1")
+    assert "Largest difference: " in stderr and "saved_model.pb" in stderr
     for name in ("saved_model.pb", "variables", "signature.json", "MODEL_CARD.md"):
-        assert (out / "1" / name).exists(), name
+        assert (exported / "1" / name).exists(), name
 
 
 def test_signatures_are_those_of_the_graph(exported):
     """Read as `saved_model_cli` reads them."""
     from tensorflow.core.protobuf import saved_model_pb2
 
-    folder = exported[0] / "1"
+    folder = exported / "1"
     proto = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
     graph = proto.meta_graphs[0]
     described = json.loads((folder / "signature.json").read_text())["signatures"]
@@ -114,7 +117,7 @@ def tensor(info):
 
 
 def test_warm_up_is_read_by_the_servers_own_classes(exported):
-    path = exported[0] / "1" / "assets.extra" / "tf_serving_warmup_requests"
+    path = exported / "1" / "assets.extra" / "tf_serving_warmup_requests"
     logs = [
         prediction_log_pb2.PredictionLog.FromString(record.numpy())
         for record in tf.data.TFRecordDataset(str(path))
@@ -132,15 +135,16 @@ def test_warm_up_is_read_by_the_servers_own_classes(exported):
 
 
 def test_the_card_says_what_is_not_known(exported):
-    card = (exported[0] / "1" / "MODEL_CARD.md").read_text()
+    card = (exported / "1" / "MODEL_CARD.md").read_text()
     assert card.startswith("# small\n")
     for words in ("ContextualAttentionModel", "`hole`", "not known", "Not scored yet", "SHA-256"):
         assert words in card
 
 
 @pytest.mark.usefixtures("one_probe")
-def test_the_next_version_has_the_next_number(exported, autoencoder):
-    out = exported[0]
+def test_the_next_version_has_the_next_number(exported, autoencoder, tmp_path):
+    out = tmp_path / "inpaint"
+    shutil.copytree(exported, out)
     result = run(autoencoder, "--out", out, "--precision", "bfloat16", "--json")
     told = json.loads(result.stdout)
     assert told["folder"] == str(out / "2") and told["largest_difference"] < 0.05
@@ -148,13 +152,11 @@ def test_the_next_version_has_the_next_number(exported, autoencoder):
 
 
 @pytest.mark.parametrize(("file_format", "limit"), [("onnx", 1e-4), ("tflite", 1e-3)])
-@pytest.mark.filterwarnings("ignore:.*:DeprecationWarning", "ignore:.*tf.lite:UserWarning")
-def test_portable_formats_agree(saved, tmp_path, file_format, limit):
-    result = run(saved, "--out", tmp_path / "out", "--format", file_format, "--json")
-    told = json.loads(result.stdout)
+def test_portable_formats_agree(exports, printed, file_format, limit):
+    told = json.loads(printed[file_format][0])
     assert 0 <= told["largest_difference"] <= limit
     assert told["share_of_values_that_differ"] <= 1e-4
-    assert (tmp_path / "out" / "1" / f"model.{file_format}").is_file()
+    assert (exports / file_format / "1" / f"model.{file_format}").is_file()
 
 
 @pytest.mark.parametrize("file_format", ["onnx", "tflite"])

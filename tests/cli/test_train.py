@@ -50,6 +50,9 @@ AUTOENCODER = """
 OLD_SETTINGS = Path(__file__).parents[1] / "inpaint_tf" / "training" / "old_settings.json"
 
 
+pytestmark = pytest.mark.usefixtures("eager_module")
+
+
 def run(*arguments):
     return cli.main([str(argument) for argument in arguments], standalone_mode=False)
 
@@ -64,15 +67,15 @@ def scalars(folder):
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+def trained(eager_module, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "whole"
     train(folder, 8)
     return folder
 
 
 @pytest.fixture(scope="module")
-def autoencoder(tmp_path_factory):
-    """A run for what does not depend on the network: its step is traced in a moment."""
+def autoencoder(eager_module, tmp_path_factory):
+    """A run for what does not depend on the network: its step is computed in a moment."""
     folder = tmp_path_factory.mktemp("runs") / "autoencoder"
     run(*AUTOENCODER.split(), "--iterations", 2, "--run-dir", folder)
     return folder

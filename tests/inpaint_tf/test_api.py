@@ -61,6 +61,7 @@ def test_a_function_is_not_hidden_by_a_module() -> None:
 # Training.
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_train_resume_and_finetune(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     run = inpaint_tf.train(**TINY, optimizer={"learning_rate": 2e-4}, run_dir="run")
     assert (run.run_dir, run.finished) == (Path("run"), True)

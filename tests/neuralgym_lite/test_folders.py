@@ -24,10 +24,11 @@ from neuralgym_lite.folders import (
 )
 
 WRITER = """
-import pathlib, sys, time
+import pathlib, signal, sys, time
 from neuralgym_lite.folders import temporary_folder
 from neuralgym_lite.folders import atomic_path
 out = pathlib.Path(sys.argv[1])
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
 with atomic_path(out / "a.png") as file, temporary_folder(out) as folder:
     file.write_bytes(b"half")
     (folder / "half").mkdir()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import runpy
 import shutil
 import subprocess
 import sys
@@ -20,16 +21,13 @@ import pytest
 import tensorflow as tf
 from documents import SERVED, blocks
 from PIL import Image
+from small_exports import NETWORK
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 import inpaint_tf
-from inpaint_tf.exporters.exporter import write_saved_model
-from inpaint_tf.exporters.served_graph import ServedGraph
-from inpaint_tf.exporters.versions import new_version
 from inpaint_tf.inference.detail import add_detail
 from inpaint_tf.inference.network import NetworkInpainter
 from inpaint_tf.masks import MaskMode
-from inpaint_tf.models import create
 from neuralgym_lite.images import read_picture
 
 ROOT = Path(__file__).parents[2]
@@ -41,19 +39,16 @@ GROWTH = 64 * 2**20  # bytes; a leak of one picture a request would be several t
 
 
 @pytest.fixture(scope="module")
-def model():
-    return create("ca", width=2)
+def model(exports):
+    return inpaint_tf.load(exports / NETWORK).model
 
 
 @pytest.fixture(scope="module")
-def server(model, tmp_path_factory):
+def server(exports, tmp_path_factory):
     """A server in a process of its own; its pid and its ports."""
-    folder = tmp_path_factory.mktemp("models") / "inpaint"
-    # Not compared here with the model: tests/cli/test_export.py does that.
-    with new_version(folder, "saved_model") as (hidden, publish):
-        write_saved_model(ServedGraph(model), hidden, max_pixels=500_000)
-        publish()
-    errors = (folder.parent / "stderr").open("w")
+    folder = exports / "saved_model"
+    told = tmp_path_factory.mktemp("server") / "stderr"
+    errors = told.open("w")
     process = subprocess.Popen(
         [sys.executable, str(Path(__file__).with_name("server.py")), str(folder)],
         stdin=subprocess.PIPE,
@@ -62,7 +57,7 @@ def server(model, tmp_path_factory):
         text=True,
     )
     line = process.stdout.readline()
-    assert line, (folder.parent / "stderr").read_text()
+    assert line, told.read_text()
     yield {"pid": process.pid, **json.loads(line)}
     process.stdin.close()
     process.wait(30)
@@ -241,18 +236,31 @@ def folders(tmp_path):
     return photographs, masks, tmp_path / "filled"
 
 
-def client(folders, *options):
+def words(folders, *options):
     photographs, masks, out = folders
-    call = [sys.executable, str(CLIENT), str(photographs), "--mask", str(masks), "--out", str(out)]
-    return subprocess.run(
-        [*call, *options], capture_output=True, text=True, cwd=ROOT, env=ENV, timeout=600
-    )
+    return [str(CLIENT), str(photographs), "--mask", str(masks), "--out", str(out), *options]
+
+
+@pytest.fixture
+def client(folders, capsys):
+    """A function that runs the client in this process; returns its exit code and stderr."""
+
+    def run(*options):
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as left:
+            patch.setattr(sys, "argv", words(folders, *options))
+            runpy.run_path(str(CLIENT), run_name="__main__")
+        return left.value.code, capsys.readouterr().err
+
+    return run
 
 
 @pytest.mark.parametrize("way", ["grpc", "rest"])
 def test_client_fills_a_folder_and_names_what_failed(server, folders, way):
     address = f"localhost:{server[way]}"
-    done = client(folders, "--server", f"http://{address}" if way == "rest" else address)
+    call = words(folders, "--server", f"http://{address}" if way == "rest" else address)
+    done = subprocess.run(
+        [sys.executable, *call], capture_output=True, text=True, cwd=ROOT, env=ENV, timeout=600
+    )
     assert done.returncode == 1, done.stderr
     assert "broken.png" in done.stderr and "3 of 4 photographs filled" in done.stderr
     photographs, _, out = folders
@@ -265,28 +273,28 @@ def test_client_fills_a_folder_and_names_what_failed(server, folders, way):
     assert np.any(before != after)
 
 
-def test_client_adds_detail(server, folders):
+def test_client_adds_detail(server, client, folders):
     address = ("--server", f"localhost:{server['grpc']}")
     file = folders[2] / "a.png"
-    client(folders, *address)
+    client(*address)
     plain = read_picture(file).rgb
-    client(folders, *address, "--detail")
+    client(*address, "--detail")
     detailed = read_picture(file).rgb
     np.testing.assert_array_equal(detailed, add_detail(plain, hole(40, 56) // 255))
     assert np.any(detailed != plain)
 
 
-def test_client_tries_again_until_its_deadline(folders):
-    done = client(folders, "--server", "http://localhost:9", "--deadline", "1.5")
-    assert done.returncode == 1
-    assert "No answer within 1.5 s; the last try: " in done.stderr
+def test_client_tries_again_until_its_deadline(client, folders):
+    code, said = client("--server", "http://localhost:9", "--deadline", "1.5")
+    assert code == 1
+    assert "No answer within 1.5 s; the last try: " in said
     assert not list(folders[2].rglob("*.*"))
 
 
-def test_client_refuses(folders):
-    done = client(folders, "--parallel", "0")
-    assert done.returncode == 2
-    assert done.stderr == "Error: --parallel must be at least 1. Received: 0\n"
+def test_client_refuses(client):
+    code, said = client("--parallel", "0")
+    assert code == 2
+    assert said == "Error: --parallel must be at least 1. Received: 0\n"
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="docs/serving.md asks with curl")
@@ -311,6 +319,6 @@ def test_documented_requests(server, tmp_path):
         assert read_picture(tmp_path / name).rgb.shape == (40, 56, 3)
 
 
-def test_server_names_a_wrong_model(server, folders):
-    done = client(folders, "--server", f"localhost:{server['grpc']}", "--model", "other")
-    assert done.returncode == 1 and "NOT_FOUND" in done.stderr
+def test_server_names_a_wrong_model(server, client):
+    code, said = client("--server", f"localhost:{server['grpc']}", "--model", "other")
+    assert code == 1 and "NOT_FOUND" in said

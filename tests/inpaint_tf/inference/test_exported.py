@@ -11,41 +11,24 @@ import sys
 import numpy as np
 import pytest
 from PIL import Image
+from small_exports import FORMATS, NETWORK
 
 import inpaint_tf
 from inpaint_tf.exported_version import EXPORT_FACTS, ExportedVersion
-from inpaint_tf.exporters import exporter, price
 from inpaint_tf.inference.exported import ExportedInpainter
 from inpaint_tf.model_source import ModelSource
-from inpaint_tf.models import create
 from inpaint_tf.report.page import render_page
 from inpaint_tf.report.table import render_table
 from neuralgym_lite.errors import UserError
 
-FORMATS = ("saved_model", "onnx", "tflite")
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*:DeprecationWarning", "ignore:.*tf.lite:UserWarning")
 ]
 
 
 @pytest.fixture(scope="module")
-def network(tmp_path_factory):
-    path = tmp_path_factory.mktemp("network") / "small.keras"
-    create("ca", width=2, mask_mode="hole").save(path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def exports(network, tmp_path_factory):
-    """The folder of the versions of each format."""
-    folder = tmp_path_factory.mktemp("exports")
-    small = [pair for pair in exporter.probes() if pair[0].shape[1] == 64]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(exporter, "probes", lambda: small)
-        patch.setattr(price, "SIZE", 64)
-        for file_format in FORMATS:
-            inpaint_tf.export(network, folder / file_format, format=file_format)
-    return folder
+def network(exports):
+    return exports / NETWORK
 
 
 def photograph(height=45, width=61, seed=0):

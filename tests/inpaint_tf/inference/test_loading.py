@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -56,11 +57,17 @@ def edit_weights(path, change):
     replace(path, zipfile.ZIP_DEFLATED, **{"model__weights__h5": weights.getvalue()})
 
 
-@pytest.fixture
-def saved(tmp_path):
-    path = tmp_path / "model.keras"
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory):
+    path = tmp_path_factory.mktemp("sound") / "model.keras"
     create("ca", width=2, name="mine").save(path)
     return path
+
+
+@pytest.fixture
+def saved(sound, tmp_path):
+    """A copy of a saved model, to be changed."""
+    return Path(shutil.copy(sound, tmp_path))
 
 
 def test_a_lambda_is_not_run(tmp_path):

@@ -53,15 +53,15 @@ class Weights(keras.callbacks.Callback):
         self.rounds.append(self.model.generator.get_weights())
 
 
-def trained(config, strategy=None, *callbacks):
+def trained(config, strategy=None, *callbacks, rounds=ROUNDS):
     with strategy.scope() if strategy else contextlib.nullcontext():
         trainer = make_trainer(config)
     before = trainer.get_weights()
     maker = RoundDataset(open_photos("samples"), config)
     losses = Losses()
     trainer.fit(
-        index_driven(maker.make, 0, ROUNDS),
-        steps_per_epoch=ROUNDS,
+        index_driven(maker.make, 0, rounds),
+        steps_per_epoch=rounds,
         shuffle=False,
         verbose=0,
         callbacks=[losses, *callbacks],
@@ -83,6 +83,11 @@ def trained_with_average(strategy=None):
 
 
 @pytest.fixture(scope="module")
+def alone():
+    return trained_with_average()
+
+
+@pytest.fixture(scope="module")
 def averaged(two_replicas):
     return trained_with_average(two_replicas)
 
@@ -101,10 +106,8 @@ def test_two_replicas_equal_one(single, averaged):
         assert np.linalg.norm(ours - theirs) <= 1e-5 * np.linalg.norm(theirs) + 1e-7
 
 
-def test_average_of_weights(single, averaged):
-    """It is that of the formula, on one replica and on two, and training does not notice it."""
-    alone = trained_with_average()
-    assert alone[0] == single[0]
+def test_average_of_weights(alone, averaged):
+    """It is that of the formula, on one replica and on two."""
     for _, weights, trainer in (alone, averaged):
         assert_average(weights, trainer)
 
@@ -135,16 +138,25 @@ def test_nothing_is_averaged_before_the_first_update():
 # ------------------------------------------------------------------------------------- determinism
 
 
-def test_same_seed_gives_the_same_bits(single):
-    rounds, _, trainer = trained(small_config())
+def test_same_seed_gives_the_same_bits(single, alone):
+    """Nor does training notice that an average is kept."""
+    rounds, _, trainer = alone
     assert rounds == single[0]
     for ours, theirs in zip(trainer.get_weights(), single[2].get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_other_seed_gives_other_weights(single):
-    rounds, _, _ = trained(small_config(seed=1))
-    assert rounds != single[0]
+def test_other_seed_gives_other_weights_and_photographs(single):
+    other = small_config(seed=1)
+    weights = make_trainer(other).get_weights()
+    for ours, theirs in zip(weights, single[1], strict=True):
+        assert not ours.any() or not np.array_equal(ours, theirs)  # biases are zero
+    assert sum(ours.any() for ours in weights) > 50
+    first, second = (
+        RoundDataset(open_photos("samples"), config).make(0) for config in (small_config(), other)
+    )
+    for name in ("image", "mask", "box"):
+        assert not np.array_equal(first[name], second[name])
 
 
 # ----------------------------------------------------------------------------------------- updates
@@ -159,12 +171,12 @@ def test_every_weight_moves(single):
     assert still == ["linear/bias"] * 2
 
 
-def test_coarse_network_alone():
+def test_coarse_network_alone(eagerly):
     """It learns by itself where the refined picture has no weight, whatever the optimizer."""
     config = small_config(
         loss={"refined_l1_alpha": 0}, phases={"completion": 100}, optimizer={"name": "muon"}
     )
-    after = trained(config)[2].generator
+    after = trained(config, rounds=1)[2].generator
     before = make_trainer(config).generator  # of the same seed
     for part, moved in (("coarse", True), ("refinement", False)):
         ours, theirs = (getattr(each, part).get_weights() for each in (after, before))

@@ -31,8 +31,11 @@ SMALL = {
 }
 
 
+pytestmark = pytest.mark.usefixtures("eager_module")
+
+
 @pytest.fixture(scope="module")
-def parent_run(tmp_path_factory):
+def parent_run(eager_module, tmp_path_factory):
     config = load_train_config(None, SMALL)
     run, config = start(config, tmp_path_factory.mktemp("runs") / "parent")
     with Progress() as progress:
@@ -58,7 +61,7 @@ def assert_equal(ours, theirs):
 
 def test_starts_where_the_parent_is(parent_run, tmp_path):
     parent = open_initial_weights(parent_run.path)
-    run, config = start_from(parent, settings(parent, **{"iterations": 4}), tmp_path / "child")
+    run, config = start_from(parent, settings(parent, **{"iterations": 1}), tmp_path / "child")
     trainer, _, iteration = load_trainer(run)
     assert iteration == 0
     theirs = load_trainer(parent_run)[0]
@@ -72,7 +75,7 @@ def test_starts_where_the_parent_is(parent_run, tmp_path):
         assert train(run, config, progress)
     lines = [json.loads(line) for line in run.validation.read_text().splitlines()]
     last = json.loads(parent_run.validation.read_text().splitlines()[-1])
-    assert [line["iteration"] for line in lines] == [0, 4]
+    assert [line["iteration"] for line in lines] == [0, 1]
     assert lines[0]["val_loss"] == pytest.approx(last["val_loss"], rel=1e-5)
     assert lines[1]["val_loss"] != lines[0]["val_loss"]
 
