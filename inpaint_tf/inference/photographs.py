@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 import cv2
 
 from inpaint_tf.data.split import canonical
+from inpaint_tf.inference.flow_colors import attention_map
 from inpaint_tf.inference.inpainter import FillOptions, Inpainter, UInt8
 from inpaint_tf.masks import NothingKnownError
 from neuralgym_lite.errors import UserError, reason_of
@@ -285,8 +286,6 @@ def _fill(
         raise UserError(f"with its mask {mask_file}{grown}, {error}") from error
     shown = None
     if offsets is not None:
-        from inpaint_tf.report.flow_colors import attention_map  # whose package needs Keras
-
         shown = Picture(attention_map(offsets[0], levels.shape))
     yield result
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from inpaint_tf.inference.flow_colors import color_wheel, flow_to_rgb
 from inpaint_tf.report.evaluation import evaluate
-from inpaint_tf.report.flow_colors import color_wheel, flow_to_rgb
 from inpaint_tf.report.grid import image_grid
 from inpaint_tf.report.result import Evaluation, Example
 from inpaint_tf.report.statistics import Comparison, Summary

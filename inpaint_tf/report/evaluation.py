@@ -16,9 +16,9 @@ import numpy.typing as npt
 
 from inpaint_tf.data import PhotoSet
 from inpaint_tf.data.split import canonical, draw
+from inpaint_tf.inference.flow_colors import attention_map
 from inpaint_tf.masks import MaskMode
 from inpaint_tf.metrics import METRICS, Metric
-from inpaint_tf.report.flow_colors import attention_map
 from inpaint_tf.report.result import Evaluation, Example
 from inpaint_tf.report.statistics import Scores
 from neuralgym_lite.errors import UserError

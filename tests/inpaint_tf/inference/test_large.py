@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from inpaint_tf.inference import NetworkInpainter, load
+from inpaint_tf.inference import NetworkInpainter, load, piecewise
 from inpaint_tf.inference.inpainter import Options
 from inpaint_tf.inference.keras_stages import cut_after, graph_of, keras_stages
 from inpaint_tf.inference.large import LargeAttentionNetwork, LargeNetwork
@@ -167,7 +167,7 @@ def test_the_coarse_network_sees_a_smaller_picture():
 
 
 def test_a_hole_much_wider_than_in_training_is_guessed_from_afar(monkeypatch):
-    monkeypatch.setattr(network, "LARGE", 100)
+    monkeypatch.setattr(piecewise, "LARGE", 100)
     image, _ = photograph(264, 300)
     square, stroke = (np.zeros((264, 300), "uint8") for _ in range(2))
     square[100:150, 125:175] = 1
