@@ -49,12 +49,17 @@ def list_commands(folder: Path, onnx: str | None, seed: int) -> dict[str, tuple[
     Image.fromarray(pixels).save(photo)
     Image.fromarray(hole).save(mask)
     fill = (*INPAINT_TF, "fill", str(photo), "--mask", str(mask), "--out", str(folder / "out"))
-    models = {"telea": "telea", "ca-photos": "ca-photos", **({"ONNX": onnx} if onnx else {})}
+    # A backend that is set is taken, where ONNX Runtime would answer first.
+    keras = ("env", "KERAS_BACKEND=tensorflow", *fill)
+    exported = {"`fill`, exported as ONNX": (*fill, "--model", onnx)} if onnx else {}
     return {
         "`python -c pass`": (*PYTHON, "pass"),
         "`inpaint-tf --help`": (*INPAINT_TF, "--help"),
         "`python -c 'import tensorflow'`": (*PYTHON, "import tensorflow"),
-        **{f"`fill`, {name}": (*fill, "--model", model) for name, model in models.items()},
+        "`fill`, telea": (*fill, "--model", "telea"),
+        "`fill`, ca-photos by ONNX Runtime": fill,
+        "`fill`, ca-photos by TensorFlow": keras,
+        **exported,
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import configparser
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ ROOT = Path(__file__).parents[2]
 LAYERS = (
     {"neuralgym_lite"},
     {"layers", "losses", "masks"},
-    {"models", "data", "metrics", "weights", "configs", "model_source", "exported_version"},
+    {"models", "data", "metrics", "weights", "configs"}
+    | {"model_source", "exported_version", "keras_archive"},
     {"training", "inference", "report", "exporters", "importers"},
     # The package itself hands out names of everything below.
     {"__init__", "api"},
@@ -91,3 +93,12 @@ def test_library_is_quiet(name):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             owner = (node.value.id, node.attr)
             assert owner not in (("sys", "argv"), ("sys", "exit")), node.lineno
+
+
+def test_what_fill_needs_is_of_the_plain_install():
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    plain = setup["options"]["install_requires"].split("\n")
+    lines = (ROOT / "requirements-fill.txt").read_text(encoding="utf-8").split("\n")
+    needed = [line for line in lines if line and not line.startswith("#")]
+    assert len(needed) > 5 and set(needed) <= set(plain)
