@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import sys
 import threading
@@ -179,9 +178,7 @@ def command(
             verb = _VERBS[result.status]
             counts[verb] += 1
             if as_json:
-                row = dataclasses.asdict(dataclasses.replace(result, message=message))
-                paths = {name: str(row[name]) for name in ("source", "target")}
-                echo_json(row | paths, None, stdout)
+                echo_json(result.row() | {"message": message}, None, stdout)
             elif verb != "failed":
                 echo(f"{verb} {result.source} -> {result.target}", file=stdout)
             if alone and verb == "failed":

@@ -7,12 +7,12 @@ import hashlib
 import os
 import time
 import unicodedata
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import cv2
 
@@ -40,8 +40,9 @@ if TYPE_CHECKING:
 Names: TypeAlias = tuple[str, ...]
 Status: TypeAlias = Literal["filled", "empty-mask", "skipped", "failed"]
 Place: TypeAlias = Callable[[Path, str], str]
-Item = TypeVar("Item")
-Done = TypeVar("Done")
+
+WRITERS = 8  # A core compresses some 2 megapixels of a PNG a second, a GPU may fill more.
+WAITING_PIXELS = 8_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,10 @@ class Result:
     width: int | None = None
     height: int | None = None
     seconds: float = field(default=0.0, compare=False)
+
+    def row(self) -> dict[str, str | int | float | None]:
+        """Return the attributes as types of JSON."""
+        return {**asdict(self), "source": str(self.source), "target": str(self.target)}
 
 
 def plan_jobs(
@@ -186,8 +191,8 @@ def fill_photographs(
 ) -> Generator[Result, None, None]:
     """Fill photographs one at a time; one that fails does not stop the others.
 
-    While one is filled, a thread reads the next and another writes the last, so that up to three
-    are in memory.
+    While one is filled, a thread reads the next, and threads write the last ones: one large one, or
+    up to 8 that have 8 megapixels together. So three large photographs are in memory at once.
 
     The EXIF orientation is applied, so a mask belongs to the upright photograph. Alpha, greyness,
     color profile and file format are kept, but filled pixels are opaque. A photograph with an empty
@@ -208,25 +213,39 @@ def fill_photographs(
     """
     given = FillOptions(**options)
     begun = (_Filling(job, _fill(inpainter, job, max_pixels, skip_existing, given)) for job in jobs)
-    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
-        read = _overlapped(reader, _Filling.advance, begun)
-        filled = map(_Filling.advance, read)
-        for filling in _overlapped(writer, _Filling.advance, filled):
+    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(WRITERS) as writers:
+        filled = map(_Filling.advance, _read_ahead(reader, begun))
+        for filling in _written_behind(writers, filled):
             yield filling.result
 
 
-def _overlapped(
-    pool: ThreadPoolExecutor, function: Callable[[Item], Done], items: Iterable[Item]
-) -> Iterator[Done]:
-    """Call a function for each item in a pool, one item ahead of what is yielded."""
-    last: Future[Done] | None = None
-    for item in items:
-        following = pool.submit(function, item)
+def _read_ahead(pool: ThreadPoolExecutor, begun: Iterable[_Filling]) -> Iterator[_Filling]:
+    """Yield photographs that are read; the next one is read while one is in use."""
+    last: Future[_Filling] | None = None
+    for filling in begun:
+        following = pool.submit(filling.advance)
         if last:
             yield last.result()
         last = following
     if last:
         yield last.result()
+
+
+def _written_behind(pool: ThreadPoolExecutor, filled: Iterable[_Filling]) -> Iterator[_Filling]:
+    """Yield photographs that are written, in order; meanwhile others are filled."""
+    waiting: deque[tuple[int, Future[_Filling]]] = deque()
+    for filling in filled:
+        waiting.append((filling.pixels, pool.submit(filling.advance)))
+        while waiting and (waiting[0][1].done() or _are_many(pixels for pixels, _ in waiting)):
+            yield waiting.popleft()[1].result()
+    for _, written in waiting:
+        yield written.result()
+
+
+def _are_many(sizes: Iterable[int]) -> bool:
+    """Return whether photographs of some sizes are too many to wait; one alone never is."""
+    waiting = [*sizes]
+    return len(waiting) > WRITERS or (len(waiting) > 1 and sum(waiting) > WAITING_PIXELS)
 
 
 class _Filling:
@@ -235,6 +254,11 @@ class _Filling:
     def __init__(self, job: Job, steps: Iterator[Result]) -> None:
         self.result = Result(job.name, job.source, job.target, "failed")
         self._steps = steps
+
+    @property
+    def pixels(self) -> int:
+        """The size of the photograph, 0 if it is not known."""
+        return (self.result.width or 0) * (self.result.height or 0)
 
     def advance(self) -> _Filling:
         """Take the next step, if there is one."""
