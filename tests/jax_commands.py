@@ -2,7 +2,8 @@
 
 Usage: python jax_commands.py FILE. The file holds a JSON list of commands, each an object with
 `arguments`, and optionally `signal_at` or `nan_at`: a round in which a signal comes, or that
-computes NaN. Prints a JSON list with the exit code or the error of each. Instead of `arguments`
+computes NaN; or `doctor_model`: settings of the network that `doctor` trains. Prints a JSON list
+with the exit code or the error of each. Instead of `arguments`
 there may be `fit`, a run folder: its settings are trained by `fit` alone, as in a script of
 somebody's own, and the losses are printed.
 """
@@ -64,6 +65,16 @@ def with_nan_at(index):
     return changed(RoundDataset, "make", change)
 
 
+def with_doctor_model(settings):
+    """Let `doctor` train a network without critics."""
+    from inpaint_tf.training import doctor
+
+    def change(original):
+        return {**original, "model": settings, "n_critic": 1}
+
+    return changed(doctor, "TINY", change)
+
+
 def fit(folder):
     from inpaint_tf.data import open_photos
     from inpaint_tf.training.config import TrainConfig
@@ -87,6 +98,8 @@ def call(command):
             stack.enter_context(with_signal_at(command["signal_at"]))
         if "nan_at" in command:
             stack.enter_context(with_nan_at(command["nan_at"]))
+        if "doctor_model" in command:
+            stack.enter_context(with_doctor_model(command["doctor_model"]))
         try:
             cli.main(command["arguments"], standalone_mode=False)
         except UserError as error:

@@ -104,8 +104,8 @@ def photographs(tmp_path):
 
 
 def test_one_trace_a_function(tmp_path, traces, made):
-    phases = {"phases": {"completion": 12, "discriminator": 8}, "model.name": "glcic"}
-    go(tmp_path / "run", iterations=60, **phases, preview_every=10)
+    phases = {"phases": {"completion": 6, "discriminator": 6}, "model.name": "context-encoder"}
+    go(tmp_path / "run", iterations=20, **phases, preview_every=4)
     assert traces == [(True, False), (False, True), (True, True)]
     assert made[Preview]._fill.experimental_get_tracing_count() == 1
     assert made[Validation]._loss.experimental_get_tracing_count() == 1

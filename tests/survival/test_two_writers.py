@@ -8,6 +8,9 @@ import subprocess
 import sys
 import time
 
+import pytest
+
+from inpaint_tf.cli.main import cli
 from neuralgym_lite.run_lock import locks_in
 
 TRAIN = """
@@ -36,11 +39,11 @@ def wait_until(condition, *processes):
         time.sleep(0.05)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_of_two_that_resume_one_does(tmp_path):
     folder = tmp_path / "run"
-    first = begin(folder, *TRAIN.split(), "--iterations", "6")
-    told = first.communicate(timeout=600)
-    assert first.returncode == 0, told
+    first = [*TRAIN.split(), "--iterations", "6", "--run-dir", str(folder)]
+    cli.main(first, standalone_mode=False)
     two = [begin(folder, *RESUME) for _ in range(2)]
     wait_until(lambda: any(process.poll() is not None for process in two))
     (refused,) = (process for process in two if process.poll() is not None)

@@ -11,6 +11,9 @@ import time
 
 import pytest
 
+from inpaint_tf.cli.main import cli
+from neuralgym_lite.errors import UserError
+
 TRAIN = """
     train --dataset samples --model stable-glcic --image-size 32 --width 2 --batch-size 4
     --precision float32 --set model.critic_width=2 --set n_critic=1 --set checkpoint_every=10
@@ -59,8 +62,8 @@ def folder(tmp_path_factory):
 
 def test_two_workers_equal_one_process(folder):
     started = begin(folder / "two", "--iterations", "20")
-    alone = [sys.executable, "-m", "inpaint_tf", *TRAIN.split(), "--iterations", "20"]
-    subprocess.run([*alone, "--run-dir", str(folder / "one")], check=True, capture_output=True)
+    alone = [*TRAIN.split(), "--iterations", "20", "--run-dir", str(folder / "one")]
+    cli.main(alone, standalone_mode=False)
     for process, log in started:
         assert process.wait(timeout=300) == 0, log.read_text()
     ours, theirs = scalars(folder / "two"), scalars(folder / "one")
@@ -101,11 +104,9 @@ def wait_until(condition, started, run):
         time.sleep(0.05)
 
 
-def test_machines_must_be_named(folder):
-    command = [sys.executable, "-m", "inpaint_tf", *TRAIN.split(), "--strategy", "multiworker"]
-    env = {name: value for name, value in os.environ.items() if name != "TF_CONFIG"}
-    command += ["--run-dir", str(folder / "none")]
-    refused = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
-    assert refused.returncode == 2
-    assert "Strategy 'multiworker' needs TF_CONFIG" in refused.stderr
+def test_machines_must_be_named(folder, monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    command = [*TRAIN.split(), "--strategy", "multiworker", "--run-dir", str(folder / "none")]
+    with pytest.raises(UserError, match="Strategy 'multiworker' needs TF_CONFIG"):
+        cli.main(command, standalone_mode=False)
     assert not (folder / "none").exists()
