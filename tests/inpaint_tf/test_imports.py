@@ -13,6 +13,7 @@ LAYERS = (
     {"layers", "losses", "masks"},
     {"models", "data", "metrics", "weights", "configs", "model_source", "exported_version"},
     {"training", "inference", "report", "exporters", "importers"},
+    {"studio"},
     # The package itself hands out names of everything below.
     {"__init__", "api"},
     {"cli", "__main__"},
