@@ -84,8 +84,7 @@ def _run(
     target = image.parent / "filled"
     photograph = Photograph(image, (mask,), target)
     (result,) = fill_photographs(inpainter, [photograph], on_progress=job.advance, **options)
-    text = result.message.replace(f"{image}: ", "").replace(str(mask), "`mask`")
-    text = text.replace(str(image), "`image`")
+    text = result.message.replace(str(image), "`image`").replace(str(mask), "`mask`")
     if result.status == "failed":
         raise UserError(text)
     data = target.read_bytes()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from concurrent.futures import CancelledError
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -43,6 +44,7 @@ def create_app(studio: Studio, host: str = "127.0.0.1", token: str | None = None
             ValueError: _failed,
             OSError: _failed,
             MemoryError: _failed,
+            CancelledError: _failed,
             TooLargeError: _too_large,
             HTTPException: _unknown,
         },

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import logging
 import secrets
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import CancelledError
@@ -82,11 +83,7 @@ class Studio:
 
 
 def failure_of(error: BaseException) -> tuple[int, str]:
-    """Return the HTTP status and the line of text for an error.
-
-    Raises:
-        BaseException: the error itself, if it is none that a user or a full machine causes.
-    """
+    """Return the HTTP status and the line of text for an error; one that is a bug is logged."""
     known = (
         (GoneError, 404),
         (BusyError, 429),
@@ -99,6 +96,10 @@ def failure_of(error: BaseException) -> tuple[int, str]:
     )
     for kind, status in known:
         if isinstance(error, kind):
-            text = "canceled" if kind is CancelledError else reason_of(error)
-            return status, printable(text)
-    raise error
+            return status, "canceled" if kind is CancelledError else printable(_line(error))
+    logging.getLogger(__name__).error("A request has failed", exc_info=error)
+    return 500, printable(f"The server has failed: {type(error).__name__}: {_line(error)}")
+
+
+def _line(error: BaseException) -> str:
+    return reason_of(error) if isinstance(error, Exception) else str(error)

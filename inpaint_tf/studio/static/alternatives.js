@@ -23,7 +23,7 @@ export class Alternatives {
     editor.cancel();
     const painted = await editor.mask.part();
     const last = editor.fill;
-    const part = painted ?? { ...last.part, bits: null };
+    const part = painted ?? last.part;
     const base = painted ? last : last.base;
     const controller = (this.controller = new AbortController());
     this.strip.hidden = false;
@@ -36,7 +36,7 @@ export class Alternatives {
         await this.#draw(canvas, fill, patch);
         button.disabled = false;
         button.parentElement.classList.remove("waiting");
-        button.onclick = () => this.#pick(button, fill, patch, part.bits && part);
+        button.onclick = () => this.#pick(button, fill, patch);
       } catch (error) {
         if (error.name === "AbortError") return;
         button.parentElement.remove();
@@ -77,9 +77,9 @@ export class Alternatives {
     context.drawImage(patch, ...corner, patch.width * scale, patch.height * scale);
   }
 
-  #pick(button, fill, patch, part) {
+  #pick(button, fill, patch) {
     for (const each of this.cards.querySelectorAll("button")) each.setAttribute("aria-pressed", each === button);
-    this.editor.replace(fill, patch, part);
+    this.editor.replace(fill, patch);
   }
 }
 

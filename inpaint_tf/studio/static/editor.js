@@ -8,12 +8,13 @@ export class Editor extends EventTarget {
   session = null;
   fill = null; // the fill that is shown; null is the original
   running = null;
-  auto = true;
   options = {};
 
-  constructor(mask, canvases) {
+  // `idle` resolves when nothing is being drawn.
+  constructor(mask, canvases, idle) {
     super();
     this.mask = mask;
+    this.idle = idle;
     this.photo = canvases.photo.getContext("2d", { willReadFrequently: true });
     this.before = canvases.before.getContext("2d");
     this.history = new History();
@@ -33,12 +34,14 @@ export class Editor extends EventTarget {
     const session = await Session.resume(source, key);
     this.#show(session, await session.view());
     let base = null;
-    for (const { part, options, key: made, version, area } of fills) {
-      const fill = { base, part, options, key: made, version, area };
-      this.#apply(fill, await session.patch(fill), null);
+    for (const each of fills) {
+      const fill = { base, ...each };
+      const patch = await session.patch(fill);
+      this.mask.set(fill.part.box, fill.part.bits);
+      this.#apply(fill, patch);
       base = fill;
     }
-    if (mask) this.#load(await createImageBitmap(mask.blob), mask.box);
+    if (mask) this.mask.set(mask.box, mask.bits);
     this.#changed();
   }
 
@@ -55,14 +58,6 @@ export class Editor extends EventTarget {
     this.history.clear();
   }
 
-  #load(picture, box) {
-    const canvas = new OffscreenCanvas(box.width, box.height);
-    const context = canvas.getContext("2d");
-    context.drawImage(picture, 0, 0);
-    const { data } = context.getImageData(0, 0, box.width, box.height);
-    this.mask.set(box, Uint8Array.from({ length: box.width * box.height }, (_, i) => data[4 * i + 3] >> 7));
-  }
-
   // Takes over a change of the mask, so that it can be undone.
   painted(change) {
     if (!change) return;
@@ -74,9 +69,10 @@ export class Editor extends EventTarget {
     });
   }
 
-  // Fills what is painted. What is painted meanwhile waits for the next time.
+  // Fills what is painted, and returns whether it did. What is painted meanwhile waits for the next
+  // time.
   async run() {
-    if (!this.session || this.running || this.mask.isEmpty) return;
+    if (!this.session || this.running || this.mask.isEmpty) return false;
     const running = (this.running = { controller: new AbortController(), state: "waiting", share: 0 });
     this.#changed();
     try {
@@ -88,9 +84,13 @@ export class Editor extends EventTarget {
       };
       const fill = await this.session.fill(this.fill, part, { ...this.options }, { signal, tell });
       const patch = await this.session.patch(fill);
-      if (this.running === running) this.#apply(fill, patch, part);
+      await this.idle();
+      if (this.running !== running) return false;
+      this.#apply(fill, patch);
+      return true;
     } catch (error) {
-      if (error.name !== "AbortError") throw error;
+      if (error.name !== "AbortError" && this.running === running) throw error;
+      return false;
     } finally {
       if (this.running === running) {
         this.running = null;
@@ -106,12 +106,13 @@ export class Editor extends EventTarget {
   }
 
   // Shows another fill in place of the one that is shown.
-  replace(fill, patch, part) {
-    if (this.fill && this.fill === this.history.past.at(-1)?.fill && this.fill.base === fill.base) this.history.undo();
-    this.#apply(fill, patch, part);
+  replace(fill, patch) {
+    const last = this.history.past.at(-1)?.fill;
+    if (last && last === this.fill && last.base === fill.base) this.history.undo();
+    if (this.fill === fill.base) this.#apply(fill, patch);
   }
 
-  #apply(fill, patch, part) {
+  #apply(fill, patch) {
     const [left, top] = fill.area;
     const { width, height } = patch;
     const from = this.fill;
@@ -119,7 +120,7 @@ export class Editor extends EventTarget {
     this.photo.clearRect(left, top, width, height);
     this.photo.drawImage(patch, left, top);
     const after = this.photo.getImageData(left, top, width, height);
-    const cleared = part && this.#unpaint(part);
+    const cleared = this.#unpaint(fill.part);
     const show = (shown, pixels, bits) => {
       this.fill = shown;
       this.photo.putImageData(pixels, left, top);

@@ -16,7 +16,7 @@ const GROWTH = 4; // pixels
 const $ = (id) => document.getElementById(id);
 const mask = new Mask($("mask"));
 const view = new View($("stage"), $("layers"));
-const editor = new Editor(mask, { photo: $("photo"), before: $("before") });
+const editor = new Editor(mask, { photo: $("photo"), before: $("before") }, () => tools.idle());
 const tools = new Tools(view, mask, {
   cursor: $("cursor"),
   outline: $("outline").firstElementChild,
@@ -135,15 +135,15 @@ function showLibrary(shown) {
 // ------------------------------------------------------------------------- painting and filling
 
 function painted(change) {
+  alternatives.close();
   editor.painted(change);
-  if ($("auto").checked && !alternatives.isOpen && !mask.isEmpty && !tools.stroke) fill();
+  if ($("auto").checked) fill();
 }
 
 async function fill() {
+  alternatives.close();
   await act(async () => {
-    alternatives.close();
-    await editor.run();
-    if ($("auto").checked && !mask.isEmpty && editor.fill && !tools.stroke && editor.again) fill();
+    while ((await editor.run()) && $("auto").checked);
   });
 }
 
@@ -391,8 +391,8 @@ const keys = {
   arrowdown: () => tools.nudge(0, 1),
 };
 const withControl = {
-  z: (event) => (event.shiftKey ? editor.redo() : editor.undo()),
-  y: () => editor.redo(),
+  z: (event) => (tools.stroke ? tools.cancel() : event.shiftKey ? editor.redo() : editor.undo()),
+  y: () => tools.stroke || editor.redo(),
   s: () => saveAtOnce(),
   o: () => $("file").click(),
 };
@@ -425,6 +425,12 @@ addEventListener("blur", () => {
   tools.space = false;
 });
 
+// After a click the keys are for the photograph again, not for the button.
+addEventListener("click", ({ detail, target }) => {
+  const button = target.closest(".tools button, .dock button, .bar .group button");
+  if (detail && button && !button.popoverTargetElement) $("stage").focus({ preventScroll: true });
+});
+
 // Popovers open above or below their button, inside of the window.
 for (const popover of document.querySelectorAll("[popover]")) {
   const button = document.querySelector(`[popovertarget="${popover.id}"]`);
@@ -455,12 +461,12 @@ async function start() {
   $("show-folder").hidden = !state.folder;
   if (state.folder) {
     $("folder-name").textContent = state.folder;
-    if (first) showLibrary(innerWidth > 620);
+    if (first) showLibrary(true);
     await library.load();
   }
   if (!first) return;
   const before = await recall();
-  if (before) await act(() => editor.resume(before));
+  if (before?.source) await act(() => editor.resume(before));
   else if (state.single) await open({ path: state.single });
 }
 

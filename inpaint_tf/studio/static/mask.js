@@ -7,6 +7,7 @@ export class Mask {
     this.canvas = canvas;
     this.context = canvas.getContext("2d", { willReadFrequently: true });
     this.color = getComputedStyle(canvas).getPropertyValue("--paint").trim();
+    this.paint = pixelOf(this.color);
     this.resize(1, 1);
   }
 
@@ -59,14 +60,14 @@ export class Mask {
   set(box, values) {
     const { left, top, width, height } = box;
     const pixels = new ImageData(width, height);
-    const [red, green, blue] = rgb(this.color);
+    const colors = new Uint32Array(pixels.data.buffer);
     for (let y = 0; y < height; y++) {
       for (let x = 0; x < width; x++) {
         const i = y * width + x;
         const place = (top + y) * this.width + left + x;
         this.count += values[i] - this.bits[place];
         this.bits[place] = values[i];
-        if (values[i]) pixels.data.set([red, green, blue, 255], 4 * i);
+        if (values[i]) colors[i] = this.paint;
       }
     }
     this.context.putImageData(pixels, left, top);
@@ -138,8 +139,9 @@ export class Mask {
     if (!box) return null;
     const bits = this.read(box);
     const canvas = new OffscreenCanvas(box.width, box.height);
-    const context = canvas.getContext("2d");
-    context.drawImage(this.canvas, -box.left, -box.top);
+    const pixels = new ImageData(box.width, box.height);
+    new Uint32Array(pixels.data.buffer).set(Uint32Array.from(bits, (bit) => -bit));
+    canvas.getContext("2d").putImageData(pixels, 0, 0);
     return { box, bits, blob: await canvas.convertToBlob({ type: "image/png" }) };
   }
 
@@ -155,6 +157,8 @@ export class Mask {
   }
 }
 
-function rgb(color) {
-  return [1, 3, 5].map((start) => parseInt(color.slice(start, start + 2), 16));
+// Returns a color such as #ff3d68 as an opaque pixel.
+function pixelOf(color) {
+  const bytes = [1, 3, 5].map((start) => parseInt(color.slice(start, start + 2), 16));
+  return new Uint32Array(Uint8Array.of(...bytes, 255).buffer)[0];
 }

@@ -3,6 +3,8 @@
 
 import { Offline, Refused, blob, connection, follow, json, request } from "./server.js";
 
+const MOST_OPENED = 3; // times for one request
+
 export class Session {
   // `source` is { path } of the folder, or { name, blob } of a file.
   constructor(source, facts) {
@@ -40,7 +42,7 @@ export class Session {
 
   // Fills what a part of a mask covers, upon another fill or upon the original (null).
   async fill(base, part, options, { signal, tell = () => {} } = {}) {
-    const fill = { base, part: { box: part.box, blob: part.blob }, options };
+    const fill = { base, part, options };
     await this.#again(() => this.#run(fill, signal, tell), signal);
     return fill;
   }
@@ -114,12 +116,12 @@ export class Session {
 
   // Does something on the server; if it is gone, again when it is back.
   async #again(act, signal) {
-    for (;;) {
+    for (let opened = 0; ; ) {
       try {
         return await act();
       } catch (error) {
         if (error instanceof Offline) await abortable(connection.back(), signal);
-        else if (error instanceof Refused && error.status === 404) await this.#reopen();
+        else if (error instanceof Refused && error.status === 404 && opened++ < MOST_OPENED) await this.#reopen();
         else throw error;
       }
     }

@@ -60,6 +60,11 @@ export class Tools extends EventTarget {
     this.#finish();
   }
 
+  // Resolves when nothing is being drawn.
+  async idle() {
+    while (this.stroke) await new Promise((resolve) => this.addEventListener("end", resolve, { once: true }));
+  }
+
   cancel() {
     if (!this.stroke) return;
     const { box } = this.stroke;
@@ -67,6 +72,7 @@ export class Tools extends EventTarget {
     this.outline.setAttribute("d", "");
     const clipped = box && this.mask.clip(box);
     if (clipped) this.mask.set(clipped, this.mask.read(clipped));
+    this.dispatchEvent(new Event("end"));
   }
 
   get #isBrush() {
@@ -188,6 +194,7 @@ export class Tools extends EventTarget {
     this.outline.setAttribute("d", "");
     const change = box && this.mask.commit(box);
     if (change) this.change(change);
+    this.dispatchEvent(new Event("end"));
   }
 
   #show() {
