@@ -41,8 +41,7 @@ export class Editor extends EventTarget {
       this.#apply(fill, patch);
       base = fill;
     }
-    if (mask) this.mask.set(mask.box, mask.bits);
-    this.#changed();
+    if (mask) this.painted(this.mask.change(mask.box, mask.bits));
   }
 
   #show(session, picture) {

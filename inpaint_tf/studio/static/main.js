@@ -96,6 +96,7 @@ editor.addEventListener("open", () => {
   tools.resize(Math.max(Math.round(Math.min(mask.width, mask.height) / 12), 8));
   update();
   if (innerWidth <= 620) showLibrary(false);
+  $("stage").focus({ preventScroll: true });
 });
 
 for (const id of ["open", "open-here"]) $(id).addEventListener("click", () => $("file").click());
@@ -169,7 +170,7 @@ function showAlternatives() {
 }
 
 $("brush-size").addEventListener("input", () => tools.resize(toSize($("brush-size").value)));
-for (const button of document.querySelectorAll("[data-tool]"))
+for (const button of document.querySelectorAll(".tools [data-tool]"))
   button.addEventListener("click", () => tools.choose(button.dataset.tool));
 $("fit").addEventListener("click", () => view.fit());
 
@@ -180,7 +181,7 @@ const toValue = (size) => 400 * Math.sqrt(Math.max(size - 1, 0) / 400);
 tools.addEventListener("change", () => {
   $("brush-size").value = toValue(tools.size);
   $("brush-size").setAttribute("aria-valuetext", `${Math.round(tools.size)} pixels`);
-  for (const button of document.querySelectorAll("[data-tool]"))
+  for (const button of document.querySelectorAll(".tools [data-tool]"))
     button.setAttribute("aria-pressed", button.dataset.tool === tools.tool);
 });
 view.addEventListener("change", () => {
@@ -348,6 +349,7 @@ const menu = {
 for (const [id, work] of Object.entries(menu)) {
   $(id).addEventListener("click", () => {
     $("menu").hidePopover();
+    $("stage").focus({ preventScroll: true });
     work();
   });
 }

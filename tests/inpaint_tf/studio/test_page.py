@@ -59,8 +59,10 @@ def browser() -> Iterator[Browser]:
         pytest.skip("there is no Chromium here: apt-get install chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found[0], args=ARGUMENTS)
+        expect.set_options(timeout=30_000)
         yield browser
         browser.close()
+        expect.set_options(timeout=5_000)
 
 
 @pytest.fixture
@@ -171,10 +173,8 @@ def test_what_is_painted_is_filled_on_release_as_the_command_fills_it(
     studio = Studio(browser, url, auto=True)
     studio.open("b.jpg")
     before = studio.pixels()
-    with studio.page.expect_request(re.compile("/fills")) as sent:
-        studio.drag((40, 30), (60, 44))
+    studio.drag((40, 30), (60, 44))
     studio.wait()
-    (tmp_path / "part.png").write_bytes(sent.value.post_data_buffer)
     studio.press("Control+s")
     expect(studio["toast"]).to_have_text("Saved as b-filled.jpg")
     after = studio.pixels()
@@ -218,7 +218,7 @@ def test_the_default_model_fills_as_the_command_and_goes_on_from_its_result(
         expect(studio["attention-map"]).to_be_visible()
         shown = studio.pixels("attention-map")[..., 3] > 0
         assert np.array_equal(shown, np.array(Image.open(mask)) > 0)
-        expect.set_options(timeout=5_000)
+        expect.set_options(timeout=30_000)
         studio.close()
 
 
@@ -252,6 +252,8 @@ def test_undo_redo_save_and_a_page_that_is_loaded_anew(studio, folder):
     studio.press("Control+s")
     expect(studio["toast"]).to_have_text("Saved as a-filled.png")
     assert np.array_equal(np.array(Image.open(folder / "a-filled.png")), filled[..., :3])
+    studio["undo"].click()
+    assert not studio.mask().any()
     studio["undo"].click()
     assert np.array_equal(studio.pixels(), original)
     assert np.array_equal(studio.mask(), first)
@@ -317,14 +319,14 @@ def test_a_broken_file_is_one_line_and_changes_nothing(studio, data):
 
 def test_24_megapixels_are_reduced_on_the_page_and_filled_at_full_size(studio, folder, tmp_path):
     gradient = np.add.outer(np.arange(4000), np.arange(6001)) // 40
-    Image.fromarray(gradient.astype(np.uint8)).save(folder / "large.png", compress_level=1)
+    Image.fromarray(gradient.astype(np.uint8)).save(folder / "large.bmp")
     studio["undone"].dispatch_event("change")
     sent: list[int] = []
     studio.page.on(
         "response",
         lambda answer: "/patch" in answer.url and sent.append(len(answer.body())),
     )
-    studio.open("large.png")
+    studio.open("large.bmp")
     shape = studio.pixels().shape
     assert shape[:2] == (1000, 1501)
     assert shape[0] * shape[1] <= SHOWN
@@ -336,9 +338,9 @@ def test_24_megapixels_are_reduced_on_the_page_and_filled_at_full_size(studio, f
     assert np.array_equal(full[::4, ::4], studio.mask() > 0)
     studio.fill()
     studio.press("Control+s")
-    expect(studio["toast"]).to_have_text("Saved as large-filled.png", timeout=60_000)
-    expected = by_command(folder / "large.png", mask, tmp_path / "out", "--model", "telea")
-    assert (folder / "large-filled.png").read_bytes() == expected.read_bytes()
+    expect(studio["toast"]).to_have_text("Saved as large-filled.bmp", timeout=60_000)
+    expected = by_command(folder / "large.bmp", mask, tmp_path / "out", "--model", "telea")
+    assert (folder / "large-filled.bmp").read_bytes() == expected.read_bytes()
     assert sent and sent[0] < 1_000_000
 
     studio["photo"].evaluate("canvas => canvas.width")
@@ -618,16 +620,15 @@ def test_a_photograph_that_is_given_is_open_at_once(browser, folder):
         studio.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 360])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 360)])
 def test_nothing_serious_for_screen_readers(browser, url, scheme, width):
     size = {"width": width, "height": 720}
     studio = Studio(browser, url, color_scheme=scheme, viewport=size, reduced_motion="reduce")
 
     def check(where: str) -> None:
         found = Axe().run(studio.page).response["violations"]
-        bad = [(each["id"], each["nodes"][0]["html"]) for each in found if is_bad(each)]
-        assert bad == [], where
+        bad = [(each["id"], each["nodes"][0]["failureSummary"]) for each in found if is_bad(each)]
+        assert bad == [], f"{where}: {bad}"
         assert studio.page.evaluate("document.documentElement.scrollWidth") <= width
 
     expect(studio.page.locator("#photographs button")).to_have_count(2)
@@ -689,6 +690,6 @@ def test_the_interface_answers_what_the_page_shows(studio, url, folder):
     assert state["ready"]
     assert folder.name == state["folder"]
     view = studio.page.evaluate("() => performance.getEntriesByType('resource').map(e => e.name)")
-    (path,) = [each for each in view if "/view" in each]
+    (path,) = [each for each in view if "/view?" in each]
     shown = np.array(Image.open(io.BytesIO(ask(path).body)))
     assert np.array_equal(shown, np.array(Image.open(folder / "a.png")))

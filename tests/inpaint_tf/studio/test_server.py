@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+import shutil
 import socket
+import subprocess
 import threading
 import time
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from documents import ROOT, read
 from PIL import Image
 from studio_server import ask, form, served
 
@@ -68,6 +71,29 @@ def test_the_answer_is_what_the_command_writes(url, place, files, tmp_path):
         answer = ask(f"{url}/api/v1/fill", **form(**files, **fields))
         assert (answer.status, answer.headers["content-type"]) == (200, "image/jpeg")
         assert answer.body == (tmp_path / "photo.jpg").read_bytes()
+
+
+def test_the_documented_requests_give_the_same(url, place, files, tmp_path):
+    shutil.copy(place / "photos" / "photo.jpg", tmp_path)
+    shutil.copy(place / "mask.png", tmp_path)
+    document = read(ROOT / "docs" / "studio.md")
+    (command,) = [
+        command.text
+        for block in document
+        if block.language == "bash"
+        for command in block.commands()
+        if command.program[0] == "curl"
+    ]
+    script = command.replace("localhost:8765", url).replace("grow=4", "grow=4 -F model=telea")
+    subprocess.run(["bash", "-c", script], cwd=tmp_path, check=True, timeout=60)
+    (code,) = [block.text for block in document if block.language == "python"]
+    known = {}
+    exec(code.replace('"ca-photos"', '"telea"'), known)  # noqa: S102
+    filled = known["fill"](tmp_path / "photo.jpg", tmp_path / "mask.png", url)
+    assert (tmp_path / "filled.jpg").read_bytes() == filled
+    assert filled == ask(f"{url}/api/v1/fill", **form(**files, grow="4")).body
+    with pytest.raises(RuntimeError, match="not a readable"):
+        known["fill"](__file__, tmp_path / "mask.png", url)
 
 
 @pytest.mark.parametrize(
