@@ -31,6 +31,8 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 SIZE, HOLE = 512, 100
+HEADS = "median, s | low | high | n | processor of the server, s"
+CELLS = "{what} | {median:.2f} | {low:.2f} | {high:.2f} | {n} | {processor:.2f}"
 WARM = 100  # fills before memory is measured
 PAGE = ("/", "/static/studio.css", "/static/main.js", "/studio/state")
 BROWSER = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
@@ -59,17 +61,17 @@ def main(report: Report, model: str, turns: int, fills: int, starts: int) -> Non
         found = [first_page(model) for _ in range(starts)]
         report.table(
             "first page",
-            "from the start of the process to | median, s | low | high | n",
-            "{what} | {median:.2f} | {low:.2f} | {high:.2f} | {n}",
-            [{"what": what, **spread([each[what] for each in found])} for what in found[0]],
+            f"from the start of the process to | {HEADS}",
+            CELLS,
+            [row(what, [each[what] for each in found]) for what in found[0]],
         )
         with served(model, Path(folder)) as (process, url):
             wait_until_ready(url)
             report.table(
                 "fill",
-                "fill of 512x512, 100 px hole | median, s | low | high | n",
-                "{what} | {median:.2f} | {low:.2f} | {high:.2f} | {n}",
-                measure_fills(url, photo, turns),
+                f"fill of 512x512, 100 px hole | {HEADS}",
+                CELLS,
+                measure_fills(process.pid, url, photo, turns),
             )
             if fills:
                 report.table(
@@ -115,15 +117,28 @@ def served(model: str, folder: Path) -> Iterator[tuple[subprocess.Popen[str], st
         process.wait()
 
 
-def first_page(model: str) -> dict[str, float]:
+def row(what: str, pairs: list[tuple[float, float]]) -> Row:
+    """Return the spread of seconds, and the median of those of the server's processor."""
+    seconds, busy = zip(*pairs, strict=True)
+    return {"what": what, **spread(seconds), "processor": float(np.median(busy))}
+
+
+def processor(pid: int) -> float:
+    """Return the seconds that a process has been at work, all threads together."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def first_page(model: str) -> dict[str, tuple[float, float]]:
     """Return the seconds from the start of a process to its address and to its whole page."""
     begin = time.perf_counter()
     process, host = start(model)
     try:
-        address = time.perf_counter() - begin
+        address = time.perf_counter() - begin, processor(process.pid)
         for path in PAGE:
             ask(host, "GET", path)
-        return {"its address": address, "the page": time.perf_counter() - begin}
+        page = time.perf_counter() - begin, processor(process.pid)
+        return {"its address": address, "the page": page}
     finally:
         process.kill()
         process.wait()
@@ -147,7 +162,7 @@ def wait_until_ready(host: str) -> None:
         time.sleep(0.2)
 
 
-def measure_fills(host: str, photo: Path, turns: int) -> list[Row]:
+def measure_fills(pid: int, host: str, photo: Path, turns: int) -> list[Row]:
     """Fill in the page and by the interface for programs, in turn."""
     browser_path = shutil.which("chromium") or shutil.which("chromium-browser")
     with sync_playwright() as playwright:
@@ -155,15 +170,16 @@ def measure_fills(host: str, photo: Path, turns: int) -> list[Row]:
         page = browser.new_page(viewport={"width": 1280, "height": 800})
         page.goto(f"http://{host}")
         page.locator("#photographs button[data-path='photo.png']").click()
+        page.locator("#dock").wait_for()
         page.keyboard.press("r")
         box = hole_of(photo)
         jobs = {
-            "page: release of the mouse to the new picture": lambda: in_page(page, box),
-            "POST /api/v1/fill": lambda: by_request(host, photo),
+            "page: release of the mouse to the new picture": lambda: in_page(pid, page, box),
+            "POST /api/v1/fill": lambda: by_request(pid, host, photo),
         }
         found = take_turns(jobs, turns)
         browser.close()
-    return [{"what": what, **spread(seconds)} for what, seconds in found.items()]
+    return [row(what, pairs) for what, pairs in found.items()]
 
 
 def hole_of(photo: Path) -> tuple[int, int]:
@@ -172,7 +188,7 @@ def hole_of(photo: Path) -> tuple[int, int]:
     return int(columns.min()), int(rows.min())
 
 
-def in_page(page: Page, corner: tuple[int, int]) -> float:
+def in_page(pid: int, page: Page, corner: tuple[int, int]) -> tuple[float, float]:
     """Draw the hole as a rectangle, wait for the fill, and take it back."""
     place = page.locator("#photo").bounding_box()
     scale = place["width"] / SIZE
@@ -181,17 +197,19 @@ def in_page(page: Page, corner: tuple[int, int]) -> float:
         for d in (0, HOLE)
     ]
     page.evaluate(TIMER)
+    busy = processor(pid)
     page.mouse.move(*edges[0])
     page.mouse.down()
     page.mouse.move(*edges[1], steps=5)
     page.mouse.up()
     seconds = float(page.evaluate("() => window.waits"))
+    busy = processor(pid) - busy
     page.keyboard.press("Control+z")
     page.keyboard.press("Control+z")
-    return seconds
+    return seconds, busy
 
 
-def by_request(host: str, photo: Path) -> float:
+def by_request(pid: int, host: str, photo: Path) -> tuple[float, float]:
     """Fill by one request."""
     parts = {"image": photo.read_bytes(), "mask": photo.with_name("mask.png").read_bytes()}
     body = io.BytesIO()
@@ -199,9 +217,10 @@ def by_request(host: str, photo: Path) -> float:
         head = f'--b\r\nContent-Disposition: form-data; name="{name}"; filename="x"\r\n\r\n'
         body.write(head.encode() + data + b"\r\n")
     body.write(b"--b--\r\n")
+    busy = processor(pid)
     begin = time.perf_counter()
     ask(host, "POST", "/api/v1/fill", body.getvalue(), "multipart/form-data; boundary=b")
-    return time.perf_counter() - begin
+    return time.perf_counter() - begin, processor(pid) - busy
 
 
 def measure_memory(

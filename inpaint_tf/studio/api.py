@@ -43,8 +43,11 @@ async def _health(request: Request) -> Response:
 
 async def _ready(request: Request) -> Response:
     studio: Studio = request.app.state.studio
-    ready = studio.engine.is_ready
-    return JSONResponse({"status": "ready" if ready else "loading"}, 200 if ready else 503)
+    if studio.engine.is_ready:
+        return JSONResponse({"status": "ready"})
+    loading = studio.loading.future
+    failed = loading.done() and loading.exception() is not None
+    return JSONResponse({"status": "failed" if failed else "loading"}, 503)
 
 
 async def _openapi(request: Request) -> Response:

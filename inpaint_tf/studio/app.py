@@ -10,7 +10,7 @@ from concurrent.futures import CancelledError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from inpaint_tf.studio import api, pages
@@ -45,6 +45,7 @@ def create_app(studio: Studio, host: str = "127.0.0.1", token: str | None = None
             OSError: _failed,
             MemoryError: _failed,
             CancelledError: _failed,
+            ClientDisconnect: _gone,
             TooLargeError: _too_large,
             HTTPException: _unknown,
         },
@@ -61,6 +62,10 @@ async def _failed(request: Request, error: Exception) -> Response:
 
 async def _too_large(request: Request, error: Exception) -> Response:
     return JSONResponse({"error": "the request is too large"}, 413)
+
+
+async def _gone(request: Request, error: Exception) -> Response:
+    return Response(status_code=499)  # which nobody receives
 
 
 async def _unknown(request: Request, error: Exception) -> Response:

@@ -15,6 +15,7 @@ from inpaint_tf.studio.reduction import Box, bounding_box, factor_of, reduced
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.images import MAX_PIXELS, Picture, read_picture
 
+_DECODING = threading.Semaphore(2)  # photographs that are decoded at once, to limit memory
 ORIGINAL = 0  # number of the version that is as in the file
 
 
@@ -80,7 +81,7 @@ class Document:
         self.versions: dict[int, Version] = {}
         self._lock = threading.RLock()
         self._stamp = self._stamp_of_source()
-        picture = read_picture(source, MAX_PIXELS)
+        picture = _read(source)
         self._held: tuple[int, Picture] | None = (ORIGINAL, picture)
         self.height, self.width = picture.rgb.shape[:2]
         self.factor = factor_of(self.width, self.height)
@@ -180,7 +181,7 @@ class Document:
     def _original(self) -> Picture:
         if self._stamp_of_source() != self._stamp:
             raise UserError(f"{self.name} has changed on disk since it was opened; open it again")
-        return read_picture(self.source, MAX_PIXELS)
+        return _read(self.source)
 
     def _stamp_of_source(self) -> tuple[int, int]:
         status = self.source.stat()
@@ -198,3 +199,8 @@ class Document:
 
     def _file(self, number: int) -> Path:
         return self.folder / f"{number}.npz"
+
+
+def _read(path: Path) -> Picture:
+    with _DECODING:
+        return read_picture(path, MAX_PIXELS)

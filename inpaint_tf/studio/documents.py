@@ -10,7 +10,7 @@ from pathlib import Path
 
 from inpaint_tf.studio.document import Document, GoneError
 from inpaint_tf.studio.folder import Folder
-from neuralgym_lite.images import MAX_PIXELS
+from neuralgym_lite.images import MAX_PIXELS, SUFFIXES
 
 MOST_DOCUMENTS = 64
 MOST_PIXELS = 2 * MAX_PIXELS  # that are held in memory, decoded
@@ -38,19 +38,20 @@ class Documents:
         """Return an unused path for a file that a page sends."""
         folder = self.folder / secrets.token_urlsafe(16)
         folder.mkdir()
-        return folder / f"original{Path(name).suffix[:8]}"
+        suffix = Path(name).suffix.lower()
+        return folder / f"original{suffix if suffix in SUFFIXES else ''}"
+
+    def discard(self, file: Path) -> None:
+        """Remove a file at a path of `place`, with its folder."""
+        shutil.rmtree(file.parent, ignore_errors=True)
 
     def open_sent(self, file: Path, name: str) -> Document:
         """Open a file that a page has sent, which is at a path of `place`.
 
         Raises:
-            ImageError: if it is no photograph; the file is removed.
+            ImageError: if it is no photograph.
         """
-        try:
-            return self._add(Document(file.parent.name, file, file.parent, name))
-        except Exception:
-            shutil.rmtree(file.parent, ignore_errors=True)
-            raise
+        return self._add(Document(file.parent.name, file, file.parent, name))
 
     def open_listed(self, folder: Folder, relative: str) -> Document:
         """Open a photograph of the folder that is served.
@@ -59,11 +60,12 @@ class Documents:
             UserError: if there is no such photograph, or it cannot be read.
         """
         source = folder.locate(relative)
-        place = self.place(relative).parent
+        place = self.place(relative)
+        key = place.parent.name
         try:
-            return self._add(Document(place.name, source, place, source.name, relative))
+            return self._add(Document(key, source, place.parent, source.name, relative))
         except Exception:
-            shutil.rmtree(place, ignore_errors=True)
+            self.discard(place)
             raise
 
     def get(self, key: str) -> Document:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.metadata
 import io
@@ -136,13 +137,8 @@ async def _open(request: Request) -> Response:
     if relative is not None:
         document = await run_in_threadpool(studio.documents.open_listed, _folder(request), relative)
         return JSONResponse(_facts(studio, document))
-    name = Path(request.query_params.get("name", "")).name or "photograph"
-    file = studio.documents.place(name)
-    await _receive(request, file)
-    try:
+    async with _sent(request, "photograph") as (file, name):
         document = await run_in_threadpool(studio.documents.open_sent, file, name)
-    except UserError as error:
-        raise UserError(str(error).replace(str(file), name)) from error
     return JSONResponse(_facts(studio, document))
 
 
@@ -192,16 +188,9 @@ async def _convert_mask(request: Request) -> Response:
     if request.query_params.get("to") == "photograph":
         mask = await _mask_of_page(request, document)
         return Response(await run_in_threadpool(mask_png, mask), media_type=_PNG)
-    name = Path(request.query_params.get("name", "")).name or "mask"
-    file = _studio(request).documents.place(name)
-    await _receive(request, file)
-    try:
+    async with _sent(request, "mask") as (file, name):
         levels = await run_in_threadpool(read_levels, file)
-    except UserError as error:
-        raise UserError(str(error).replace(str(file), name)) from error
-    finally:
-        file.unlink(missing_ok=True)
-        file.parent.rmdir()
+        _studio(request).documents.discard(file)
     if levels.shape != (document.height, document.width):
         raise UserError(
             f"{name}: is {levels.shape[1]}x{levels.shape[0]} pixels, but the photograph is "
@@ -377,10 +366,25 @@ def _number(request: Request, name: str, default: int) -> int:
     return int(text)
 
 
-async def _receive(request: Request, file: Path) -> None:
-    async with await anyio.open_file(file, "wb") as sink:
-        async for chunk in request.stream():
-            await sink.write(chunk)
+@contextlib.asynccontextmanager
+async def _sent(request: Request, default: str) -> AsyncIterator[tuple[Path, str]]:
+    """Provide the body as a file, and its name, by which errors call it.
+
+    It is removed if the block fails.
+    """
+    name = Path(request.query_params.get("name", "")).name or default
+    documents = _studio(request).documents
+    file = documents.place(name)
+    try:
+        async with await anyio.open_file(file, "wb") as sink:
+            async for chunk in request.stream():
+                await sink.write(chunk)
+        yield file, name
+    except BaseException as error:
+        documents.discard(file)
+        if isinstance(error, UserError):
+            raise UserError(str(error).replace(str(file), name)) from error
+        raise
 
 
 async def _mask_of_page(request: Request, document: Document) -> UInt8:

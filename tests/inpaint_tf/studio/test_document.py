@@ -106,11 +106,20 @@ def test_pixels_are_released_above_the_limit(documents, photograph, monkeypatch)
     assert opened[0].picture(ORIGINAL).rgb.shape == (HEIGHT, WIDTH, 3)
 
 
-def test_a_broken_file_leaves_nothing_behind(documents):
-    file = documents.place("broken.png")
-    file.write_bytes(b"no picture")
+def test_a_broken_file_leaves_nothing_behind(documents, photograph):
+    photograph.write_bytes(b"no picture")
     with pytest.raises(UserError, match="not a readable"):
-        documents.open_sent(file, "broken.png")
+        documents.open_listed(Folder(photograph), "photo.png")
+    assert list(documents.folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "suffix"), [("a.PNG", ".png"), ("a.p\0g", ""), ("a", ""), ("x.exe", "")]
+)
+def test_a_sent_file_has_a_name_of_ours(documents, name, suffix):
+    file = documents.place(name)
+    assert file.name == f"original{suffix}"
+    documents.discard(file)
     assert list(documents.folder.iterdir()) == []
 
 

@@ -170,6 +170,24 @@ def test_a_client_that_goes_away_is_not_served(url, files):
         assert job.future.cancelled()
 
 
+def test_a_broken_upload_leaves_nothing_behind():
+    with served() as (url, studio):
+        place = f"{url}/studio/documents"
+        answer = ask(f"{place}?name=a/../b%00.png", "POST", b"no picture")
+        assert answer.status == 400
+        assert answer.json["error"].startswith("b\\x00.png: not a readable")
+        host, port = url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port))) as client:
+            head = f"POST /studio/documents HTTP/1.1\r\nHost: {host}:{port}\r\n"
+            client.sendall(f"{head}Content-Length: 1000\r\n\r\nhalf".encode())
+            until = time.monotonic() + 20
+            while not list(studio.documents.folder.iterdir()) and time.monotonic() < until:
+                time.sleep(0.01)
+        while list(studio.documents.folder.iterdir()) and time.monotonic() < until:
+            time.sleep(0.01)
+        assert list(studio.documents.folder.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     "headers",
     [
