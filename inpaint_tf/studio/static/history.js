@@ -16,18 +16,18 @@ export class History extends EventTarget {
   }
 
   undo() {
-    const entry = this.past.pop();
-    if (!entry) return;
-    entry.undo();
-    this.future.push(entry);
-    this.#tell();
+    this.#step("undo", this.past, this.future);
   }
 
   redo() {
-    const entry = this.future.pop();
+    this.#step("redo", this.future, this.past);
+  }
+
+  #step(act, from, to) {
+    const entry = from.pop();
     if (!entry) return;
-    entry.redo();
-    this.past.push(entry);
+    entry[act]();
+    to.push(entry);
     this.#tell();
   }
 

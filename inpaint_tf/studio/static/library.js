@@ -36,7 +36,7 @@ export class Library extends EventTarget {
     button.dataset.path = button.title = path;
     button.classList.toggle("done", done);
     const picture = document.createElement("img");
-    Object.assign(picture, { alt: "", loading: "lazy", src: query("/studio/thumbnail", { path }) });
+    Object.assign(picture, { alt: "", draggable: false, loading: "lazy", src: query("/studio/thumbnail", { path }) });
     const name = document.createElement("span");
     name.textContent = path.split("/").at(-1);
     button.append(picture, name);

@@ -23,6 +23,7 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 from studio_server import ask, served
 
 from inpaint_tf.cli.fill import command as fill_command
+from inpaint_tf.inference import Inpainter
 from inpaint_tf.studio.reduction import SHOWN
 
 ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run") + (
@@ -580,6 +581,66 @@ def test_a_fill_is_canceled_and_the_mask_stays(browser, folder):
         assert np.array_equal(studio.mask(), painted)
         opened.set()
         studio.fill()
+        studio.close()
+
+
+class Slow(Inpainter):
+    """Is half-way through until it is told to go on."""
+
+    name = "slow"
+
+    def __init__(self) -> None:
+        self.told = threading.Event()
+
+    def _predict(self, images, masks, options):
+        options.on_progress(0.42)
+        assert self.told.wait(60)
+        options.on_progress(0.9)
+        return 255 - images, None
+
+
+def test_progress_is_shown_and_a_fill_under_way_is_canceled(browser, folder):
+    with served(folder) as (url, app):
+        slow = app.engine._loaded["telea"] = Slow()
+        studio = Studio(browser, url)
+        studio.open("a.png")
+        original = studio.pixels()
+        studio.drag((30, 30), (50, 40))
+        painted = studio.mask()
+        studio.press("Enter")
+        expect(studio["fill"]).to_have_text("Cancel · 42 %")
+        expect(studio["progress"]).to_have_attribute("aria-valuenow", "42")
+        studio.drag((80, 60), (100, 70))  # waits for the next fill
+        both = studio.mask()
+        studio["fill"].click()
+        expect(studio["fill"]).to_have_text("Fill")
+        slow.told.set()
+        assert np.array_equal(studio.mask(), both)
+        assert np.array_equal(studio.pixels(), original)
+        studio.press("Control+z")
+        assert np.array_equal(studio.mask(), painted)
+        studio.fill()
+        assert np.array_equal(
+            studio.pixels()[painted == 1][:, :3], 255 - original[painted == 1][:, :3]
+        )
+        studio.close()
+
+
+def test_what_is_painted_during_a_fill_is_filled_next(browser, folder):
+    with served(folder) as (url, app):
+        slow = app.engine._loaded["telea"] = Slow()
+        studio = Studio(browser, url, auto=True)
+        studio.open("a.png")
+        original = studio.pixels()
+        studio.drag((30, 30), (50, 40))
+        expect(studio["fill"]).to_have_text("Cancel · 42 %")
+        studio.drag((40, 30), (100, 70))
+        both = studio.mask()
+        slow.told.set()
+        expect(studio["clear"]).to_be_disabled()
+        studio.wait()
+        changed = (studio.pixels() != original).any(axis=2)
+        assert np.array_equal(changed, both == 1)
         studio.close()
 
 
