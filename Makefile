@@ -31,7 +31,7 @@ $(VENV)/.installed: $(PINNED) | $(BIN)/python
 	touch $@
 
 $(VENV)/.installed-test: $(PINNED) | $(BIN)/python
-	$(BIN)/python -m pip install -q -e '.[test,jax,onnx,serving]' -c constraints.txt
+	$(BIN)/python -m pip install -q -e '.[test,jax,onnx,serving,studio]' -c constraints.txt
 	touch $@
 
 $(BIN)/python:

@@ -32,6 +32,7 @@ from inpaint_tf.api import with_keys
 from inpaint_tf.cli.main import cli
 from inpaint_tf.exporters import exporter, price
 from inpaint_tf.models import create, create_critic
+from inpaint_tf.studio.openapi import openapi
 from inpaint_tf.training.procedures import load_train_config
 
 # What commands get behind their own options: sizes and numbers of photographs, nothing else.
@@ -306,7 +307,13 @@ def check_docker(arguments):
     assert [each for each in said if each not in given] == []
 
 
-OTHERS = {"pip": check_pip, "make": check_make, "docker": check_docker}
+def check_curl(arguments):
+    """Look whether a studio is asked for what it has."""
+    (url,) = [each for each in arguments if each.startswith("localhost:8765")]
+    assert url.removeprefix("localhost:8765") in openapi()["paths"]
+
+
+OTHERS = {"curl": check_curl, "pip": check_pip, "make": check_make, "docker": check_docker}
 
 
 # The documents.

@@ -15,6 +15,7 @@ LAYERS = (
     {"models", "data", "metrics", "weights", "configs"}
     | {"model_source", "exported_version", "keras_archive"},
     {"training", "inference", "report", "exporters", "importers"},
+    {"studio"},
     # The package itself hands out names of everything below.
     {"__init__", "api"},
     {"cli", "__main__"},
