@@ -35,7 +35,7 @@ class Filler:
 
     def setup(self) -> None:
         """Load the model, once a worker."""
-        self.inpainter = inpaint_tf.load(self.model)
+        self.inpainter = inpaint_tf.load(self.model, engine="auto")
 
     def process(self, jobs: Sequence[Job]) -> Iterator[str]:
         """Yield a line of JSON for each photograph, as `inpaint-tf fill --json` prints."""

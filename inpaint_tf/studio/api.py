@@ -84,13 +84,13 @@ def _run(
     """Fill as the command does; what it says of its files is said of the form."""
     options = dict(options)
     inpainter = studio.engine.inpainter(options.pop("model"))
-    target = image.parent / "filled"
-    photograph = Photograph(image, (mask,), target)
+    folder = image.parent
+    photograph = Photograph(image.name, folder, folder / "filled", mask.parent, (mask.name,))
     (result,) = fill_photographs(inpainter, [photograph], on_progress=job.advance, **options)
     text = result.message.replace(str(image), "`image`").replace(str(mask), "`mask`")
     if result.status == "failed":
         raise UserError(text)
-    data = target.read_bytes()
+    data = photograph.target.read_bytes()
     headers = {"X-Note": quote(text)} if text else {}
     return Response(data, media_type=media_type_of(data), headers=headers)
 
