@@ -104,10 +104,10 @@ class ModelSource:
     @property
     def name(self) -> str:
         """What tables and messages call the model."""
-        exported = self.exported
         if self.kind == "file" and self.path.name == EXPORT_FILES["safetensors"]:
-            exported = ExportedVersion("safetensors", self.path)
-        if exported:
+            facts = ExportedVersion("safetensors", self.path).facts()
+            return str(facts.get("name", self.path.stem))
+        if exported := self.exported:
             facts = exported.facts()
             precision = facts.get("precision", "float32")
             short = "" if precision == "float32" else f", {precision}"

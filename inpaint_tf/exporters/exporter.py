@@ -150,6 +150,8 @@ def export_model(
     with new_version(out, file_format) as (folder, publish):
         log(f"Writing {file_format}, {precision}.")
         pairs = probes()
+        if mode.prefills:  # OpenCV needs known pixels
+            pairs = [pair for pair in pairs if not pair[1].all((1, 2, 3)).any()]
         if file_format == "saved_model":
             write_saved_model(graph, folder, max_pixels)
             log("Comparing it with `fill` on several photographs, which takes minutes on a CPU.")

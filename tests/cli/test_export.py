@@ -181,6 +181,26 @@ def test_weights_in_fewer_bits(wider, tmp_path, file_format, precision, share, r
     assert inpaint_tf.load(tmp_path / "out").name == f"wider, {file_format}, {precision}"
 
 
+@pytest.mark.usefixtures("one_probe")
+@pytest.mark.parametrize("mode", ["mosaic", "hole_telea"])
+def test_weights_alone(tmp_path, mode):
+    """A model like a `.keras` file, even where OpenCV fills before the network."""
+    path = tmp_path / "alone.keras"
+    create("autoencoder", width=2, mask_mode=mode).save(path)
+    told = json.loads(
+        run(path, "--out", tmp_path / "out", "--format", "safetensors", "--json").stdout
+    )
+    assert told["scores"]["MSE"]["exported"] == told["scores"]["MSE"]["network"]
+    before, after = (inpaint_tf.load(each) for each in (path, tmp_path / "out"))
+    assert (after.name, after.mask_mode) == ("alone", before.mask_mode)
+    for ours, theirs in zip(before.model.get_weights(), after.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    again = run(tmp_path / "out" / "1", "--out", tmp_path / "out", "--format", "safetensors")
+    assert again.stdout.strip() == str(tmp_path / "out" / "2")
+    files = [tmp_path / "out" / number / "model.safetensors" for number in "12"]
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
 # Refusal.
 
 
