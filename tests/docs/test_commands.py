@@ -17,7 +17,6 @@ import runpy
 import shlex
 import shutil
 import sys
-import warnings
 from pathlib import Path
 
 import click
@@ -33,6 +32,7 @@ from inpaint_tf.cli.main import cli
 from inpaint_tf.exporters import exporter, price
 from inpaint_tf.models import create, create_critic
 from inpaint_tf.studio.openapi import openapi
+from inpaint_tf.training import preview, validation
 from inpaint_tf.training.procedures import load_train_config
 
 # What commands get behind their own options: sizes and numbers of photographs, nothing else.
@@ -51,8 +51,10 @@ SHORTENED = {
 }
 # Folders with programs in them, at the top of the project.
 FOLDERS = ("benchmarks", "examples", "scripts", "tools")
-# Two iterations are computed at once: to trace the graph of a training first takes longer.
-AT_ONCE = ("inpaint-tf train", "inpaint-tf finetune")
+# What is so short is computed at once, with small previews: to trace its graph first takes longer.
+AT_ONCE = tuple(
+    f"inpaint-tf {name}" for name in ("train", "finetune", "evaluate", "fill", "report")
+)
 # What stands for something else in commands that are marked.
 PLACEHOLDERS = {"MODEL": "ca", "$OWN": "", "N": "10"}
 # A line of Python that takes a download says so.
@@ -174,12 +176,11 @@ def run(words):
             patch.setattr(sys, "argv", list(words[1:]))
             patch.syspath_prepend((ROOT / words[1]).parent)
             end = functools.partial(runpy.run_path, words[1], run_name="__main__")
+        patch.setattr(preview, "SCORED", 8)
+        patch.setattr(validation, "COUNT", 8)
         tf.config.run_functions_eagerly(line.startswith(AT_ONCE))
         try:
-            with warnings.catch_warnings():
-                # TensorFlow's own pipelines are traced in any case, and it says so.
-                warnings.filterwarnings("ignore", ".*does not apply to tf.data functions")
-                end()
+            end()
         except SystemExit as left:
             assert not left.code, f"'{shlex.join(words)}' ended with {left.code}"
         finally:

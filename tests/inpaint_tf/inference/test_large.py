@@ -166,6 +166,7 @@ def test_the_coarse_network_sees_a_smaller_picture():
     assert np.array_equal(inpainter(coarse_at=320).fill(image, mask), plain)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_a_hole_much_wider_than_in_training_is_guessed_from_afar(monkeypatch):
     monkeypatch.setattr(piecewise, "LARGE", 100)
     image, _ = photograph(264, 300)

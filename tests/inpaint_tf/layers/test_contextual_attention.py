@@ -215,8 +215,8 @@ def test_large_maps_are_streamed(monkeypatch):
 
 
 def test_memory_that_is_too_small():
-    maps = random(1, 16, 16, 4)
-    least = least_memory(64, 3)
+    maps = random(1, 8, 8, 4)
+    least = least_memory(16, 3)
     exact = ContextualAttention(formulation="streamed", memory=least)(maps, maps)
     np.testing.assert_allclose(exact, ContextualAttention()(maps, maps), atol=1e-5)
     with pytest.raises(ValueError, match=rf"the least is {least} bytes. Received: memory=100"):
