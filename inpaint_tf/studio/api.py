@@ -45,9 +45,7 @@ async def _ready(request: Request) -> Response:
     studio: Studio = request.app.state.studio
     if studio.engine.is_ready:
         return JSONResponse({"status": "ready"})
-    loading = studio.loading.future
-    failed = loading.done() and loading.exception() is not None
-    return JSONResponse({"status": "failed" if failed else "loading"}, 503)
+    return JSONResponse({"status": "failed" if studio.load_error else "loading"}, 503)
 
 
 async def _openapi(request: Request) -> Response:

@@ -17,8 +17,7 @@ from inpaint_tf.studio import api, pages
 from inpaint_tf.studio.security import Guard, TooLargeError
 from inpaint_tf.studio.studio import Studio, failure_of
 
-# Importing TensorFlow keeps Python busy, so a page that is opened at once is served first.
-_PATIENCE = 3.0  # seconds
+_PATIENCE = 3.0  # seconds for a browser to ask for the page, before the model is loaded
 
 
 def create_app(studio: Studio, host: str = "127.0.0.1", token: str | None = None) -> Starlette:
@@ -32,7 +31,7 @@ def create_app(studio: Studio, host: str = "127.0.0.1", token: str | None = None
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        timer = asyncio.get_running_loop().call_later(_PATIENCE, lambda: studio.loading)
+        timer = asyncio.get_running_loop().call_later(_PATIENCE, studio.load)
         yield
         timer.cancel()
         studio.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 import importlib.metadata
@@ -37,6 +38,8 @@ from neuralgym_lite.images import MID_GREY, Picture, read_levels, read_rgb
 STATIC = Path(__file__).parent / "static"
 _THUMBNAIL = 240  # pixels of its longer side
 _LISTED = 120  # photographs of one answer
+# Importing TensorFlow keeps Python busy: the rest of the page, and thumbnails, are served before.
+_PATIENCE = 0.5  # seconds
 _PNG = "image/png"
 _FRESH = {"Cache-Control": "no-cache"}
 _ONE_THUMBNAIL = threading.Lock()  # decoding takes time and memory, and fills come first
@@ -80,8 +83,8 @@ async def _page(request: Request) -> Response:
 
 async def _state(request: Request) -> Response:
     studio = _studio(request)
-    loading = studio.loading.future
-    error = loading.exception() if loading.done() and not loading.cancelled() else None
+    asyncio.get_running_loop().call_later(_PATIENCE, studio.load)
+    error = studio.load_error
     folder = studio.folder
     return JSONResponse(
         {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import logging
 import secrets
 from collections.abc import AsyncIterator, Callable
@@ -44,11 +43,19 @@ class Studio:
         self.folder = folder
         self.worker = Worker()
         self.documents = Documents()
+        self._loading: Job[Inpainter] | None = None
 
-    @functools.cached_property
-    def loading(self) -> Job[Inpainter]:
-        """The job that loads the default model; it is in the queue once this was asked for."""
-        return self.worker.submit("studio", lambda job: self.engine.inpainter())
+    def load(self) -> None:
+        """Put a job into the queue that loads the default model, unless it was there before."""
+        if self._loading is None:
+            self._loading = self.worker.submit("studio", lambda job: self.engine.inpainter())
+
+    @property
+    def load_error(self) -> BaseException | None:
+        """Why the default model could not be loaded; None if it could, or is not loaded yet."""
+        if self._loading is None or not self._loading.future.done():
+            return None
+        return None if self._loading.future.cancelled() else self._loading.future.exception()
 
     def close(self) -> None:
         """End all jobs and remove temporary files."""

@@ -1,11 +1,12 @@
 // A strip of fills of the same place by other models and options, one after the other.
 
-const SIDE = 264;
+const GAP = 8; // pixels
+const SIDE = 208;
 const MARGIN = 0.35; // of the hole, around it
 
 export class Alternatives {
-  constructor(editor, { strip, cards, report }) {
-    Object.assign(this, { editor, strip, cards, report });
+  constructor(editor, view, { strip, cards, report }) {
+    Object.assign(this, { editor, view, strip, cards, report });
   }
 
   get isOpen() {
@@ -28,6 +29,7 @@ export class Alternatives {
     const controller = (this.controller = new AbortController());
     this.strip.hidden = false;
     const cards = waysOf(models).map((way) => this.#card(way));
+    this.view.cover(this.strip.offsetHeight + GAP);
     for (const { way, button, canvas } of cards) {
       try {
         const fill = await editor.session.fill(base, part, way.options, { signal: controller.signal });
@@ -48,6 +50,7 @@ export class Alternatives {
   close() {
     this.controller?.abort();
     this.strip.hidden = true;
+    this.view.cover(0);
     this.cards.replaceChildren();
   }
 

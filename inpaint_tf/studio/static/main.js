@@ -24,7 +24,7 @@ const tools = new Tools(view, mask, {
 });
 const compare = new Compare(view, { divider: $("divider"), before: $("before") });
 const library = new Library({ list: $("photographs"), count: $("count"), undone: $("undone") });
-const alternatives = new Alternatives(editor, { strip: $("strip"), cards: $("cards"), report: complain });
+const alternatives = new Alternatives(editor, view, { strip: $("strip"), cards: $("cards"), report: complain });
 new Sharp(view, editor, $("sharp"));
 
 let models = [];

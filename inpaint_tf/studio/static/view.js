@@ -1,5 +1,6 @@
 // Zoom and place of the photograph on the stage.
 
+const LEAST = 0.02;
 const MOST = 32;
 
 export class View extends EventTarget {
@@ -8,6 +9,7 @@ export class View extends EventTarget {
   top = 0;
   width = 0;
   height = 0;
+  covered = 0; // pixels of the stage, from below
 
   constructor(stage, layers) {
     super();
@@ -27,16 +29,22 @@ export class View extends EventTarget {
     const { clientWidth, clientHeight } = this.stage;
     const narrow = clientWidth <= 620;
     const [sides, above, below] = narrow ? [8, 8, 172] : [72, 20, 84];
-    const room = [clientWidth - 2 * sides, clientHeight - above - below];
-    this.scale = Math.max(Math.min(room[0] / this.width, room[1] / this.height, 4), 0.02);
+    const room = [clientWidth - 2 * sides, clientHeight - above - below - this.covered];
+    this.scale = Math.max(Math.min(room[0] / this.width, room[1] / this.height, 4), LEAST);
     this.left = (clientWidth - this.width * this.scale) / 2;
     this.top = above + (room[1] - this.height * this.scale) / 2;
     this.isFitted = true;
     this.update();
   }
 
+  // Keeps the photograph away from what covers the stage from below.
+  cover(height) {
+    this.covered = height;
+    if (this.isFitted) this.fit();
+  }
+
   zoom(factor, x = this.stage.clientWidth / 2, y = this.stage.clientHeight / 2) {
-    const scale = Math.min(Math.max(this.scale * factor, 0.02), MOST);
+    const scale = Math.min(Math.max(this.scale * factor, LEAST), MOST);
     this.left = x - ((x - this.left) * scale) / this.scale;
     this.top = y - ((y - this.top) * scale) / this.scale;
     this.scale = scale;

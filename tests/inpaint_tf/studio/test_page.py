@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 import re
 import shutil
 import signal
@@ -747,9 +746,7 @@ def test_the_page_asks_for_nothing_from_the_net(studio, url):
 
 def test_the_interface_answers_what_the_page_shows(studio, url, folder):
     studio.open("a.png")
-    state = json.loads(ask(f"{url}/studio/state").body)
-    assert state["ready"]
-    assert folder.name == state["folder"]
+    assert ask(f"{url}/studio/state").json["folder"] == folder.name
     view = studio.page.evaluate("() => performance.getEntriesByType('resource').map(e => e.name)")
     (path,) = [each for each in view if "/view?" in each]
     shown = np.array(Image.open(io.BytesIO(ask(path).body)))

@@ -143,10 +143,24 @@ def test_ready_once_the_model_is_loaded(place, monkeypatch):
         monkeypatch.setattr(studio.engine, "inpainter", lambda *a: (opened.wait(20), load(*a))[1])
         assert ask(f"{url}/health").status == 200
         assert ask(f"{url}/ready").status == 503
-        assert ask(f"{url}/studio/state").json["ready"] is False  # and the model is being loaded
+        assert ask(f"{url}/studio/state").json["ready"] is False
+        studio.load()
         opened.set()
-        studio.loading.future.result(20)
+        studio.worker.submit("other", lambda job: None).future.result(20)
         assert ask(f"{url}/ready").status == 200
+
+
+def test_a_model_that_cannot_be_loaded_is_told(monkeypatch):
+    with served() as (url, studio):
+        monkeypatch.setattr(studio.engine, "inpainter", fail)
+        studio.load()
+        studio.worker.submit("other", lambda job: None).future.result(20)
+        assert ask(f"{url}/ready").json == {"status": "failed"}
+        assert ask(f"{url}/studio/state").json["error"] == "it is damaged"
+
+
+def fail():
+    raise UserError("it is damaged")
 
 
 def test_a_client_that_goes_away_is_not_served(url, files):
