@@ -90,7 +90,7 @@ def portable_module(graph: FillGraph) -> tf.Module:
 
 
 def _function(graph: FillGraph) -> Any:
-    @tf.function(input_signature=PHOTOGRAPHS)
+    @tf.function(input_signature=PHOTOGRAPHS, autograph=False)
     def fill(image: tf.Tensor, mask: tf.Tensor) -> dict[str, tf.Tensor]:
         outputs = graph(image, mask)
         return {name: outputs[name] for name in ("output", "refined")}

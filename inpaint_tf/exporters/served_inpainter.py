@@ -45,7 +45,7 @@ class ServedInpainter(tf.Module):
         self.max_pixels = max_pixels
 
         # A function of its own, so that the graph has the network once, whoever calls it.
-        @tf.function(input_signature=PHOTOGRAPHS)
+        @tf.function(input_signature=PHOTOGRAPHS, autograph=False)
         def fill(image: tf.Tensor, mask: tf.Tensor) -> Outputs:
             image, mask = _after(self._checks(image, mask), (image, mask))
             return graph(image, mask, model.has_attention)
@@ -58,7 +58,7 @@ class ServedInpainter(tf.Module):
             alpha = tf.maximum(image.rgba[..., 3:], holes * np.uint8(255))
             return _encoded(image, rgb, alpha)
 
-        @tf.function(input_signature=_FILES)
+        @tf.function(input_signature=_FILES, autograph=False)
         def fill_files(image: tf.Tensor, mask: tf.Tensor) -> Outputs:
             sizes = tf.size(image), tf.size(mask)
             same = _check(
@@ -78,7 +78,7 @@ class ServedInpainter(tf.Module):
                 outputs = fill(image, mask)
                 return {name: outputs[name] for name in names}
 
-            return tf.function(run, input_signature=PHOTOGRAPHS)
+            return tf.function(run, input_signature=PHOTOGRAPHS, autograph=False)
 
         # Not a signature: the prediction before it is rounded, for comparisons.
         self.refine = only("refined")
