@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import cv2
 
 from inpaint_tf.data.split import canonical
-from inpaint_tf.inference.flow_colors import attention_map
+from inpaint_tf.flow_colors import attention_map
 from inpaint_tf.inference.inpainter import FillOptions, Inpainter, UInt8
 from inpaint_tf.masks import NothingKnownError
 from neuralgym_lite.errors import UserError, reason_of

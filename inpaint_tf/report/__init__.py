@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from inpaint_tf.inference.flow_colors import color_wheel, flow_to_rgb
+from inpaint_tf.flow_colors import color_wheel, flow_to_rgb
 from inpaint_tf.report.evaluation import evaluate
 from inpaint_tf.report.grid import image_grid
 from inpaint_tf.report.result import Evaluation, Example

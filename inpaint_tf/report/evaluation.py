@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from inpaint_tf.data import PhotoSet
 from inpaint_tf.data.split import canonical, draw
-from inpaint_tf.inference.flow_colors import attention_map
+from inpaint_tf.flow_colors import attention_map
 from inpaint_tf.masks import MaskMode
 from inpaint_tf.metrics import METRICS, Metric
 from inpaint_tf.report.result import Evaluation, Example

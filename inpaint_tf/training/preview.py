@@ -11,7 +11,7 @@ import numpy.typing as npt
 from inpaint_tf import metrics
 from inpaint_tf.data.photo_set import PhotoSet
 from inpaint_tf.data.split import draw
-from inpaint_tf.inference.flow_colors import flow_to_rgb
+from inpaint_tf.flow_colors import flow_to_rgb
 from inpaint_tf.masks import evaluation_masks
 from inpaint_tf.models import InpaintingModel
 from inpaint_tf.report.grid import image_grid

@@ -13,7 +13,7 @@ LAYERS = (
     {"neuralgym_lite"},
     {"layers", "losses", "masks"},
     {"models", "data", "metrics", "weights", "configs"}
-    | {"model_source", "exported_version", "keras_archive"},
+    | {"model_source", "exported_version", "flow_colors", "keras_archive"},
     {"training", "inference", "report", "exporters", "importers"},
     {"studio"},
     # The package itself hands out names of everything below.

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from inpaint_tf.inference.flow_colors import attention_map, color_wheel, flow_to_rgb
+from inpaint_tf.flow_colors import attention_map, color_wheel, flow_to_rgb
 from neuralgym_lite.errors import UserError
 
 
