@@ -66,7 +66,8 @@ def _part(layer: keras.layers.Layer, function: Graph, *channels: int) -> Part:
 
     def within(*inputs: Any) -> Any:
         *pictures, box = inputs
-        return function(*pictures, Region(box, ops.stack(ops.shape(pictures[0])[1:3])))
+        sides = ops.stack(ops.shape(pictures[0])[1:3])
+        return function(*pictures, Region(ops.convert_to_tensor(box), sides))
 
     shapes = [*((1, None, None, count) for count in channels), (4,)]
     graph = compiled(within, layer.variables, shapes, ["float32"] * len(channels) + ["int32"])

@@ -416,7 +416,7 @@ def test_memory_and_coarse_at_reach_the_network(
 
     monkeypatch.setattr(inpaint_tf, "load", load)
     assert fill("photos/a.png", "--memory", text, "--coarse-at", "512").exit_code == 0
-    assert given == [{"memory": size, "coarse_at": 512}]
+    assert given == [{"memory": size, "coarse_at": 512, "engine": "auto"}]
 
 
 @pytest.mark.parametrize("text", ["2", "0", "GB", "2TB", "-1GB", "0GB", "much"])
