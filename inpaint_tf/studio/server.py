@@ -56,6 +56,7 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
+                log_config=None,  # which would close the handlers of all other loggers
                 log_level="error",
                 access_log=False,
                 server_header=False,

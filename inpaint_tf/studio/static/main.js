@@ -468,7 +468,7 @@ async function start() {
   }
   if (!first) return;
   const before = await recall();
-  if (before?.source) await act(() => editor.resume(before));
+  if (before) await act(() => editor.resume(before));
   else if (state.single) await open({ path: state.single });
 }
 

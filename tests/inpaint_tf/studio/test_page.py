@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import io
 import re
 import shutil
@@ -21,8 +22,9 @@ from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 from studio_server import ask, served
 
+import inpaint_tf
 from inpaint_tf.cli.fill import command as fill_command
-from inpaint_tf.inference import Inpainter
+from inpaint_tf.inference import Inpainter, load
 from inpaint_tf.studio.reduction import SHOWN
 
 ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run") + (
@@ -34,7 +36,8 @@ PIXELS = """() => {
   const canvas = document.getElementById(NAME);
   const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
   let text = "";
-  for (const byte of data) text += String.fromCharCode(byte);
+  for (let i = 0; i < data.length; i += 32768)
+    text += String.fromCharCode(...data.subarray(i, i + 32768));
   return [canvas.width, canvas.height, btoa(text)];
 }"""
 DROP = """([name, data]) => {
@@ -158,6 +161,11 @@ def studio(browser: Browser, url: str) -> Iterator[Studio]:
     studio.close()
 
 
+def read(file: Path | io.BytesIO) -> np.ndarray:
+    with Image.open(file) as image:
+        return np.array(image)
+
+
 def by_command(photo: Path, mask: Path, out: Path, *options: str) -> Path:
     """Return what `inpaint-tf fill` makes of a photograph."""
     done = CliRunner().invoke(
@@ -182,7 +190,7 @@ def test_what_is_painted_is_filled_on_release_as_the_command_fills_it(
     studio.press("Control+z")
     assert np.array_equal(studio.pixels(), before)
     mask = studio.choose("save-mask").rename(tmp_path / "mask.png")
-    painted = np.array(Image.open(mask))
+    painted = read(mask)
     assert set(np.unique(painted)) == {0, 255}
     assert np.array_equal(painted > 0, studio.mask() > 0)
     assert painted[30, 40] == painted[44, 60] == 255
@@ -197,8 +205,10 @@ def test_what_is_painted_is_filled_on_release_as_the_command_fills_it(
 
 
 def test_the_default_model_fills_as_the_command_and_goes_on_from_its_result(
-    browser, folder, tmp_path
+    browser, folder, tmp_path, monkeypatch
 ):
+    # The command loads a network of its own, but once.
+    monkeypatch.setattr(inpaint_tf, "load", functools.cache(load), raising=False)
     with served(folder, "ca-photos") as (url, _):
         studio = Studio(browser, url)
         studio.context.set_default_timeout(120_000)
@@ -210,14 +220,14 @@ def test_the_default_model_fills_as_the_command_and_goes_on_from_its_result(
             mask = studio.choose("save-mask").rename(tmp_path / f"mask{number}.png")
             studio.fill()
             photo = by_command(photo, mask, tmp_path / f"out{number}")
-            filled = np.array(Image.open(photo))
+            filled = read(photo)
             assert np.array_equal(studio.pixels()[..., :3], filled)
-        assert np.array_equal(np.array(Image.open(studio.choose("download"))), filled)
+        assert np.array_equal(read(studio.choose("download")), filled)
 
         studio["attention"].click()
         expect(studio["attention-map"]).to_be_visible()
         shown = studio.pixels("attention-map")[..., 3] > 0
-        assert np.array_equal(shown, np.array(Image.open(mask)) > 0)
+        assert np.array_equal(shown, read(mask) > 0)
         expect.set_options(timeout=30_000)
         studio.close()
 
@@ -251,7 +261,7 @@ def test_undo_redo_save_and_a_page_that_is_loaded_anew(studio, folder):
     assert np.array_equal(studio.mask(), second)
     studio.press("Control+s")
     expect(studio["toast"]).to_have_text("Saved as a-filled.png")
-    assert np.array_equal(np.array(Image.open(folder / "a-filled.png")), filled[..., :3])
+    assert np.array_equal(read(folder / "a-filled.png"), filled[..., :3])
     studio["undo"].click()
     assert not studio.mask().any()
     studio["undo"].click()
@@ -303,7 +313,8 @@ def test_a_photograph_is_dropped_and_pasted_and_opened(studio, folder):
     with studio.page.expect_download() as download:  # it has no folder to be saved in
         studio["save"].click()
     assert download.value.suggested_filename == "b-filled.jpg"
-    assert Image.open(download.value.path()).getexif()[0x010F] == "a maker"
+    with Image.open(download.value.path()) as image:
+        assert image.getexif()[0x010F] == "a maker"
 
 
 @pytest.mark.parametrize("data", [b"", b"no picture", b"\x89PNG\r\n\x1a\n" + bytes(40)])
@@ -333,7 +344,7 @@ def test_24_megapixels_are_reduced_on_the_page_and_filled_at_full_size(studio, f
     studio.drag((700, 500), (760, 540))
     studio.drag((1490, 990), (1500, 999))
     mask = studio.choose("save-mask").rename(tmp_path / "mask.png")
-    full = np.array(Image.open(mask)) > 0
+    full = read(mask) > 0
     assert full.shape == (4000, 6001)
     assert np.array_equal(full[::4, ::4], studio.mask() > 0)
     studio.fill()
@@ -413,7 +424,7 @@ def test_a_server_that_is_killed_and_comes_back_loses_nothing(browser, folder, t
         assert not np.array_equal(pixels[painted == 1], first[painted == 1])
         studio.press("Control+s")
         expect(studio["toast"]).to_have_text("Saved as a-filled.png")
-        assert np.array_equal(np.array(Image.open(folder / "a-filled.png")), pixels[..., :3])
+        assert np.array_equal(read(folder / "a-filled.png"), pixels[..., :3])
         studio.close()
     finally:
         process.send_signal(signal.SIGINT)
@@ -749,5 +760,5 @@ def test_the_interface_answers_what_the_page_shows(studio, url, folder):
     assert ask(f"{url}/studio/state").json["folder"] == folder.name
     view = studio.page.evaluate("() => performance.getEntriesByType('resource').map(e => e.name)")
     (path,) = [each for each in view if "/view?" in each]
-    shown = np.array(Image.open(io.BytesIO(ask(path).body)))
-    assert np.array_equal(shown, np.array(Image.open(folder / "a.png")))
+    shown = read(io.BytesIO(ask(path).body))
+    assert np.array_equal(shown, read(folder / "a.png"))
