@@ -192,7 +192,7 @@ def test_the_first_command_of_serving_leaves_a_card(clone):
         run_once(tuple(["inpaint-tf", "export", "ca-photos", "--out", "models/inpaint"]))
     card = (clone / "models" / "inpaint" / "1" / "MODEL_CARD.md").read_text()
     assert card.startswith("# ca-photos\n")
-    assert "* **Format**: saved_model, float32." in card
+    assert "* **Format**: saved_model, float32: " in card
 
 
 # What is not.
