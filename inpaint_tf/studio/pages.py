@@ -24,6 +24,7 @@ from starlette.responses import FileResponse, JSONResponse, Response, StreamingR
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from inpaint_tf.flow_colors import attention_map
 from inpaint_tf.inference.conversion import UInt8
 from inpaint_tf.studio.document import ORIGINAL, Choice, Document, Version
 from inpaint_tf.studio.encoding import MEDIA_TYPES, encoded, mask_png, read_mask_png, shown
@@ -284,8 +285,6 @@ async def _attention(request: Request) -> Response:
 
 
 def _overlay(document: Document, version: Version, offsets: Any, mask: UInt8) -> bytes:
-    from inpaint_tf.report.flow_colors import attention_map  # whose package needs Keras
-
     colors = attention_map(offsets, mask.shape)
     return shown(document.reduced(Picture(colors, mask * np.uint8(255)), version.box))
 

@@ -141,9 +141,9 @@ def test_a_mosaic_is_not_continued_from_its_surroundings():
 
 
 def test_wide_holes_are_reduced_to_those_of_the_training():
-    assert inpaint_tf.load("ca-photos").trained_hole == 128
-    assert inpaint_tf.load("ca-mosaic").trained_hole is None
-    assert inpaint_tf.load(weights.locate("ca-photos")).trained_hole is None
+    assert inpaint_tf.load("ca-photos").coarse_size.trained_hole == 128
+    assert inpaint_tf.load("ca-mosaic").coarse_size.trained_hole is None
+    assert inpaint_tf.load(weights.locate("ca-photos")).coarse_size.trained_hole is None
 
 
 def test_fill_needs_no_model(tmp_path, photographs):
