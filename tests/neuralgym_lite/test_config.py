@@ -314,7 +314,7 @@ def test_hostile_files_are_refused_at_once(tmp_path, name):
     text, words = HOSTILE[name]
     path = tmp_path / name
     path.write_text(text)
-    begin = time.process_time()
+    begin = time.thread_time()
     tracemalloc.start()
     message = refusal(path)
     _, peak = tracemalloc.get_traced_memory()
@@ -323,7 +323,7 @@ def test_hostile_files_are_refused_at_once(tmp_path, name):
     assert str(path) in message
     assert len(message) < 3000
     assert peak < 30 << 20
-    assert time.process_time() - begin < 5  # tracing is slow
+    assert time.thread_time() - begin < 5  # tracing is slow
 
 
 @pytest.mark.parametrize("parts", [101, 3000, 30_000])

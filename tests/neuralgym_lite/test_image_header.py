@@ -366,9 +366,9 @@ def test_exif_of_very_many_tags_is_left_out_soon(tmp_path: Path, below: bool) ->
         exif += struct.pack("<HHHIII", 1, EXIF, 4, 1, 26, 0)
     exif += struct.pack("<H", 59_999) + tags + bytes(4)
     data = encoded(noise(), format="PNG")
-    start = time.process_time()
+    start = time.thread_time()
     _, told = again(tmp_path, data[:33] + chunk(b"eXIf", exif) + data[33:])
-    assert time.process_time() - start < 1
+    assert time.thread_time() - start < 1
     assert told == "its EXIF is damaged and left out"
 
 
@@ -406,9 +406,9 @@ def test_a_million_pages_are_not_counted(tmp_path: Path) -> None:
     start = len(tiff(grey_tiff(), bytes(256)))
     pages = b"".join(struct.pack("<HI", 0, start + 6 * page) for page in range(1, 300_001))
     (tmp_path / "a.tif").write_bytes(tiff(grey_tiff(), bytes(256) + pages, more=start))
-    begun = time.process_time()
+    begun = time.thread_time()
     assert read_picture(tmp_path / "a.tif").lost == "its first page alone is kept"
-    assert time.process_time() - begun < 1
+    assert time.thread_time() - begun < 1
 
 
 def test_repeated_strips_of_a_tiff_are_refused(tmp_path: Path) -> None:
