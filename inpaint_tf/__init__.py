@@ -11,7 +11,6 @@ Example:
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -51,7 +50,9 @@ _MODULES = {
 
 def __getattr__(name: str) -> object:
     if name == "__version__":
-        return importlib.metadata.version("inpaint-tf")
+        from importlib.metadata import version
+
+        return version("inpaint-tf")
     if name not in __all__:
         raise AttributeError(f"module 'inpaint_tf' has no attribute '{name}'")
     if name in _MODULES:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from neuralgym_lite.errors import UserError, check_name
-from neuralgym_lite.quiet import held_back_stderr, import_tensorflow
+from neuralgym_lite.quiet import held_back_stderr, import_tensorflow, paused_garbage_collector
 
 BACKENDS = ("tensorflow", "jax")
 _VARIABLE = "KERAS_BACKEND"
@@ -55,6 +55,8 @@ def import_backend(name: str | None = None, prefer_gpu: bool = False) -> str:
         os.environ[_VARIABLE] = chosen
     if is_installed("tensorflow"):  # Keras imports it when it saves, under JAX too.
         import_tensorflow()
+    with paused_garbage_collector():
+        importlib.import_module("keras")
     return chosen
 
 

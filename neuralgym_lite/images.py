@@ -25,11 +25,11 @@ from neuralgym_lite.image_header import (
     read_extras,
     unlimited_pillow,
 )
+from neuralgym_lite.limits import MAX_PIXELS
 
 UInt8: TypeAlias = npt.NDArray[np.uint8]
 Format: TypeAlias = Literal["PNG", "JPEG", "BMP", "WEBP", "TIFF", "AVIF"]
 
-MAX_PIXELS = 64_000_000
 MID_GREY = 127  # levels of a mask above this are missing
 MAX_SIDE = 1 << 20  # as in OpenCV
 

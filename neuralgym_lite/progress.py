@@ -5,13 +5,12 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from typing import TextIO
-
-import rich.console
-import rich.progress
-from rich.text import Text
+from typing import TYPE_CHECKING, TextIO
 
 from neuralgym_lite.errors import printable
+
+if TYPE_CHECKING:
+    from neuralgym_lite._live_bars import LiveBars
 
 
 class Progress:
@@ -33,17 +32,11 @@ class Progress:
         self.every = every
         self.clock = clock
         self._tracks: list[Track] = []
-        self._live: rich.progress.Progress | None = None
+        self._live: LiveBars | None = None
         if self.stream.isatty():
-            self._live = rich.progress.Progress(
-                rich.progress.TextColumn("{task.description}", markup=False),
-                rich.progress.BarColumn(),
-                rich.progress.MofNCompleteColumn(),
-                _SpeedColumn(),
-                rich.progress.TimeRemainingColumn(),
-                rich.progress.TextColumn("{task.fields[note]}", markup=False),
-                console=rich.console.Console(file=self.stream),
-            )
+            from neuralgym_lite._live_bars import LiveBars  # rich takes a while to load
+
+            self._live = LiveBars(self.stream)
 
     def __enter__(self) -> Progress:
         if self._live:
@@ -72,7 +65,7 @@ class Progress:
         """Write one line above the bars. Characters that are not printable are escaped."""
         text = printable(text)
         if self._live:
-            self._live.console.print(Text(text), soft_wrap=True)
+            self._live.log(text)
         else:
             self.stream.write(f"{text}\n")
             self.stream.flush()
@@ -86,10 +79,7 @@ class Track:
         self.unit = unit
         self.done = start
         self._progress = progress
-        self._live = progress._live
-        self._task = rich.progress.TaskID(-1)
-        if self._live:
-            self._task = self._live.add_task(unit, total=total, completed=start, note="")
+        self._bar = progress._live.add(unit, total, start) if progress._live else None
         self._note = ""
         self._lines = 0
         self._written = start
@@ -99,20 +89,20 @@ class Track:
         """Count `count` more as done. `note` replaces the text beside the speed."""
         self.done += count
         self._note = self._note if note is None else printable(note)
-        if self._live:
-            self._live.update(self._task, advance=count, note=self._note)
+        if self._bar:
+            self._bar.advance(count, self._note)
         elif self._progress.clock() - self._written_at >= self._progress.every:
             self._write()
 
     def drop(self) -> None:
         """Stop counting, and remove the bar."""
-        if self._live:
-            self._live.remove_task(self._task)
+        if self._bar:
+            self._bar.remove()
         self._progress._tracks.remove(self)
 
     def close(self) -> None:
         """Write a last plain line, unless it was written already."""
-        if self._live is None and self.done != self._written:
+        if self._bar is None and self.done != self._written:
             self._write()
 
     def _write(self) -> None:
@@ -126,11 +116,6 @@ class Track:
         self._lines += 1
         self._written, self._written_at = self.done, now
         self._progress.log(", ".join(part for part in parts if part))
-
-
-class _SpeedColumn(rich.progress.ProgressColumn):
-    def render(self, task: rich.progress.Task) -> Text:
-        return Text(speed_text(task.finished_speed or task.speed or 0.0, task.description))
 
 
 def speed_text(speed: float, unit: str) -> str:

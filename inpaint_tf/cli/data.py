@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import statistics
 import sys
-from collections import Counter, defaultdict
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from inpaint_tf.cli._echo import echo, echo_json, tell
 from inpaint_tf.cli._options import PATH, json_option, with_options
 from inpaint_tf.cli.train import command as train
-from inpaint_tf.data import PhotoSet, names, open_photos
-from inpaint_tf.data.photo_set import list_keys
-from inpaint_tf.data.registry import fetch
-from neuralgym_lite.digests import file_sha256
 from neuralgym_lite.errors import UserError
-from neuralgym_lite.image_folders import Log
-from neuralgym_lite.images import ImageError
 from neuralgym_lite.progress import Progress
 
-Group: TypeAlias = dict[str, list[str]]  # keys of equal files by split
+if TYPE_CHECKING:
+    from inpaint_tf.data import PhotoSet
+    from inpaint_tf.data.check import Group
+    from neuralgym_lite.image_folders import Log
 
 _SHOWN = 20  # groups of equal files, and files of one
 _EVERY = 10.0  # seconds between two lines of progress
@@ -46,6 +41,8 @@ def command() -> None:
 @_as_json
 def list_data_sets(as_json: bool) -> None:
     """List the data sets, and where each was found on this machine."""
+    from inpaint_tf.data import names
+
     rows = [_describe(name) for name in names()]
     if as_json:
         echo_json(rows)
@@ -59,6 +56,9 @@ def list_data_sets(as_json: bool) -> None:
 @click.argument("name")
 def get(name: str) -> None:
     """Download the data set NAME into the cache folder and print where it is."""
+    from inpaint_tf.data import open_photos
+    from inpaint_tf.data.registry import fetch
+
     try:
         folder = fetch(name)
     except UserError as error:
@@ -81,9 +81,14 @@ def check(folder: Path, dataset: str | None, as_json: bool) -> None:
     Prints their number, sizes and split, which files cannot be read or are of another kind, and
     which are the same file twice, above all in both train and test.
     """
+    from inpaint_tf.data.check import check_photos
+
     left_out: list[str] = []
     photos = _open(folder, dataset, left_out.append)
-    report = {**_read_all(photos), "left_out": left_out}
+    with Progress(every=_EVERY) as progress:
+        progress.log(f"Reading {len(photos.train + photos.test)} images.")
+        track = progress.track(len(photos.train + photos.test), "images")
+        report = {**check_photos(photos, track.advance), "left_out": left_out}
     if as_json:
         echo_json(report)
     else:
@@ -108,6 +113,8 @@ def split(folder: Path, dataset: str | None, as_json: bool) -> None:
 
 
 def _describe(name: str) -> dict[str, Any]:
+    from inpaint_tf.data import open_photos
+
     try:
         photos = open_photos(name)
     except UserError as error:
@@ -126,62 +133,13 @@ def _with_options_of_train(error: UserError) -> str:
 
 
 def _open(folder: Path, dataset: str | None, log: Log) -> PhotoSet:
+    from inpaint_tf.data import open_photos
+    from inpaint_tf.data.photo_set import list_keys
+
     if dataset is None:
         dataset = "animals" if all("/" in key for key in list_keys(folder)) else "folder"
         tell(f"Reading '{folder}' as data set '{dataset}'.")
     return open_photos(dataset, folder, log=log)
-
-
-def _read_all(photos: PhotoSet) -> dict[str, Any]:
-    """Read every image, and return what `--json` prints about them."""
-    keys = sorted(photos.train + photos.test)
-    file_sizes = {key: photos.file_size(key) for key in keys}
-    often = Counter(file_sizes.values())
-    sizes, broken = [], {}
-    same = defaultdict(list)
-    with Progress(every=_EVERY) as progress:
-        progress.log(f"Reading {len(keys)} images.")
-        track = progress.track(len(keys), "images")
-        for key in keys:
-            try:
-                sizes.append(photos.load_full(key).shape[:2])
-            except ImageError as error:
-                broken[key] = str(error)
-            else:
-                if often[file_sizes[key]] > 1:
-                    same[file_sha256(photos.path(key))].append(key)
-            track.advance()
-    has_classes = photos.name == "animals"
-    return {
-        "dataset": photos.name,
-        "root": str(photos.root or ""),
-        "images": len(keys),
-        "bytes": sum(file_sizes.values()),
-        "train": len(photos.train),
-        "test": len(photos.test),
-        "fingerprint": photos.fingerprint(),
-        "sizes": {
-            name: {"min": min(sides), "median": statistics.median(sides), "max": max(sides)}
-            for name, sides in zip(("height", "width"), zip(*sizes, strict=True), strict=False)
-        },
-        "classes": Counter(key.partition("/")[0] for key in keys) if has_classes else {},
-        "broken": broken,
-        "duplicates": _by_split(photos, [group for group in same.values() if len(group) > 1]),
-    }
-
-
-def _by_split(photos: PhotoSet, groups: list[list[str]]) -> list[Group]:
-    """Split each group into train and test; those that are in both come first."""
-    splits = {"train": set(photos.train), "test": set(photos.test)}
-    parted = [
-        {name: [key for key in group if key in split] for name, split in splits.items()}
-        for group in groups
-    ]
-    return sorted(parted, key=lambda group: not _in_both(group))
-
-
-def _in_both(group: Group) -> bool:
-    return all(group.values())
 
 
 def _print_report(report: dict[str, Any]) -> None:
@@ -203,6 +161,8 @@ def _print_report(report: dict[str, Any]) -> None:
 
 
 def _print_equal(groups: list[Group]) -> None:
+    from inpaint_tf.data.check import in_both
+
     if not groups:
         return
     count = sum(len(keys) for group in groups for keys in group.values())
@@ -213,5 +173,5 @@ def _print_equal(groups: list[Group]) -> None:
         echo(f"  {' = '.join(named[:_SHOWN])}{more}")
     if len(groups) > _SHOWN:
         echo(f"  and {len(groups) - _SHOWN} more; --json lists them")
-    if leaked := sum(len(group["test"]) for group in groups if _in_both(group)):
+    if leaked := sum(len(group["test"]) for group in groups if in_both(group)):
         echo(f"leak     {leaked} test images are trained on as well: remove one of each two")

@@ -17,7 +17,7 @@ from inpaint_tf.cli._options import PATH, json_option, max_pixels, out_folder, w
 from inpaint_tf.weights import DEFAULT
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.folders import make_folder
-from neuralgym_lite.images import MAX_PIXELS
+from neuralgym_lite.limits import MAX_PIXELS
 
 if TYPE_CHECKING:
     from neuralgym_lite.progress import Progress, Track

@@ -15,8 +15,6 @@ from inpaint_tf.cli.evaluate import bar, print_failures
 from neuralgym_lite.backend import import_backend
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.folders import atomic_path, atomic_write
-from neuralgym_lite.image_writing import write_picture as write
-from neuralgym_lite.images import Picture, read_mask, read_rgb
 from neuralgym_lite.progress import Progress
 
 if TYPE_CHECKING:
@@ -166,9 +164,11 @@ def compare(sources: tuple[str, ...], out: Path, **chosen: Any) -> None:
     import_backend()
     import inpaint_tf
     from inpaint_tf.report.figures import comparison_figure
+    from neuralgym_lite.image_writing import write_picture
+    from neuralgym_lite.images import Picture
 
     inpainters = [inpaint_tf.load(source) for source in sources]
-    write(out, Picture(comparison_figure(inpainters, *_test_photographs(**chosen))))
+    write_picture(out, Picture(comparison_figure(inpainters, *_test_photographs(**chosen))))
 
 
 @figures.command("attention")
@@ -179,8 +179,12 @@ def attention(source: str, out: Path, **chosen: Any) -> None:
     import_backend()
     import inpaint_tf
     from inpaint_tf.report.figures import attention_figure
+    from neuralgym_lite.image_writing import write_picture
+    from neuralgym_lite.images import Picture
 
-    write(out, Picture(attention_figure(inpaint_tf.load(source), *_test_photographs(**chosen))))
+    write_picture(
+        out, Picture(attention_figure(inpaint_tf.load(source), *_test_photographs(**chosen)))
+    )
 
 
 @figures.command("remove")
@@ -204,6 +208,8 @@ def remove(
     import_backend()
     import inpaint_tf
     from inpaint_tf.report.figures import draw_mask, removal_figure
+    from neuralgym_lite.image_writing import write_picture
+    from neuralgym_lite.images import Picture, read_mask, read_rgb
 
     picture = read_rgb(photograph)
     corners = [_numbers(polygon) for polygon in polygons]
@@ -216,9 +222,9 @@ def remove(
         drawn = read_mask(mask_file)
         mask = drawn if not mask.any() else mask | drawn
     inpainters = [inpaint_tf.load(source) for source in sources]
-    write(out, Picture(removal_figure(inpainters, picture, mask)))
+    write_picture(out, Picture(removal_figure(inpainters, picture, mask)))
     if mask_out:
-        write(mask_out, Picture((mask * 255)[..., None].repeat(3, axis=-1), grey=True))
+        write_picture(mask_out, Picture((mask * 255)[..., None].repeat(3, axis=-1), grey=True))
 
 
 @figures.command("worst")
@@ -240,9 +246,13 @@ def worst(
     import_backend()
     import inpaint_tf
     from inpaint_tf.report.figures import worst_figure
+    from neuralgym_lite.image_writing import write_picture
+    from neuralgym_lite.images import Picture
 
     folder = folder or Path(source, "evaluation")
-    write(out, Picture(worst_figure(inpaint_tf.load(source), folder, metric, count, data_dir)))
+    write_picture(
+        out, Picture(worst_figure(inpaint_tf.load(source), folder, metric, count, data_dir))
+    )
 
 
 def _draw(

@@ -25,7 +25,6 @@ from neuralgym_lite.folders import atomic_write
 from neuralgym_lite.image_folders import Log, list_images
 from neuralgym_lite.image_writing import write_picture
 from neuralgym_lite.images import (
-    MAX_PIXELS,
     MID_GREY,
     SUFFIXES,
     ImageError,
@@ -33,6 +32,7 @@ from neuralgym_lite.images import (
     read_levels,
     read_picture,
 )
+from neuralgym_lite.limits import MAX_PIXELS
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

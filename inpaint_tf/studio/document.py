@@ -13,7 +13,8 @@ from inpaint_tf.inference.conversion import UInt8
 from inpaint_tf.studio.encoding import shown
 from inpaint_tf.studio.reduction import Box, bounding_box, factor_of, reduced
 from neuralgym_lite.errors import UserError
-from neuralgym_lite.images import MAX_PIXELS, Picture, read_picture
+from neuralgym_lite.images import Picture, read_picture
+from neuralgym_lite.limits import MAX_PIXELS
 
 _DECODING = threading.Semaphore(2)  # photographs that are decoded at once, to limit memory
 ORIGINAL = 0  # number of the version that is as in the file

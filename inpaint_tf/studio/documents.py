@@ -10,7 +10,8 @@ from pathlib import Path
 
 from inpaint_tf.studio.document import Document, GoneError
 from inpaint_tf.studio.folder import Folder
-from neuralgym_lite.images import MAX_PIXELS, SUFFIXES
+from neuralgym_lite.images import SUFFIXES
+from neuralgym_lite.limits import MAX_PIXELS
 
 MOST_DOCUMENTS = 64
 MOST_PIXELS = 2 * MAX_PIXELS  # that are held in memory, decoded

@@ -165,6 +165,15 @@ def test_stderr_of_the_whole_process_is_that_line(
     assert "tensorflow" not in result.stderr
 
 
+@pytest.mark.parametrize("arguments", [["--help"], ["data", "--help"], ["--version"]])
+def test_help_waits_for_no_large_package(arguments: list[str]) -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "inpaint_tf", *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    imported = {line.rpartition("|")[2].strip() for line in result.stderr.splitlines()}
+    assert "click" in imported
+    assert not imported & {"numpy", "PIL", "cv2", "rich", "pydantic", "keras", "tensorflow"}
+
+
 @pytest.mark.parametrize("place", ["a" * 300, f"{'a' * 300}/b"])
 def test_what_the_system_refuses(place: str, capfd: pytest.CaptureFixture[str]) -> None:
     photo, mask = picture("photo.png"), picture("mask.png")

@@ -79,3 +79,14 @@ def test_a_level_that_the_user_set_is_respected() -> None:
     )
     # It is left to whoever needs TensorFlow to import it, in the open.
     assert run(code, TF_CPP_MIN_LOG_LEVEL="0").stdout == "0 False\n"
+
+
+@pytest.mark.parametrize("collects", [True, False])
+def test_garbage_is_collected_after_the_block_as_before(collects: bool) -> None:
+    result = run(
+        "import gc\nfrom neuralgym_lite.quiet import paused_garbage_collector\n"
+        f"gc.{'enable' if collects else 'disable'}()\n"
+        "with paused_garbage_collector():\n    assert not gc.isenabled()\n"
+        "print(gc.isenabled(), gc.get_freeze_count() > 0)"
+    )
+    assert result.stdout == f"{collects} True\n", result.stderr
