@@ -55,9 +55,13 @@ def import_backend(name: str | None = None, prefer_gpu: bool = False) -> str:
         os.environ[_VARIABLE] = chosen
     if is_installed("tensorflow"):  # Keras imports it when it saves, under JAX too.
         import_tensorflow()
+    _import_keras()
+    return chosen
+
+
+def _import_keras() -> None:
     with paused_garbage_collector():
         importlib.import_module("keras")
-    return chosen
 
 
 def _find_backend(prefer_gpu: bool) -> str:

@@ -19,6 +19,7 @@ def machine(monkeypatch):
 
     def pretend(installed, variable=None, tensorflow_gpus=0, jax_gpus=0):
         monkeypatch.setitem(sys.modules, "keras", None)
+        monkeypatch.setattr(backend, "_import_keras", lambda: None)
         monkeypatch.setenv("KERAS_BACKEND", variable or "")  # Restored even if it was not set.
         if not variable:
             monkeypatch.delenv("KERAS_BACKEND")
