@@ -50,6 +50,8 @@ class Folder:
     def __init__(self, given: Path) -> None:
         if not given.exists():
             raise UserError(f"{given}: no such file or folder")
+        if given.is_file() and not given.name.lower().endswith(SUFFIXES):
+            raise UserError(f"{given}: is no photograph. Known formats: {', '.join(SUFFIXES)}")
         self.single = None if given.is_dir() else given.name
         self.root = (given if given.is_dir() else given.parent).resolve()
 
@@ -74,12 +76,15 @@ class Folder:
         Raises:
             UserError: if it is no photograph of the folder.
         """
+        hidden = any(part.startswith(".") for part in Path(relative).parts)
+        if hidden and relative != self.single:
+            raise UserError(f"{relative}: no such photograph in the folder")
         try:
             path = (self.root / relative).resolve(strict=True)
         except (OSError, ValueError, RuntimeError):  # none, a name with NUL, links in a circle
             raise UserError(f"{relative}: no such photograph in the folder") from None
         if not self._is_inside(path) or not path.is_file():
-            raise UserError(f"{relative}: is not in the folder")
+            raise UserError(f"{relative}: no such photograph in the folder")
         if self.single not in (None, relative) or not relative.lower().endswith(SUFFIXES):
             raise UserError(f"{relative}: is no photograph of the folder")
         return path

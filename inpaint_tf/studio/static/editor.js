@@ -23,8 +23,13 @@ export class Editor extends EventTarget {
 
   async open(source) {
     this.cancel();
+    const turn = (this.turn = Symbol());
     const session = await Session.open(source);
     const picture = await session.view();
+    if (turn !== this.turn) {
+      session.close();
+      throw new DOMException("another photograph was opened", "AbortError");
+    }
     this.session?.close();
     this.#show(session, picture);
   }

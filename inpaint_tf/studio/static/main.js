@@ -201,7 +201,8 @@ function update() {
   $("save").disabled = !filled;
   $("download").disabled = $("copy").disabled = !filled;
   $("load-mask").disabled = !has;
-  $("save-mask").disabled = $("grow").disabled = $("clear").disabled = mask.isEmpty;
+  $("grow").disabled = $("clear").disabled = mask.isEmpty;
+  $("save-mask").disabled = mask.isEmpty && !filled;
   $("alternatives").disabled = !alternatives.isPossible;
   if (!filled) compare.toggle(false);
   $("compare").setAttribute("aria-pressed", compare.isOn);
@@ -297,8 +298,10 @@ $("save").addEventListener("click", () => {
   $("save-name").setSelectionRange(0, dot);
 });
 $("save-name").addEventListener("input", () => ($("save-now").textContent = "Save"));
+$("save-cancel").addEventListener("click", () => $("save-dialog").close());
 $("save-now").addEventListener("click", async (event) => {
   event.preventDefault();
+  if (!$("save-name").reportValidity()) return;
   const name = $("save-name").value;
   const agreed = name === saved || $("save-now").textContent === "Replace";
   try {
@@ -341,7 +344,8 @@ const menu = {
   copy: () => act(copy),
   "load-mask": () => $("mask-file").click(),
   "save-mask": () => act(async () => {
-    const data = await editor.session.fileOfMask(await mask.part());
+    const part = mask.isEmpty ? editor.fill.part : await mask.part();
+    const data = await editor.session.fileOfMask(part);
     offer(data, `${stem(editor.session.facts.name)}-mask.png`);
   }),
   "show-keys": () => $("keys-dialog").showModal(),
@@ -403,6 +407,7 @@ const OF_CONTROLS = new Set(["enter", " ", "arrowleft", "arrowright", "arrowup",
 addEventListener("keydown", (event) => {
   const { target } = event;
   const key = event.key.toLowerCase();
+  if (key === "escape" && document.querySelector(":popover-open")) return;
   if (target.matches("input:not([type=range], [type=checkbox]), select") || document.querySelector("dialog[open]")) return;
   const control = event.ctrlKey || event.metaKey;
   const onControl = target.matches("button, input, a") && OF_CONTROLS.has(key);

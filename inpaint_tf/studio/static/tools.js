@@ -138,7 +138,7 @@ export class Tools extends EventTarget {
     const { x, y } = this.view.place(event);
     if (event.ctrlKey || event.metaKey) this.view.zoom(Math.exp(-event.deltaY * (event.deltaMode ? 0.05 : 0.002)), x, y);
     else if (event.shiftKey || !this.#isBrush) this.view.move(-event.deltaX, -event.deltaY);
-    else if (event.deltaY) this.step(-event.deltaY);
+    else this.resize(this.size * STEPS ** (-event.deltaY / (event.deltaMode ? 3 : 100)));
   }
 
   #begin(place, erases) {

@@ -55,11 +55,22 @@ def test_links_out_of_the_folder_are_neither_listed_nor_opened(root):
 
 
 @pytest.mark.parametrize(
-    "name", ["../secret.png", "/etc/passwd", "", ".", "below", "none.png", "a\0.png", "notes.txt"]
+    "name",
+    [
+        *("../secret.png", "/etc/passwd", "", ".", "below", "none.png", "a\0.png", "notes.txt"),
+        *(".hidden.png", "below/../a.jpg"),
+    ],
 )
 def test_what_is_no_photograph_of_the_folder_is_refused(root, name):
+    (root / ".hidden.png").write_bytes((root / "b.png").read_bytes())
     with pytest.raises(UserError):
         Folder(root).locate(name)
+
+
+def test_a_given_file_must_be_a_photograph(root):
+    (root / "notes.txt").write_text("buy milk")
+    with pytest.raises(UserError, match=r"notes\.txt: is no photograph. Known formats: \.jpg"):
+        Folder(root / "notes.txt")
 
 
 def test_a_given_photograph_is_the_only_one(root):

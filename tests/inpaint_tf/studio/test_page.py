@@ -277,8 +277,12 @@ def test_a_file_is_not_replaced_unasked(studio, folder):
     studio["save"].click()
     expect(studio["save-name"]).to_have_value("a-filled.png")
     studio["save-name"].fill("a.jpg")
-    studio["save-now"].click()
+    studio.press("Enter")
     expect(studio["save-error"]).to_contain_text("must end in .png")
+    studio["save-name"].fill("")
+    studio["save-now"].click()
+    expect(studio["save-dialog"]).to_be_visible()
+    assert not (folder / "a-filled.png").exists()
     studio["save-name"].fill("a.png")
     studio["save-now"].click()
     expect(studio["save-error"]).to_have_text("a.png exists already. Replace it?")
@@ -289,6 +293,37 @@ def test_a_file_is_not_replaced_unasked(studio, folder):
     assert studio.page.locator("#photographs .done").count() == 1
     studio.drag((80, 60), (100, 70))  # and the page goes on from what it was
     studio.fill()
+
+
+def test_the_mask_of_a_fill_can_be_saved(studio, tmp_path, folder):
+    studio.open("a.png")
+    studio.drag((30, 30), (50, 40))
+    painted = studio.mask()
+    studio.fill()
+    saved = studio.choose("save-mask")
+    assert np.array_equal(read(saved) > 0, painted.astype(bool))
+
+
+def test_escape_closes_a_menu_and_nothing_else(studio):
+    studio.open("a.png")
+    studio["more"].click()
+    expect(studio["menu"]).to_be_visible()
+    studio.press("Escape")
+    expect(studio["menu"]).to_be_hidden()
+
+
+def test_the_photograph_that_was_opened_last_is_shown(studio):
+    held = []
+    studio.page.route("**/studio/documents?path=a.png*", lambda route: held.append(route))
+    studio.page.locator("#photographs button[data-path='a.png']").click()
+    expect(studio["toast"]).to_have_text("Opening…")
+    last = studio.page.locator("#photographs button").nth(1).get_attribute("data-path")
+    assert last != "a.png"
+    studio.open(last)
+    with studio.page.expect_response("**/studio/documents?path=a.png*"):
+        held[0].continue_()
+    studio.page.wait_for_timeout(300)
+    expect(studio["name"]).to_have_text(last)
 
 
 def test_the_folder_shows_what_is_not_done(studio, folder):
