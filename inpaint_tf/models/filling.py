@@ -114,7 +114,8 @@ class FillGraph:
             height: of the reduced photographs, in pixels.
             width: of the reduced photographs, in pixels.
         """
-        small = to_levels(resize(levels, height, width, "bilinear"))
+        # Not rounded to levels: on a half, another implementation would round the other way.
+        small = resize(levels, height, width, "bilinear")
         guess = self.coarse(small, resize_holes(holes, height, width))
         return enlarge(guess[:, :height, :width], *ops.shape(levels)[1:3])
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from inpaint_tf.inference.piecewise import enlarged
 from inpaint_tf.models.resizing import enlarge, resize, to_levels
 
 METHODS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
@@ -43,3 +44,12 @@ def test_enlarged_pictures_are_opencvs(target):
     values = np.random.default_rng(1).random((1, 20, 33, 3), np.float32)
     expected = cv2.resize(values[0], target[::-1], interpolation=cv2.INTER_CUBIC)
     np.testing.assert_allclose(np.asarray(enlarge(values, *target))[0], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(("size", "target"), [((256, 280), (520, 560)), ((64, 30), (1000, 700))])
+def test_a_graph_and_numpy_enlarge_alike(size, target):
+    values = np.random.default_rng(1).uniform(-1, 1, (1, *size, 3)).astype(np.float32)
+    found = enlarged(values[0], *target)
+    np.testing.assert_allclose(np.asarray(enlarge(values, *target))[0], found, atol=2e-6)
+    opencv = cv2.resize(values[0], target[::-1], interpolation=cv2.INTER_CUBIC)
+    np.testing.assert_allclose(found, opencv, atol=5e-5)
