@@ -26,6 +26,14 @@ _MAX_ATTRIBUTE_BYTES = 4096
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 _ENTRIES = {CONFIG, WEIGHTS, "metadata.json"}
+# Parts of the refinement network that had other names in files saved before version 0.2.
+_REFINEMENT = "layers/refinement_network"
+_RENAMED = {
+    "hallucinate": "dilated_encoder",
+    "describe": "attention_encoder",
+    "borrow": "attention_decoder",
+    "merge": "decoder",
+}
 
 
 class RefusedError(Exception):
@@ -53,6 +61,17 @@ def read_weights(archive: zipfile.ZipFile, least: int = 0) -> bytes:
     weights = archive.read(WEIGHTS)
     _check_weights(weights, least)
     return weights
+
+
+def with_current_names(weights: bytes) -> bytes:
+    """Return an HDF5 file in which renamed parts of a network have their new names."""
+    buffer = io.BytesIO(weights)
+    with h5py.File(buffer, "r+") as file:
+        refinement = file.get(_REFINEMENT, {})
+        earlier = [name for name in _RENAMED if name in refinement]
+        for name in earlier:
+            refinement.move(name, _RENAMED[name])
+    return buffer.getvalue() if earlier else weights
 
 
 def _check_entries(archive: zipfile.ZipFile, length: int) -> None:

@@ -8,7 +8,12 @@ from typing import Any
 from inpaint_tf.inference.large import LargeAttentionNetwork
 from inpaint_tf.inference.onnx_stages import COMPAT, WIDTH, onnx_stages
 from inpaint_tf.inference.piecewise import CoarseSize, PiecewiseInpainter
-from inpaint_tf.keras_archive import RefusedError, read_config, read_weights
+from inpaint_tf.keras_archive import (
+    RefusedError,
+    read_config,
+    read_weights,
+    with_current_names,
+)
 from inpaint_tf.masks import MaskMode
 from inpaint_tf.model_source import ModelSource
 from neuralgym_lite.errors import UserError
@@ -48,7 +53,7 @@ class OnnxInpainter(PiecewiseInpainter):
                 if kind != (_KIND, WIDTH, COMPAT):
                     return None
                 mode = MaskMode.get(options["mask_mode"])
-                stages = onnx_stages(read_weights(archive))
+                stages = onnx_stages(with_current_names(read_weights(archive)))
         except (
             RefusedError,
             UserError,

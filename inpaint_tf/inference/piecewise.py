@@ -128,7 +128,7 @@ class PiecewiseInpainter(Inpainter):
         height, width = (max(round(side * share), CELL) for side in mask.shape[:2])
         levels = _resized(self.mask_mode.prefill(image, mask), height, width)
         holes = (_resized(mask, height, width) > 0).astype(np.float32)
-        normal = levels / np.float32(127.5) - 1
+        normal = (levels / 127.5 - 1).astype(np.float32)
         with self._explained((height, width), "give a smaller `coarse_at`"):
             masked = self.mask_mode.masked(normal[None], holes[None])[0]
             pictures = (_reflected(each, self._network) for each in (masked, holes))

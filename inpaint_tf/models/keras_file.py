@@ -8,7 +8,6 @@ is one of our networks, with its own weights, and takes a few times the memory o
 from __future__ import annotations
 
 import contextlib
-import io
 import re
 import tempfile
 import zipfile
@@ -16,10 +15,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-import h5py
 import keras
 
-from inpaint_tf.keras_archive import WEIGHTS, RefusedError, read_config, read_weights
+from inpaint_tf.keras_archive import (
+    WEIGHTS,
+    RefusedError,
+    read_config,
+    read_weights,
+    with_current_names,
+)
 from inpaint_tf.masks import MaskMode
 from neuralgym_lite.errors import UserError, reason_of
 
@@ -28,14 +32,6 @@ AnyModel = TypeVar("AnyModel", bound=keras.Model)
 MAX_SIDE = 8192
 _MAX_REASON = 300
 
-# Parts of the refinement network that had other names in files saved before version 0.2.
-_REFINEMENT = "layers/refinement_network"
-_RENAMED = {
-    "hallucinate": "dilated_encoder",
-    "describe": "attention_encoder",
-    "borrow": "attention_decoder",
-    "merge": "decoder",
-}
 _NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.-]{0,199}")  # TensorFlow's rule for scopes
 # How many bytes a weight takes.
 _POLICIES = {"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8}
@@ -142,20 +138,15 @@ def _check_policy(dtype: str | dict[str, Any]) -> int:
 @contextlib.contextmanager
 def _with_current_names(path: Path, archive: zipfile.ZipFile, weights: bytes) -> Iterator[Path]:
     """Yield the file, or a copy of it in which renamed parts of the network have new names."""
-    buffer = io.BytesIO(weights)
-    with h5py.File(buffer, "r+") as file:
-        refinement = file.get(_REFINEMENT, {})
-        earlier = [name for name in _RENAMED if name in refinement]
-        for name in earlier:
-            refinement.move(name, _RENAMED[name])
-    if not earlier:
+    current = with_current_names(weights)
+    if current is weights:
         yield path
         return
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder, path.name).with_suffix(".keras")
         with zipfile.ZipFile(copy, "w") as renamed:
             for name in archive.namelist():
-                data = buffer.getvalue() if name == WEIGHTS else archive.read(name)
+                data = current if name == WEIGHTS else archive.read(name)
                 renamed.writestr(name, data)
         yield copy
 

@@ -69,6 +69,20 @@ def both(request, tmp_path_factory):
     return inpaint_tf.load(file), by_onnx
 
 
+@pytest.mark.parametrize("name", ["ca-photos", "ca-mosaic"])
+def test_networks_that_come_with_the_install_are_known(name, tmp_path):
+    source = ModelSource.find(name)
+    file = tmp_path / "generator.keras"
+    source.load_generator().save(file)  # with the names of now
+    image, mask = photograph(64, 64, (20, 20, 24, 24))
+    shipped, saved = (
+        OnnxInpainter.load(each, DEFAULT_MEMORY, 64, detail=False).fill(image, mask)
+        for each in (source, ModelSource.find(file))
+    )
+    assert np.array_equal(shipped, saved)
+    assert not np.array_equal(shipped, image)
+
+
 @pytest.mark.parametrize(
     ("size", "hole"),
     [((96, 128), (40, 40, 24, 30)), ((75, 61), (0, 0, 20, 61)), ((40, 40), (0, 0, 40, 40))],
