@@ -6,7 +6,7 @@ import functools
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import click
 
@@ -41,6 +41,29 @@ max_pixels = functools.partial(
     metavar="N",
     type=COUNT,
     callback=lambda context, option, megapixels: megapixels * 1_000_000,
+)
+
+
+def _to_bytes(context: click.Context, option: click.Parameter, size: str | None) -> int | None:
+    """Return a size of memory, between 1 MB and 1 TB, in bytes."""
+    if size is None:
+        return None
+    import pydantic  # which takes a tenth of a second, for an option that is rarely given
+
+    limited = Annotated[pydantic.ByteSize, pydantic.Field(ge=10**6, le=10**12)]
+    try:
+        return int(pydantic.TypeAdapter(limited).validate_python(size))
+    except pydantic.ValidationError:
+        raise click.BadParameter(
+            f"{size!r} is not a size of memory such as 2GB or 500MB."
+        ) from None
+
+
+memory_option = click.option(
+    "--memory",
+    metavar="SIZE",
+    callback=_to_bytes,
+    help="What large photographs may take, beside TensorFlow: 2GB, say.  [default: 4GB]",
 )
 
 # What a command says of an option that only another command has.

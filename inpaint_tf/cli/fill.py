@@ -8,12 +8,19 @@ import threading
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from inpaint_tf.cli._echo import echo, echo_json, tell
-from inpaint_tf.cli._options import PATH, json_option, max_pixels, out_folder, with_options
+from inpaint_tf.cli._options import (
+    PATH,
+    json_option,
+    max_pixels,
+    memory_option,
+    out_folder,
+    with_options,
+)
 from inpaint_tf.weights import DEFAULT
 from neuralgym_lite.errors import UserError
 from neuralgym_lite.folders import make_folder
@@ -36,21 +43,6 @@ def _to_shard(
     if not (found := re.fullmatch(r"(\d{1,9})/(\d{1,9})", shard, re.ASCII)):
         raise click.BadParameter(f"{shard!r} is not I/N, such as 1/8 for the first of 8 parts.")
     return int(found[1]), int(found[2])
-
-
-def _to_bytes(context: click.Context, option: click.Parameter, size: str | None) -> int | None:
-    """Return a size of memory, between 1 MB and 1 TB, in bytes."""
-    if size is None:
-        return None
-    import pydantic  # which takes a tenth of a second, for an option that is rarely given
-
-    limited = Annotated[pydantic.ByteSize, pydantic.Field(ge=10**6, le=10**12)]
-    try:
-        return int(pydantic.TypeAdapter(limited).validate_python(size))
-    except pydantic.ValidationError:
-        raise click.BadParameter(
-            f"{size!r} is not a size of memory such as 2GB or 500MB."
-        ) from None
 
 
 @click.command("fill")
@@ -98,12 +90,7 @@ def _to_bytes(context: click.Context, option: click.Parameter, size: str | None)
     default=None,
     help="Add the detail of places that look alike.  [default: with 'ca-photos']",
 )
-@click.option(
-    "--memory",
-    metavar="SIZE",
-    callback=_to_bytes,
-    help="What large photographs may take, beside TensorFlow: 2GB, say.  [default: 4GB]",
-)
+@memory_option
 @click.option(
     "--coarse-at",
     metavar="N",

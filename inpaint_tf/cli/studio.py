@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from inpaint_tf.cli._echo import echo, tell
-from inpaint_tf.cli._options import PATH
+from inpaint_tf.cli._options import PATH, memory_option
 from inpaint_tf.weights import DEFAULT
 from neuralgym_lite.errors import UserError
 
@@ -35,8 +35,11 @@ PORT = 8765
     default="127.0.0.1",
     help="Address to serve at. Where other machines reach it, a token is needed, and printed.",
 )
+@memory_option
 @click.option("--no-browser", is_flag=True, help="Do not open the page.")
-def command(given: Path | None, source: str, port: int, host: str, no_browser: bool) -> None:
+def command(
+    given: Path | None, source: str, port: int, host: str, memory: int | None, no_browser: bool
+) -> None:
     """Open a page in the browser: paint over a thing, and it is gone.
 
     Photographs of the folder can be opened and saved beside their originals, under new names.
@@ -56,7 +59,7 @@ def command(given: Path | None, source: str, port: int, host: str, no_browser: b
     from inpaint_tf.studio.studio import Studio
 
     folder = Folder(given) if given else None
-    engine = Engine(source)
+    engine = Engine(source, memory)
     token = None if is_loopback(host) else secrets.token_urlsafe(24)
     bound = bind(host, port)
     name = socket.gethostname() if host in ("0.0.0.0", "::") else host  # noqa: S104

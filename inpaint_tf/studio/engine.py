@@ -18,6 +18,7 @@ class Engine:
 
     Args:
         source: what `inpaint_tf.load` takes: the model of fills that name none.
+        memory: bytes that a network may use for large photographs, as for `inpaint_tf.load`.
 
     Raises:
         UserError: if there is no such model.
@@ -28,8 +29,9 @@ class Engine:
         'telea'
     """
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, memory: int | None = None) -> None:
         self.default = source
+        self._memory = memory
         self._found = ModelSource.find(source)
         self._loaded: dict[str, Inpainter] = {}
         self._lock = threading.Lock()
@@ -63,5 +65,5 @@ class Engine:
         check_name("model", name, {self.default, *presets()})
         with self._lock:
             if name not in self._loaded:
-                self._loaded[name] = load(name, engine="auto")
+                self._loaded[name] = load(name, memory=self._memory, engine="auto")
             return self._loaded[name]
